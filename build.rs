@@ -1,0 +1,60 @@
+//! Link arguments that make one file load under every libc, and the C header.
+//!
+//! The library has no `DT_NEEDED`: every symbol it refers to is in the program's own libc, glibc
+//! or musl. rustc asks for `-lc` and `-lgcc_s` all the same, so empty archives of those names
+//! stand first in the search path; the `_Unwind_*` names that std mentions are answered by hidden
+//! stubs in `src/libc_neutral.rs`.
+#![allow(clippy::disallowed_methods, reason = "a build script, not the library")]
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+const HEADER: &str = "include/nss_wrapper_rs.h";
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=cbindgen.toml");
+    println!("cargo:rerun-if-changed=src");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    stand_ins(&out);
+    header(&out);
+}
+
+fn stand_ins(out: &Path) {
+    for name in
+        ["libc.a", "libgcc_s.a", "libutil.a", "librt.a", "libpthread.a", "libm.a", "libdl.a"]
+    {
+        fs::write(out.join(name), b"!<arch>\n").expect("OUT_DIR is writable");
+    }
+    for arg in [
+        &format!("-L{}", out.display()),
+        "-nostdlib",
+        // glibc finds NSS modules by this name, and takes the library that is already loaded.
+        "-Wl,-soname,libnss_wrapper_rs.so.2",
+        // The thread-exit handler and atexit-free state must outlive a dlclose.
+        "-Wl,-z,nodelete",
+        "-Wl,-z,now",
+        "-Wl,--build-id=none",
+    ] {
+        println!("cargo:rustc-link-arg-cdylib={arg}");
+    }
+}
+
+/// Writes the header to `OUT_DIR`, and to `include/` when `NSS_WRAPPER_RS_HEADER=write` asks for
+/// it; a test compares the two.
+fn header(out: &Path) {
+    println!("cargo:rerun-if-env-changed=NSS_WRAPPER_RS_HEADER");
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let config = cbindgen::Config::from_file("cbindgen.toml").expect("cbindgen.toml is readable");
+    let bindings = cbindgen::Builder::new()
+        .with_src(Path::new(&root).join("src/abi/wrapper.rs"))
+        .with_config(config)
+        .generate()
+        .expect("cbindgen understands src/abi/wrapper.rs");
+    let made = out.join("nss_wrapper_rs.h");
+    bindings.write_to_file(&made);
+    if env::var_os("NSS_WRAPPER_RS_HEADER").is_some_and(|v| v == "write") {
+        bindings.write_to_file(HEADER);
+    }
+    println!("cargo:rustc-env=NSS_WRAPPER_RS_HEADER_MADE={}", made.display());
+}

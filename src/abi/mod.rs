@@ -1,0 +1,128 @@
+//! The exported functions, one file for each C header: take the arguments apart, ask, pack the
+//! answer or call on.
+#![allow(unsafe_code, reason = "the C boundary")]
+
+mod grp;
+mod pwd;
+mod wrapper;
+
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr::null_mut;
+
+use crate::errno::{Errno, KeepErrno};
+use crate::lookup::Answer;
+use crate::pack::{Pack, pack_at};
+use crate::thread::{self, Static, Thread};
+
+/// Exports a function under its C name, with a check of its type against the `libc` crate.
+macro_rules! export {
+    ($(
+        $(#[$doc:meta])*
+        $libc:path as fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    )*) => {$(
+        #[allow(clippy::disallowed_methods, reason = "its type, not a call")]
+        const _: unsafe extern "C" fn($($ty),*) $(-> $ret)? = $libc;
+
+        $(#[$doc])*
+        ///
+        /// # Safety
+        ///
+        /// The caller keeps the promises that the man page asks for.
+        #[cfg_attr(not(any(test, fuzzing, miri)), unsafe(no_mangle))]
+        #[cfg_attr(any(test, fuzzing, miri), allow(dead_code, reason = "only C calls it"))]
+        pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
+    )*};
+}
+use export;
+
+/// Calls the next definition with the caller's own arguments; `$missing` where libc has none.
+macro_rules! call_on {
+    ($symbol:ident($($arg:expr),*) or $missing:expr) => {
+        match $crate::real::$symbol.get() {
+            // SAFETY: the caller's arguments, unchanged, to the same function.
+            Some(next) => unsafe { next($($arg),*) },
+            None => $missing,
+        }
+    };
+}
+use call_on;
+
+/// A C string that the caller lent.
+///
+/// # Safety
+///
+/// `text` is null or a C string that lives until the exported function returns.
+unsafe fn lent<'a>(text: *const c_char) -> Option<&'a [u8]> {
+    // SAFETY: not null, so a C string by the contract above.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// Where a `_r` function's result goes.
+struct Lent<T> {
+    out: *mut T,
+    buf: *mut u8,
+    len: usize,
+    found: *mut *mut T,
+}
+
+impl<T> Lent<T> {
+    /// # Safety
+    ///
+    /// All are valid for writes until the exported function returns, `buf` for `len` bytes.
+    unsafe fn new(out: *mut T, buf: *mut c_char, len: usize, found: *mut *mut T) -> Self {
+        Self { out, buf: buf.cast(), len, found }
+    }
+
+    /// The row, or `Absent`, or `None` to call on. What an enumeration wants `Err` for is the caller's.
+    fn fill<R: Pack<C = T>>(&self, answer: Answer<R>) -> Result<Option<bool>, Errno> {
+        match answer {
+            Answer::Row(row) => {
+                // SAFETY: the promise made to `new`.
+                unsafe { pack_at(&row, self.out, self.buf, self.len) }?;
+                Ok(Some(true))
+            }
+            Answer::Absent => Ok(Some(false)),
+            Answer::Pass => Ok(None),
+        }
+    }
+
+    /// Stores the result pointer and says what the function returns; `None` to call on.
+    fn done(&self, filled: Result<Option<bool>, Errno>, absent: c_int) -> Option<c_int> {
+        let (found, code) = match filled {
+            Ok(Some(true)) => (self.out, 0),
+            Ok(Some(false)) => (null_mut(), absent),
+            Ok(None) => return None,
+            Err(error) => (null_mut(), error.get()),
+        };
+        // SAFETY: the promise made to `new`.
+        unsafe { self.found.write(found) };
+        Some(code)
+    }
+}
+
+/// Answers a function without `_r` from the thread's own memory; `None` to call on. `ask` hands
+/// the answer to the function that it is given.
+fn own<T>(
+    place: fn(&Thread) -> &Static<T>,
+    mut ask: impl FnMut(&Lent<T>) -> Result<Option<bool>, Errno>,
+) -> Option<*mut T> {
+    let keep = KeepErrno::new();
+    let mut pass = false;
+    let filled = thread::here().and_then(|here| {
+        place(here).fill(|out, buf, len| {
+            let lent = Lent { out, buf, len, found: null_mut() };
+            let filled = ask(&lent)?;
+            pass = filled.is_none();
+            Ok(filled == Some(true))
+        })
+    });
+    drop(keep);
+    match filled {
+        _ if pass => None,
+        Ok(row) => Some(row),
+        Err(error) => {
+            error.set();
+            Some(null_mut())
+        }
+    }
+}

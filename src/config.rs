@@ -1,0 +1,156 @@
+//! What the environment asked for, read once, at the first question.
+//!
+//! The names of the variables stand here and nowhere else in the library.
+#![allow(unsafe_code, reason = "getenv and getauxval")]
+
+use core::ffi::{CStr, c_char};
+
+use once_cell::race::OnceBox;
+
+use crate::errno::Errno;
+use crate::sync::{try_box, try_extend};
+use crate::sys;
+
+/// The start of every variable of ours.
+const PREFIX: &CStr = c"NSS_WRAPPER_";
+const PASSWD: &CStr = c"NSS_WRAPPER_PASSWD";
+const GROUP: &CStr = c"NSS_WRAPPER_GROUP";
+const SHADOW: &CStr = c"NSS_WRAPPER_SHADOW";
+const HOSTS: &CStr = c"NSS_WRAPPER_HOSTS";
+const DEBUGLEVEL: &CStr = c"NSS_WRAPPER_DEBUGLEVEL";
+/// uid_wrapper's own switch: with it `setgroups(2)` is safe to call.
+const UID_WRAPPER: &CStr = c"UID_WRAPPER";
+
+/// A file's path, made absolute with the working directory of the first lookup, and with its NUL.
+pub(crate) struct Path(Vec<u8>);
+
+impl Path {
+    /// As the kernel takes it.
+    pub(crate) fn as_c(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+
+    /// Without the NUL.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.as_c().to_bytes()
+    }
+
+    pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
+        let mut path = Vec::new();
+        if !name.starts_with(b"/") {
+            let mut buf = [0; 4096];
+            // Without a working directory the name is left to the kernel, as it was given.
+            if let Some([dir @ .., 0]) = sys::working_directory(&mut buf)
+                && dir.starts_with(b"/")
+            {
+                try_extend(&mut path, dir)?;
+                try_extend(&mut path, b"/")?;
+            }
+        }
+        try_extend(&mut path, name)?;
+        try_extend(&mut path, b"\0")?;
+        Ok(Self(path))
+    }
+}
+
+/// The variables, with an empty value counted as unset.
+#[derive(Default)]
+pub(crate) struct Config {
+    /// `NSS_WRAPPER_PASSWD`: a passwd(5) file.
+    pub(crate) passwd: Option<Path>,
+    /// `NSS_WRAPPER_GROUP`: a group(5) file.
+    pub(crate) group: Option<Path>,
+    /// `NSS_WRAPPER_SHADOW` is set.
+    pub(crate) shadow: bool,
+    /// `NSS_WRAPPER_HOSTS` is set.
+    pub(crate) hosts: bool,
+    /// `UID_WRAPPER=1`.
+    pub(crate) uid_wrapper: bool,
+    /// `NSS_WRAPPER_DEBUGLEVEL`, 0 to 3.
+    pub(crate) level: u8,
+}
+
+impl Config {
+    fn read() -> Result<Self, Errno> {
+        // A set-user-id program must not take its users from whoever starts it: ld.so(8).
+        if secure() {
+            return Ok(Self::default());
+        }
+        let path = |name| variable(name).map(Path::new).transpose();
+        Ok(Self {
+            passwd: path(PASSWD)?,
+            group: path(GROUP)?,
+            shadow: variable(SHADOW).is_some(),
+            hosts: variable(HOSTS).is_some(),
+            uid_wrapper: variable(UID_WRAPPER) == Some(b"1"),
+            level: variable(DEBUGLEVEL).map_or(0, level),
+        })
+    }
+}
+
+/// The leading digits, like the peer's `atoi`.
+fn level(value: &[u8]) -> u8 {
+    match value {
+        [digit @ b'0'..=b'9'] => (digit - b'0').min(3),
+        [b'0'..=b'9', b'0'..=b'9', ..] => 3,
+        [digit @ b'0'..=b'9', ..] => (digit - b'0').min(3),
+        _ => 0,
+    }
+}
+
+static CONFIG: OnceBox<Config> = OnceBox::new();
+
+/// The configuration, read at the first call. `ENOMEM` if even that finds no room; the next call
+/// tries again.
+pub(crate) fn get() -> Result<&'static Config, Errno> {
+    CONFIG.get_or_try_init(|| try_box(Config::read()?))
+}
+
+/// The configuration if it has been read.
+pub(crate) fn known() -> Option<&'static Config> {
+    CONFIG.get()
+}
+
+/// True if a variable of ours is set at all.
+pub(crate) fn wanted() -> bool {
+    [PASSWD, GROUP, SHADOW, HOSTS].iter().any(|name| variable(name).is_some())
+}
+
+fn secure() -> bool {
+    // SAFETY: takes a number, returns a number.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The variable's value, copied by whoever keeps it: the host may change its environment.
+fn variable(name: &CStr) -> Option<&'static [u8]> {
+    debug_assert!(name == UID_WRAPPER || name.to_bytes().starts_with(PREFIX.to_bytes()));
+    // SAFETY: `name` ends in NUL.
+    let value: *mut c_char = unsafe { libc::getenv(name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: getenv returned a C string, used before the host can change its environment.
+    let value = unsafe { CStr::from_ptr(value) }.to_bytes();
+    (!value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_read_like_atoi_and_ends_at_3() {
+        for (text, want) in [("", 0), ("0", 0), ("2", 2), ("3x", 3), ("10", 3), ("x", 0), ("9", 3)]
+        {
+            assert_eq!(level(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_is_made_absolute() {
+        let path = Path::new(b"passwd").unwrap();
+        let want = std::env::current_dir().unwrap().join("passwd");
+        assert_eq!(path.bytes(), want.as_os_str().as_encoded_bytes());
+        assert_eq!(Path::new(b"/a").unwrap().bytes(), b"/a");
+    }
+}

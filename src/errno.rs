@@ -1,0 +1,83 @@
+//! Error numbers as a type, and putting the caller's `errno` back.
+#![allow(unsafe_code, reason = "errno is a C thread-local behind a pointer")]
+
+use core::ffi::c_int;
+
+/// An `errno` value; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(c_int);
+
+impl Errno {
+    pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
+    pub(crate) const EBADF: Self = Self(libc::EBADF);
+    pub(crate) const EINTR: Self = Self(libc::EINTR);
+    pub(crate) const EINVAL: Self = Self(libc::EINVAL);
+    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
+    pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
+    pub(crate) const ENOTDIR: Self = Self(libc::ENOTDIR);
+    pub(crate) const EACCES: Self = Self(libc::EACCES);
+    pub(crate) const ELOOP: Self = Self(libc::ELOOP);
+    pub(crate) const EISDIR: Self = Self(libc::EISDIR);
+    pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
+    pub(crate) const ERANGE: Self = Self(libc::ERANGE);
+
+    /// The number as C has it.
+    pub(crate) const fn get(self) -> c_int {
+        self.0
+    }
+
+    /// What the last failed call left in `errno`.
+    pub(crate) fn last() -> Self {
+        Self(read())
+    }
+
+    /// Stores the number in `errno`.
+    pub(crate) fn set(self) {
+        write(self.0);
+    }
+
+    /// The symbolic text that a log line shows.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::ENOENT => "No such file or directory",
+            Self::EACCES => "Permission denied",
+            Self::ENOTDIR => "Not a directory",
+            Self::ELOOP => "Too many levels of symbolic links",
+            Self::EISDIR => "Is a directory",
+            Self::EINVAL => "Not a regular file",
+            Self::ENAMETOOLONG => "File name too long",
+            Self::ENOMEM => "Cannot allocate memory",
+            _ => "Input/output error",
+        }
+    }
+}
+
+/// Restores `errno` when dropped: POSIX lets a lookup that finds nothing leave it untouched only.
+pub(crate) struct KeepErrno(c_int);
+
+impl KeepErrno {
+    /// Remembers the caller's `errno`.
+    pub(crate) fn new() -> Self {
+        Self(read())
+    }
+}
+
+impl Drop for KeepErrno {
+    fn drop(&mut self) {
+        write(self.0);
+    }
+}
+
+fn read() -> c_int {
+    // SAFETY: takes nothing, and returns the calling thread's own errno.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: glibc and musl return a valid pointer for the life of the thread.
+    unsafe { *place }
+}
+
+fn write(value: c_int) {
+    // SAFETY: takes nothing, and returns the calling thread's own errno.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: glibc and musl return a valid pointer for the life of the thread.
+    unsafe { *place = value };
+}

@@ -1,0 +1,165 @@
+//! Records into the caller's buffer, by the one writer into memory that C lends.
+//!
+//! Nothing is written past `len` bytes, pointers are aligned whatever the buffer is, and all that a
+//! result points to lies in the buffer: getpwnam_r(3).
+#![allow(unsafe_code, reason = "writes through pointers that C lends")]
+
+use core::ffi::c_char;
+use core::marker::PhantomData;
+
+use crate::errno::Errno;
+use crate::record::{Group, Passwd};
+
+/// Room in a buffer that is taken from the front.
+pub(crate) struct Packer<'b> {
+    next: *mut u8,
+    left: usize,
+    buffer: PhantomData<&'b mut [u8]>,
+}
+
+impl Packer<'_> {
+    /// # Safety
+    ///
+    /// `buf` is valid for writes of `len` bytes for as long as this value and what it makes live.
+    pub(crate) unsafe fn new(buf: *mut u8, len: usize) -> Self {
+        Self { next: buf, left: len, buffer: PhantomData }
+    }
+
+    fn take(&mut self, size: usize) -> Result<*mut u8, Errno> {
+        self.left = self.left.checked_sub(size).ok_or(Errno::ERANGE)?;
+        let taken = self.next;
+        // SAFETY: `size` was no more than what was left, so this is inside the buffer or its end.
+        self.next = unsafe { taken.add(size) };
+        Ok(taken)
+    }
+
+    /// A C string.
+    fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
+        let to = self.take(bytes.len() + 1)?;
+        // SAFETY: `to` has room for `bytes` and a NUL, and is the caller's, not ours.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: the byte after them was taken too.
+        let end = unsafe { to.add(bytes.len()) };
+        // SAFETY: as above.
+        unsafe { end.write(0) };
+        Ok(to.cast())
+    }
+
+    /// Room for `count` pointers.
+    fn pointers(&mut self, count: usize) -> Result<Pointers, Errno> {
+        const ALIGN: usize = align_of::<*mut c_char>();
+        let size = count.checked_mul(size_of::<*mut c_char>()).ok_or(Errno::ERANGE)?;
+        self.take(self.next.addr().wrapping_neg() % ALIGN)?;
+        let first = self.take(size)?;
+        #[allow(clippy::cast_ptr_alignment, reason = "the line before last has aligned it")]
+        let first = first.cast::<*mut c_char>();
+        Ok(Pointers { first, count, filled: 0 })
+    }
+}
+
+/// An array of pointers in the buffer.
+struct Pointers {
+    first: *mut *mut c_char,
+    count: usize,
+    filled: usize,
+}
+
+impl Pointers {
+    fn push(&mut self, pointer: *mut c_char) -> Result<(), Errno> {
+        if self.filled == self.count {
+            return Err(Errno::ERANGE);
+        }
+        // SAFETY: `filled < count`, so inside the array.
+        let at = unsafe { self.first.add(self.filled) };
+        // SAFETY: taken from the buffer, and aligned by `Packer::pointers`.
+        unsafe { at.write(pointer) };
+        self.filled += 1;
+        Ok(())
+    }
+}
+
+/// A row that has a form in C.
+pub(crate) trait Pack {
+    /// The struct.
+    type C;
+    /// The struct, with all that it points to in the packer's buffer; `ERANGE` if that is too small.
+    fn pack(&self, into: &mut Packer<'_>) -> Result<Self::C, Errno>;
+}
+
+impl Pack for Passwd<'_> {
+    type C = libc::passwd;
+
+    fn pack(&self, into: &mut Packer<'_>) -> Result<libc::passwd, Errno> {
+        Ok(libc::passwd {
+            pw_name: into.string(self.name)?,
+            pw_passwd: into.string(self.passwd)?,
+            pw_uid: self.uid,
+            pw_gid: self.gid,
+            pw_gecos: into.string(self.gecos)?,
+            pw_dir: into.string(self.dir)?,
+            pw_shell: into.string(self.shell)?,
+        })
+    }
+}
+
+impl Pack for Group<'_> {
+    type C = libc::group;
+
+    fn pack(&self, into: &mut Packer<'_>) -> Result<libc::group, Errno> {
+        let mut members = into.pointers(self.members().count() + 1)?;
+        for name in self.members() {
+            members.push(into.string(name)?)?;
+        }
+        members.push(core::ptr::null_mut())?;
+        Ok(libc::group {
+            gr_name: into.string(self.name)?,
+            gr_passwd: into.string(self.passwd)?,
+            gr_gid: self.gid,
+            gr_mem: members.first,
+        })
+    }
+}
+
+/// Writes `row` to `out`, and what it points to to the `len` bytes at `buf`.
+///
+/// # Safety
+///
+/// `out` is valid for a write, `buf` for writes of `len` bytes, for as long as the result is used.
+pub(crate) unsafe fn pack_at<R: Pack>(
+    row: &R,
+    out: *mut R::C,
+    buf: *mut u8,
+    len: usize,
+) -> Result<(), Errno> {
+    // SAFETY: the caller's promise about `buf`.
+    let mut packer = unsafe { Packer::new(buf, len) };
+    let packed = row.pack(&mut packer)?;
+    // SAFETY: the caller's promise about `out`.
+    unsafe { out.write(packed) };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_fits_exactly_or_not_at_all() {
+        let row = Group { name: b"grp", passwd: b"x", gid: 5, member_list: b"a,bc" };
+        let mut buf = [0xaa_u8; 128];
+        for offset in 0..8 {
+            let fits: Vec<bool> = (0..100)
+                .map(|len| {
+                    let at = buf.as_mut_ptr().wrapping_add(offset);
+                    // SAFETY: at most 107 bytes of a buffer of 128.
+                    let mut packer = unsafe { Packer::new(at, len) };
+                    row.pack(&mut packer).is_ok()
+                })
+                .collect();
+            let least = fits.iter().position(|&ok| ok).unwrap();
+            assert!(fits[least..].iter().all(|&ok| ok));
+            let padding = buf.as_ptr().wrapping_add(offset).addr().wrapping_neg() % 8;
+            assert_eq!(least, padding + 3 * 8 + "a\0bc\0grp\0x\0".len());
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Reading a whole file so that it is known when what was read can be trusted.
+
+use core::ffi::c_int;
+
+use crate::config::Path;
+use crate::errno::Errno;
+use crate::sys::{self, Stamp};
+
+/// What a file held.
+pub(crate) struct Read {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) stamp: Stamp,
+    /// False if a change right after could leave the same stamp behind.
+    pub(crate) settled: bool,
+}
+
+/// Reads again this often when the file changes meanwhile; then what came is taken, unsettled.
+const TRIES: u32 = 8;
+
+/// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an
+/// empty file; anything else is `EINVAL`, so that no open or read can block.
+pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        let now = sys::coarse(libc::CLOCK_REALTIME_COARSE);
+        let fd = sys::open(path.as_c(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+        let before = sys::fstat(fd);
+        let content = before.and_then(|stamp| content(fd, &stamp));
+        let after = sys::fstat(fd);
+        // A host that closes all descriptors in another thread may have the number already.
+        let ours = matches!((before, after), (Ok(b), Ok(a)) if b.same_file(&a));
+        if ours {
+            sys::close(fd);
+        }
+        let steady = before == after;
+        if ours && steady || tries == 0 || matches!(content, Err(e) if e != Errno::EBADF) {
+            let stamp = before?;
+            return Ok(Read { bytes: content?, stamp, settled: steady && is_settled(&stamp, now) });
+        }
+    }
+}
+
+fn content(fd: c_int, stamp: &Stamp) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    if !stamp.is_regular() {
+        return if stamp.mode & libc::S_IFMT == libc::S_IFCHR {
+            Ok(bytes)
+        } else {
+            Err(Errno::EINVAL)
+        };
+    }
+    // One byte more than it should take, so that the end shows without growing.
+    let size = usize::try_from(stamp.size).unwrap_or(0).saturating_add(1);
+    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    loop {
+        if bytes.len() == bytes.capacity() {
+            bytes.try_reserve(1 << 16).map_err(|_| Errno::ENOMEM)?;
+        }
+        let room = bytes.capacity() - bytes.len();
+        if sys::pread(fd, &mut bytes, room)? == 0 {
+            return Ok(bytes);
+        }
+    }
+}
+
+/// A file whose last change is older than the tick of the clock that stamps changes: a later change
+/// gets a later time. `now` is read before the file is, from the clock the kernel stamps with.
+fn is_settled(stamp: &Stamp, now: (i64, i64)) -> bool {
+    let (seconds, nanoseconds) = stamp.ctime;
+    // A file system that keeps whole seconds, or with FAT two of them.
+    if nanoseconds == 0 { seconds + 2 < now.0 } else { stamp.ctime < now }
+}
+
+/// True for what means that there is no file to be had, as against a passing lack of something.
+pub(crate) fn is_absent(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::ENOENT
+            | Errno::EACCES
+            | Errno::ENOTDIR
+            | Errno::ELOOP
+            | Errno::EISDIR
+            | Errno::EINVAL
+            | Errno::ENAMETOOLONG
+    )
+}
+
+/// Descriptors from here up are left alone by hosts that number their own.
+fn high_number() -> Option<c_int> {
+    let limit = sys::descriptor_limit();
+    // A host with so few descriptors needs each of them.
+    (limit >= 256).then(|| c_int::try_from(limit.min(1024)).unwrap_or(1024) - 16)
+}
+
+/// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp` and has no
+/// symbolic link in it: a link can be switched without the file's own inode noticing.
+pub(crate) fn hold(path: &Path, stamp: &Stamp) -> Option<c_int> {
+    let least = high_number()?;
+    if has_symlink(path) {
+        return None;
+    }
+    let fd = sys::open(path.as_c(), libc::O_PATH).ok()?;
+    let high = sys::dup_high(fd, least);
+    if sys::fstat(fd).is_ok_and(|st| st.same_file(stamp)) {
+        sys::close(fd);
+    }
+    let high = high.ok()?;
+    match sys::fstat(high) {
+        Ok(st) if st == *stamp => Some(high),
+        Ok(st) if st.same_file(stamp) => {
+            sys::close(high);
+            None
+        }
+        _ => None,
+    }
+}
+
+fn has_symlink(path: &Path) -> bool {
+    let mut part = Vec::new();
+    let bytes = path.bytes();
+    if part.try_reserve_exact(bytes.len() + 1).is_err() {
+        return true;
+    }
+    let ends = memchr::memchr_iter(b'/', bytes).skip(1).chain([bytes.len()]);
+    for end in ends {
+        part.clear();
+        part.extend_from_slice(bytes.get(..end).unwrap_or_default());
+        part.push(0);
+        let Ok(part) = core::ffi::CStr::from_bytes_until_nul(&part) else { return true };
+        if !sys::stat(part, false).is_ok_and(|st| st.mode & libc::S_IFMT != libc::S_IFLNK) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(ctime: (i64, i64)) -> Stamp {
+        Stamp { dev: 1, ino: 1, size: 0, links: 1, mtime: (0, 0), ctime, mode: libc::S_IFREG }
+    }
+
+    #[test]
+    fn a_file_is_settled_once_the_clock_has_moved_on() {
+        assert!(is_settled(&stamp((10, 5)), (10, 6)));
+        assert!(!is_settled(&stamp((10, 5)), (10, 5)), "the same tick");
+        assert!(!is_settled(&stamp((11, 5)), (10, 5)), "from the future");
+        assert!(!is_settled(&stamp((10, 0)), (11, 9)), "whole seconds");
+        assert!(is_settled(&stamp((10, 0)), (13, 0)));
+    }
+
+    #[test]
+    fn symlinks_are_found_in_every_part_of_a_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(dir.join("d")).unwrap();
+        std::fs::write(dir.join("d/f"), "").unwrap();
+        std::os::unix::fs::symlink("d", dir.join("l")).unwrap();
+        std::os::unix::fs::symlink("f", dir.join("d/g")).unwrap();
+        for (name, want) in [("d/f", false), ("l/f", true), ("d/g", true), ("none", true)] {
+            let path = Path::new(dir.join(name).as_os_str().as_encoded_bytes()).unwrap();
+            assert_eq!(has_symlink(&path), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A hash table from keys to offsets of lines, open-addressed, a word for each slot.
+//!
+//! A slot holds a part of the key's hash and the offset of its line, so a probe touches the file's
+//! bytes only for the line it looks for.
+
+use crate::errno::Errno;
+
+/// Bits of a slot that hold the offset plus one; files up to 1 TiB.
+const OFFSET_BITS: u32 = 40;
+const OFFSET: u64 = (1 << OFFSET_BITS) - 1;
+
+/// Offsets by hash.
+pub(crate) struct Index {
+    slots: Vec<u64>,
+}
+
+impl Index {
+    /// Room for `count` keys.
+    pub(crate) fn new(count: usize) -> Result<Self, Errno> {
+        // At most four fifths full, so that a probe is short.
+        let size = (count + count / 4 + 1).next_power_of_two();
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+        slots.resize(size, 0);
+        Ok(Self { slots })
+    }
+
+    /// Adds the line at `offset`, unless `same` says that an earlier one has the key.
+    pub(crate) fn insert(&mut self, hash: u64, offset: usize, same: impl Fn(usize) -> bool) {
+        let Ok(at) = self.probe(hash, same) else { return };
+        let offset = offset as u64 + 1;
+        if let Some(slot) = self.slots.get_mut(at)
+            && offset <= OFFSET
+        {
+            *slot = hash & !OFFSET | offset;
+        }
+    }
+
+    /// The offset of the line that has the key, which `same` tells.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<usize> {
+        self.probe(hash, same).err()
+    }
+
+    /// Where the key goes, or as an error where its line is.
+    #[inline]
+    fn probe(&self, hash: u64, same: impl Fn(usize) -> bool) -> Result<usize, usize> {
+        let mask = self.slots.len() - 1;
+        #[allow(clippy::cast_possible_truncation, reason = "only the low bits count")]
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots.get(at).copied().unwrap_or(0);
+            if slot == 0 {
+                return Ok(at);
+            }
+            #[allow(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs")]
+            let offset = (slot & OFFSET) as usize - 1;
+            if (slot ^ hash) & !OFFSET == 0 && same(offset) {
+                return Err(offset);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn mix(a: u64, b: u64) -> u64 {
+    let wide = u128::from(a) * u128::from(b);
+    #[allow(clippy::cast_possible_truncation, reason = "folds the halves")]
+    let folded = wide as u64 ^ (wide >> 64) as u64;
+    folded
+}
+
+/// Of an id.
+pub(crate) fn of_number(id: u32) -> u64 {
+    mix(u64::from(id) ^ 0xa076_1d64_78bd_642f, ODD)
+}
+
+/// Of a name.
+pub(crate) fn of_bytes(name: &[u8]) -> u64 {
+    let mut hash = name.len() as u64 ^ 0xe703_7ed1_a0b4_28db;
+    for part in name.chunks(8) {
+        let word = match <[u8; 8]>::try_from(part) {
+            Ok(whole) => u64::from_le_bytes(whole),
+            Err(_) => part.iter().fold(0, |word, &b| word << 8 | u64::from(b)),
+        };
+        hash = mix(hash ^ word, ODD);
+    }
+    mix(hash, 0x8ebc_6af0_9c88_c6e3)
+}
+
+/// Keeps the first of equal numbers, in their order.
+pub(crate) fn distinct(numbers: &mut Vec<u32>) -> Result<(), Errno> {
+    let mut seen = Index::new(numbers.len())?;
+    let mut kept = 0;
+    for at in 0..numbers.len() {
+        let Some(&number) = numbers.get(at) else { break };
+        let same = |other: usize| numbers.get(other) == Some(&number);
+        if seen.find(of_number(number), same).is_none() {
+            seen.insert(of_number(number), kept, same);
+            numbers.swap(kept, at);
+            kept += 1;
+        }
+    }
+    numbers.truncate(kept);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_inserted_first_is_found() {
+        let keys: Vec<u32> = (0..5000).map(|i| i % 4000).collect();
+        let mut index = Index::new(keys.len()).unwrap();
+        for (at, &key) in keys.iter().enumerate() {
+            index.insert(of_number(key), at, |other| keys[other] == key);
+        }
+        for key in 0..4000 {
+            let found = index.find(of_number(key), |at| keys[at] == key);
+            assert_eq!(found, Some(key as usize));
+        }
+        assert_eq!(index.find(of_number(4000), |at| keys[at] == 4000), None);
+    }
+
+    #[test]
+    fn names_that_differ_in_a_byte_hash_differently() {
+        let names: Vec<String> = (0..10_000).map(|i| format!("user{i}")).collect();
+        let hashes: std::collections::HashSet<u64> =
+            names.iter().map(|n| of_bytes(n.as_bytes())).collect();
+        assert_eq!(hashes.len(), names.len());
+    }
+
+    #[test]
+    fn distinct_numbers_keep_their_order() {
+        let mut numbers = vec![7, 3, 7, 0, 3, 9, 0, 7, 1];
+        distinct(&mut numbers).unwrap();
+        assert_eq!(numbers, [7, 3, 0, 9, 1]);
+    }
+
+    #[test]
+    fn an_index_of_nothing_finds_nothing() {
+        assert_eq!(Index::new(0).unwrap().find(of_number(0), |_| true), None);
+    }
+}

@@ -1,0 +1,16 @@
+//! Files as tables: what a path held when it was last looked at, and when that is out of date.
+
+mod file;
+mod index;
+mod source;
+mod table;
+
+use crate::config::Config;
+pub(crate) use index::distinct;
+pub(crate) use source::{Cached, Now, Snapshot, Source};
+pub(crate) use table::{Groups, Lines, Passwds, Table};
+
+/// `NSS_WRAPPER_PASSWD`.
+pub(crate) static PASSWD: Source<Table<Passwds>> = Source::new(|c: &Config| c.passwd.as_ref());
+/// `NSS_WRAPPER_GROUP`.
+pub(crate) static GROUP: Source<Table<Groups>> = Source::new(|c: &Config| c.group.as_ref());

@@ -1,0 +1,189 @@
+//! The few system calls the library makes.
+//!
+//! All go through `syscall(2)`: no libc wrapper is a cancellation point for the host's threads, and
+//! `stat` and `fstat` do not exist as symbols before glibc 2.33. `errno` is disturbed; the
+//! exported functions put it back.
+#![allow(unsafe_code, reason = "system calls")]
+
+use core::ffi::{CStr, c_int, c_long, c_uint};
+use core::mem::MaybeUninit;
+
+use crate::errno::Errno;
+
+/// Turns the C convention, −1 and errno, into a result.
+fn check(returned: c_long) -> Result<c_long, Errno> {
+    if returned == -1 { Err(Errno::last()) } else { Ok(returned) }
+}
+
+fn narrow(returned: c_long) -> c_int {
+    // The kernel's descriptors and process ids fit in an int.
+    c_int::try_from(returned).unwrap_or(c_int::MAX)
+}
+
+/// What tells one state of a file from another: inode(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) size: i64,
+    pub(crate) links: u64,
+    pub(crate) mtime: (i64, i64),
+    pub(crate) ctime: (i64, i64),
+    pub(crate) mode: u32,
+}
+
+impl Stamp {
+    /// True for the same inode of the same file system, whatever its content.
+    pub(crate) fn same_file(&self, other: &Self) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+
+    /// True for a regular file.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    fn new(st: &libc::stat) -> Self {
+        Self {
+            dev: st.st_dev,
+            ino: st.st_ino,
+            size: st.st_size,
+            #[allow(clippy::useless_conversion, reason = "u32 on some architectures")]
+            links: st.st_nlink.into(),
+            mtime: (st.st_mtime, st.st_mtime_nsec),
+            ctime: (st.st_ctime, st.st_ctime_nsec),
+            mode: st.st_mode,
+        }
+    }
+}
+
+/// fstat(2).
+pub(crate) fn fstat(fd: c_int) -> Result<Stamp, Errno> {
+    let mut st = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat writes one struct stat, whose layout the kernel and libc share on 64-bit.
+    check(unsafe { libc::syscall(libc::SYS_fstat, fd, st.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel has filled it.
+    Ok(Stamp::new(unsafe { st.assume_init_ref() }))
+}
+
+/// stat(2), following symbolic links, or lstat(2).
+pub(crate) fn stat(path: &CStr, follow: bool) -> Result<Stamp, Errno> {
+    let mut st = MaybeUninit::<libc::stat>::uninit();
+    let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+    let at = libc::AT_FDCWD;
+    // SAFETY: `path` ends in NUL, and newfstatat writes one struct stat.
+    let done =
+        unsafe { libc::syscall(libc::SYS_newfstatat, at, path.as_ptr(), st.as_mut_ptr(), flags) };
+    check(done)?;
+    // SAFETY: the call succeeded, so the kernel has filled it.
+    Ok(Stamp::new(unsafe { st.assume_init_ref() }))
+}
+
+/// open(2) with `O_CLOEXEC`.
+pub(crate) fn open(path: &CStr, flags: c_int) -> Result<c_int, Errno> {
+    loop {
+        let at = libc::AT_FDCWD;
+        let flags = flags | libc::O_CLOEXEC;
+        // SAFETY: `path` ends in NUL; the call writes nothing of ours.
+        match check(unsafe { libc::syscall(libc::SYS_openat, at, path.as_ptr(), flags, 0) }) {
+            Err(Errno::EINTR) => {}
+            done => return done.map(narrow),
+        }
+    }
+}
+
+/// close(2). The caller knows that the descriptor is its own.
+pub(crate) fn close(fd: c_int) {
+    // SAFETY: closes a number; no memory is involved.
+    unsafe { libc::syscall(libc::SYS_close, fd) };
+}
+
+/// pread(2) into the free room of `into`, at most `room` bytes: what it added, 0 at the end.
+pub(crate) fn pread(fd: c_int, into: &mut Vec<u8>, room: usize) -> Result<usize, Errno> {
+    let at = into.len();
+    let spare = into.spare_capacity_mut();
+    let room = room.min(spare.len());
+    loop {
+        let to = spare.as_mut_ptr();
+        // SAFETY: the kernel writes at most `room` bytes into the spare capacity.
+        match check(unsafe { libc::syscall(libc::SYS_pread64, fd, to, room, at) }) {
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e),
+            Ok(count) => {
+                let count = usize::try_from(count).unwrap_or(0);
+                // SAFETY: the kernel has initialised `count <= room` bytes after `at`.
+                unsafe { into.set_len(at + count) };
+                return Ok(count);
+            }
+        }
+    }
+}
+
+/// write(2); what cannot be written is dropped.
+pub(crate) fn write(fd: c_int, bytes: &[u8]) {
+    // SAFETY: the kernel reads `bytes.len()` bytes of a live slice.
+    unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
+}
+
+/// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
+pub(crate) fn dup_high(fd: c_int, least: c_int) -> Result<c_int, Errno> {
+    let command = libc::F_DUPFD_CLOEXEC;
+    // SAFETY: works on numbers; no memory is involved.
+    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, command, least) }).map(narrow)
+}
+
+/// The process's soft limit on descriptors: getrlimit(2).
+pub(crate) fn descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let none = core::ptr::null::<libc::rlimit>();
+    let out = &raw mut limit;
+    let what = libc::RLIMIT_NOFILE;
+    // SAFETY: process 0 is the caller, and one struct rlimit is written.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, what, none, out) };
+    limit.rlim_cur
+}
+
+/// The coarse clocks: they move once per scheduler tick, and reading one costs no system call.
+pub(crate) fn coarse(clock: c_int) -> (i64, i64) {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec. The function is in libc.so since glibc 2.17.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    (now.tv_sec, now.tv_nsec)
+}
+
+/// getpid(2), asked of the kernel: a copy in memory would be wrong after fork.
+pub(crate) fn pid() -> u32 {
+    // SAFETY: takes no argument.
+    let pid = unsafe { libc::syscall(libc::SYS_getpid) };
+    narrow(pid).unsigned_abs()
+}
+
+/// gettid(2).
+pub(crate) fn tid() -> u32 {
+    // SAFETY: takes no argument.
+    let tid = unsafe { libc::syscall(libc::SYS_gettid) };
+    narrow(tid).unsigned_abs()
+}
+
+/// True if the process has no thread of that number any more.
+pub(crate) fn thread_is_gone(pid: u32, tid: u32) -> bool {
+    let nothing: c_uint = 0;
+    // SAFETY: signal 0 is only checked for, not sent.
+    let sent = check(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, nothing) });
+    matches!(sent, Err(e) if e.get() == libc::ESRCH)
+}
+
+/// Sleeps for `nanoseconds`, or until a signal.
+pub(crate) fn nap(nanoseconds: i64) {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: nanoseconds };
+    let none = core::ptr::null_mut::<libc::timespec>();
+    // SAFETY: reads one timespec; the remaining time is not asked for.
+    unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, none) };
+}
+
+/// The working directory's path with its NUL: getcwd(2).
+pub(crate) fn working_directory(into: &mut [u8]) -> Option<&[u8]> {
+    // SAFETY: the kernel writes at most `into.len()` bytes, and returns how many with the NUL.
+    let len = check(unsafe { libc::syscall(libc::SYS_getcwd, into.as_mut_ptr(), into.len()) });
+    into.get(..usize::try_from(len.ok()?).ok()?)
+}

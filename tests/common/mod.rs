@@ -1,0 +1,132 @@
+//! Builds the library and the C probes once, and runs programs under them.
+//!
+//! The library is a cdylib alone, so `cargo test` does not build it: [`library`] does, or takes the
+//! path in `NSS_WRAPPER_RS_SO`. Nothing here edits the machine.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::disallowed_methods, reason = "a test, not the library")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock};
+
+/// The root of the package.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where built things go: `target/tmp`.
+pub(crate) fn built() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// The built shared object.
+pub(crate) fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        if let Some(path) = std::env::var_os("NSS_WRAPPER_RS_SO") {
+            return path.into();
+        }
+        let target = built().parent().expect("target/tmp has a parent");
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--lib", "--quiet", "--manifest-path"])
+            .arg(root().join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(target)
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the library does not build");
+        target.join("release/libnss_wrapper_rs.so")
+    })
+}
+
+/// Debian's `libnss-wrapper`, if it is installed.
+pub(crate) fn peer() -> PathBuf {
+    installed("libnss_wrapper.so")
+}
+
+/// Debian's `libuid-wrapper`.
+pub(crate) fn uid_wrapper() -> PathBuf {
+    installed("libuid_wrapper.so")
+}
+
+fn installed(name: &str) -> PathBuf {
+    let found =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+            .iter()
+            .map(|dir| Path::new(dir).join(name))
+            .find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("{name} is not installed; ci/setup installs it"))
+}
+
+/// Compiles `tests/probes/NAME.c` once with `cc`, and returns the program.
+pub(crate) fn probe(name: &str) -> PathBuf {
+    compiled(name, "cc", &[])
+}
+
+/// Compiles `tests/probes/NAME.c` once with `compiler` and more `flags`.
+pub(crate) fn compiled(name: &str, compiler: &str, flags: &[&str]) -> PathBuf {
+    static DONE: OnceLock<Mutex<HashMap<PathBuf, ()>>> = OnceLock::new();
+    let source = root().join("tests/probes").join(format!("{name}.c"));
+    let flavour: String =
+        flags.concat().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    let program = built().join(format!("{name}-{compiler}{flavour}"));
+    let mut done = DONE.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+    if done.insert(program.clone(), ()).is_none() {
+        // Test programs run in parallel: build under a name of one's own, then rename.
+        let own = program.with_extension(std::process::id().to_string());
+        let out = Command::new(compiler)
+            .args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o"])
+            .arg(&own)
+            .arg(&source)
+            .args(flags)
+            .args(["-pthread", "-ldl"])
+            .output()
+            .expect("a C compiler is installed");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        std::fs::rename(&own, &program).expect("target/tmp is writable");
+    }
+    program
+}
+
+/// A command that runs `program` with the library preloaded and a clean set of variables.
+pub(crate) fn under(library: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NSS_WRAPPER_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("LD_PRELOAD", library).env_remove("UID_WRAPPER");
+    command
+}
+
+/// Standard output as text; the program must have succeeded.
+pub(crate) fn stdout(command: &mut Command) -> String {
+    let out = run(command);
+    assert!(
+        out.status.success(),
+        "{command:?}: {}\nstdout: {}\nstderr: {}",
+        out.status,
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Standard error as text, whatever the exit code.
+pub(crate) fn stderr(command: &mut Command) -> String {
+    String::from_utf8_lossy(&run(command).stderr).into_owned()
+}
+
+/// Runs the command to its end.
+pub(crate) fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
+
+/// Writes `content` to `dir/name` and returns the path.
+pub(crate) fn file(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, content).expect("the directory is writable");
+    path
+}
