@@ -20,6 +20,9 @@ fn narrow(returned: c_long) -> c_int {
     c_int::try_from(returned).unwrap_or(c_int::MAX)
 }
 
+/// A file's device and inode.
+pub(crate) type FileId = (u64, u64);
+
 /// What tells one state of a file from another: inode(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -33,9 +36,9 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// True for the same inode of the same file system, whatever its content.
-    pub(crate) fn same_file(&self, other: &Self) -> bool {
-        (self.dev, self.ino) == (other.dev, other.ino)
+    /// Which inode of which file system, whatever its content.
+    pub(crate) fn file(&self) -> FileId {
+        (self.dev, self.ino)
     }
 
     /// True for a regular file.

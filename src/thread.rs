@@ -81,8 +81,8 @@ pub(crate) fn here() -> Result<&'static Thread, Errno> {
 #[cold]
 fn first() -> Result<&'static Thread, Errno> {
     let new = try_box(Thread {
-        passwds: Cell::new(None),
-        groups: Cell::new(None),
+        passwds: Cached::new(),
+        groups: Cached::new(),
         passwd: Static::new(),
         group: Static::new(),
     })?;

@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let content = before.and_then(|stamp| content(fd, &stamp));
         let after = sys::fstat(fd);
         // A host that closes all descriptors in another thread may have the number already.
-        let ours = matches!((before, after), (Ok(b), Ok(a)) if b.same_file(&a));
+        let ours = matches!((before, after), (Ok(b), Ok(a)) if b.file() == a.file());
         if ours {
             sys::close(fd);
         }
@@ -86,7 +86,8 @@ pub(crate) fn is_absent(error: Errno) -> bool {
     )
 }
 
-/// Descriptors from here up are left alone by hosts that number their own.
+/// Descriptors from here up are left alone by hosts that number their own. (In a process with
+/// threads the kernel takes some milliseconds to make room for them, once.)
 fn high_number() -> Option<c_int> {
     let limit = sys::descriptor_limit();
     // A host with so few descriptors needs each of them.
@@ -102,13 +103,13 @@ pub(crate) fn hold(path: &Path, stamp: &Stamp) -> Option<c_int> {
     }
     let fd = sys::open(path.as_c(), libc::O_PATH).ok()?;
     let high = sys::dup_high(fd, least);
-    if sys::fstat(fd).is_ok_and(|st| st.same_file(stamp)) {
+    if sys::fstat(fd).is_ok_and(|st| st.file() == stamp.file()) {
         sys::close(fd);
     }
     let high = high.ok()?;
     match sys::fstat(high) {
         Ok(st) if st == *stamp => Some(high),
-        Ok(st) if st.same_file(stamp) => {
+        Ok(st) if st.file() == stamp.file() => {
             sys::close(high);
             None
         }

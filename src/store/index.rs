@@ -27,7 +27,7 @@ impl Index {
 
     /// Adds the line at `offset`, unless `same` says that an earlier one has the key.
     pub(crate) fn insert(&mut self, hash: u64, offset: usize, same: impl Fn(usize) -> bool) {
-        let Ok(at) = self.probe(hash, same) else { return };
+        let Ok(at) = self.probe(hash, |at| same(at).then_some(())) else { return };
         let offset = offset as u64 + 1;
         if let Some(slot) = self.slots.get_mut(at)
             && offset <= OFFSET
@@ -36,15 +36,15 @@ impl Index {
         }
     }
 
-    /// The offset of the line that has the key, which `same` tells.
+    /// What `take` makes of the line that it says has the key.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<usize> {
-        self.probe(hash, same).err()
+    pub(crate) fn find<T>(&self, hash: u64, take: impl Fn(usize) -> Option<T>) -> Option<T> {
+        self.probe(hash, take).err()
     }
 
-    /// Where the key goes, or as an error where its line is.
+    /// Where the key goes, or as an error what its line gave.
     #[inline]
-    fn probe(&self, hash: u64, same: impl Fn(usize) -> bool) -> Result<usize, usize> {
+    fn probe<T>(&self, hash: u64, take: impl Fn(usize) -> Option<T>) -> Result<usize, T> {
         let mask = self.slots.len() - 1;
         #[allow(clippy::cast_possible_truncation, reason = "only the low bits count")]
         let mut at = hash as usize & mask;
@@ -55,8 +55,10 @@ impl Index {
             }
             #[allow(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs")]
             let offset = (slot & OFFSET) as usize - 1;
-            if (slot ^ hash) & !OFFSET == 0 && same(offset) {
-                return Err(offset);
+            if (slot ^ hash) & !OFFSET == 0
+                && let Some(taken) = take(offset)
+            {
+                return Err(taken);
             }
             at = (at + 1) & mask;
         }
@@ -97,7 +99,7 @@ pub(crate) fn distinct(numbers: &mut Vec<u32>) -> Result<(), Errno> {
     for at in 0..numbers.len() {
         let Some(&number) = numbers.get(at) else { break };
         let same = |other: usize| numbers.get(other) == Some(&number);
-        if seen.find(of_number(number), same).is_none() {
+        if seen.find(of_number(number), |at| same(at).then_some(())).is_none() {
             seen.insert(of_number(number), kept, same);
             numbers.swap(kept, at);
             kept += 1;
@@ -119,10 +121,10 @@ mod tests {
             index.insert(of_number(key), at, |other| keys[other] == key);
         }
         for key in 0..4000 {
-            let found = index.find(of_number(key), |at| keys[at] == key);
+            let found = index.find(of_number(key), |at| (keys[at] == key).then_some(at));
             assert_eq!(found, Some(key as usize));
         }
-        assert_eq!(index.find(of_number(4000), |at| keys[at] == 4000), None);
+        assert_eq!(index.find(of_number(4000), |at| (keys[at] == 4000).then_some(at)), None);
     }
 
     #[test]
@@ -142,6 +144,6 @@ mod tests {
 
     #[test]
     fn an_index_of_nothing_finds_nothing() {
-        assert_eq!(Index::new(0).unwrap().find(of_number(0), |_| true), None);
+        assert_eq!(Index::new(0).unwrap().find(of_number(0), Some), None);
     }
 }

@@ -8,13 +8,13 @@
 
 use core::cell::Cell;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::file;
 use crate::config::{self, Config, Path};
 use crate::errno::Errno;
 use crate::sync::{Mutex, Shared};
-use crate::sys::{self, Stamp};
+use crate::sys::{self, FileId, Stamp};
 use crate::trace::{Bytes, log};
 
 /// What a file's bytes become.
@@ -40,8 +40,78 @@ impl<T> Deref for Snapshot<T> {
     }
 }
 
-/// A thread's own pointer to the snapshot that it used last.
-pub(crate) type Cached<T> = Cell<Option<Shared<Snapshot<T>>>>;
+/// What a thread keeps of a source: the snapshot that it used last, and how it watches the file.
+///
+/// Each thread holds a descriptor of its own: fstat(2) counts references in the open file, and
+/// threads that share one wait for each other there. A child of fork keeps the descriptors of its
+/// parent's other threads until it runs another program.
+pub(crate) struct Cached<T> {
+    snapshot: Cell<Option<Shared<Snapshot<T>>>>,
+    /// What is watched.
+    file: Cell<FileId>,
+    /// The descriptor held for fstat, or [`NONE`], or [`NEVER`] for this file.
+    held: Cell<i32>,
+    /// How often the path was asked while no descriptor was held.
+    turns: Cell<u32>,
+    /// The clock's tick at which the path was last asked.
+    asked: Cell<u64>,
+}
+
+const NONE: i32 = -1;
+const NEVER: i32 = -2;
+
+/// A descriptor is worth the calls that it takes, and the growth of the process's table of them,
+/// only to a thread that asks often.
+const PATIENCE: u32 = 16;
+
+impl<T> Cached<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            snapshot: Cell::new(None),
+            file: Cell::new((0, 0)),
+            held: Cell::new(NONE),
+            turns: Cell::new(0),
+            asked: Cell::new(0),
+        }
+    }
+
+    /// Turns to another file, or none: the descriptor must not keep a deleted one on the disk.
+    fn watch(&self, file: FileId) {
+        if self.file.get() != file {
+            let held = self.held.replace(NONE);
+            if held >= 0 {
+                close_if(held, self.file.get());
+            }
+            self.file.set(file);
+            self.turns.set(0);
+        }
+    }
+
+    /// Opens the descriptor when its time has come, and forgets it when the host has the number.
+    fn tend(&self, path: &Path, stamp: &Stamp) {
+        self.watch(stamp.file());
+        let held = self.held.get();
+        if held >= 0 {
+            if !sys::fstat(held).is_ok_and(|st| st.file() == stamp.file()) {
+                self.held.set(NONE);
+                self.turns.set(0);
+            }
+        } else if held == NONE {
+            self.turns.set(self.turns.get() + 1);
+            if self.turns.get() >= PATIENCE {
+                // A signal handler's lookup in between must not open another.
+                self.held.set(NEVER);
+                self.held.set(file::hold(path, stamp).unwrap_or(NEVER));
+            }
+        }
+    }
+}
+
+impl<T> Drop for Cached<T> {
+    fn drop(&mut self) {
+        self.watch((0, 0));
+    }
+}
 
 /// A snapshot on loan from a thread's cache, where it returns.
 pub(crate) struct Lease<'a, T> {
@@ -63,7 +133,7 @@ impl<T> Lease<'_, T> {
 
 impl<T> Drop for Lease<'_, T> {
     fn drop(&mut self) {
-        self.home.set(self.snapshot.take());
+        self.home.snapshot.set(self.snapshot.take());
     }
 }
 
@@ -91,16 +161,9 @@ pub(crate) struct Source<T> {
     loading: Mutex<()>,
     /// Loads begun. An answer may come from any load that began after the question.
     loads: AtomicU64,
-    /// The descriptor held for fstat, or [`NONE`], or [`NEVER`] for this snapshot.
-    held: AtomicI32,
-    /// The clock's tick at which the path was last asked.
-    asked: AtomicU64,
     /// The file could not be read, and that has been said.
     complained: AtomicBool,
 }
-
-const NONE: i32 = -1;
-const NEVER: i32 = -2;
 
 impl<T: Content> Source<T> {
     pub(crate) const fn new(path: fn(&Config) -> Option<&Path>) -> Self {
@@ -109,8 +172,6 @@ impl<T: Content> Source<T> {
             newest: Mutex::new(Newest { load: 0, snapshot: None }),
             loading: Mutex::new(()),
             loads: AtomicU64::new(0),
-            held: AtomicI32::new(NONE),
-            asked: AtomicU64::new(0),
             complained: AtomicBool::new(false),
         }
     }
@@ -124,63 +185,48 @@ impl<T: Content> Source<T> {
     #[inline]
     pub(crate) fn now<'a>(&self, home: &'a Cached<T>) -> Result<Now<'a, T>, Errno> {
         let Some(path) = (self.path)(config::get()?) else { return Ok(Now::Off) };
-        if let Some(snapshot) = home.take()
-            && self.is_current(&snapshot, path)
+        if let Some(snapshot) = home.snapshot.take()
+            && self.is_current(&snapshot, path, home)
         {
             return Ok(Now::Here(Lease { snapshot: Some(snapshot), home }));
         }
-        match self.newer(path)? {
+        let snapshot = self.newer(path, home)?;
+        home.watch(snapshot.as_ref().map_or((0, 0), |snapshot| snapshot.stamp.file()));
+        match snapshot {
             None => Ok(Now::Missing),
             snapshot => Ok(Now::Here(Lease { snapshot, home })),
         }
     }
 
     #[inline]
-    fn is_current(&self, snapshot: &Snapshot<T>, path: &Path) -> bool {
+    fn is_current(&self, snapshot: &Snapshot<T>, path: &Path, home: &Cached<T>) -> bool {
         if !snapshot.settled.load(Ordering::Relaxed) {
             return false;
         }
         let tick = tick();
-        let held = self.held.load(Ordering::Relaxed);
+        let held = home.held.get();
         if held >= 0
-            && self.asked.load(Ordering::Relaxed) == tick
+            && home.asked.get() == tick
             && let Ok(st) = sys::fstat(held)
             && st == snapshot.stamp
         {
             return true;
         }
-        self.path_is_current(snapshot, path, tick)
-    }
-
-    /// Asks the path itself, and sees to the held descriptor.
-    #[inline(never)]
-    fn path_is_current(&self, snapshot: &Snapshot<T>, path: &Path, tick: u64) -> bool {
-        if sys::stat(path.as_c(), true) != Ok(snapshot.stamp) {
-            return false;
+        let current = sys::stat(path.as_c(), true) == Ok(snapshot.stamp);
+        if current {
+            home.tend(path, &snapshot.stamp);
+            home.asked.set(tick);
         }
-        let held = self.held.load(Ordering::Relaxed);
-        if held == NONE {
-            let fd = file::hold(path, &snapshot.stamp).unwrap_or(NEVER);
-            if self.held.compare_exchange(NONE, fd, Ordering::Relaxed, Ordering::Relaxed).is_err()
-                && fd >= 0
-            {
-                close_if(fd, &snapshot.stamp);
-            }
-        } else if held >= 0 && !sys::fstat(held).is_ok_and(|st| st.same_file(&snapshot.stamp)) {
-            // The host has closed the number, and may have a file of its own there: forget it.
-            _ = self.held.compare_exchange(held, NONE, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        self.asked.store(tick, Ordering::Relaxed);
-        true
+        current
     }
 
     /// The newest snapshot, from a load that began after this call did unless it is current anyway.
     #[cold]
-    fn newer(&self, path: &Path) -> Result<Option<Shared<Snapshot<T>>>, Errno> {
+    fn newer(&self, path: &Path, home: &Cached<T>) -> Result<Option<Shared<Snapshot<T>>>, Errno> {
         let begun = self.loads.load(Ordering::Acquire);
         let newest = self.newest.lock()?.snapshot.clone();
         if let Some(snapshot) = newest
-            && self.is_current(&snapshot, path)
+            && self.is_current(&snapshot, path, home)
         {
             return Ok(Some(snapshot));
         }
@@ -194,7 +240,6 @@ impl<T: Content> Source<T> {
         };
         let load = self.loads.fetch_add(1, Ordering::AcqRel) + 1;
         let new = self.load(path, old.as_ref())?;
-        self.let_go(old.as_ref(), new.as_ref());
         let before = {
             let mut newest = self.newest.lock()?;
             newest.load = load;
@@ -241,26 +286,11 @@ impl<T: Content> Source<T> {
         let settled = AtomicBool::new(read.settled);
         Shared::new(Snapshot { stamp: read.stamp, settled, content }).map(Some)
     }
-
-    /// Closes the held descriptor if the new snapshot is of another file.
-    fn let_go(&self, old: Option<&Shared<Snapshot<T>>>, new: Option<&Shared<Snapshot<T>>>) {
-        if let (Some(old), Some(new)) = (old, new)
-            && old.stamp.same_file(&new.stamp)
-        {
-            return;
-        }
-        let held = self.held.swap(NONE, Ordering::Relaxed);
-        if let Some(old) = old
-            && held >= 0
-        {
-            close_if(held, &old.stamp);
-        }
-    }
 }
 
 /// Closes the descriptor if it is what we opened there; a host may have the number by now.
-fn close_if(fd: i32, stamp: &Stamp) {
-    if sys::fstat(fd).is_ok_and(|st| st.same_file(stamp)) {
+fn close_if(fd: i32, file: FileId) {
+    if sys::fstat(fd).is_ok_and(|st| st.file() == file) {
         sys::close(fd);
     }
 }

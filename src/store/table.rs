@@ -60,6 +60,8 @@ struct Indexes {
 /// A file of rows.
 pub(crate) struct Table<L> {
     bytes: Vec<u8>,
+    /// A NUL byte is in some line.
+    has_nul: bool,
     count: usize,
     asked: AtomicBool,
     indexes: OnceBox<Indexes>,
@@ -72,7 +74,7 @@ impl<L: Lines> Content for Table<L> {
         let (mut at, mut number, mut count) = (0, 0_usize, 0);
         while let Some((line, next)) = table.line(at) {
             number += 1;
-            match L::parse(line) {
+            match table.parse(line) {
                 Ok(row) => count += usize::from(row.is_some()),
                 Err(reason) => {
                     log!(
@@ -98,7 +100,8 @@ impl<L: Lines> Content for Table<L> {
 impl<L: Lines> Table<L> {
     fn new(bytes: Vec<u8>) -> Self {
         let (asked, indexes) = (AtomicBool::new(false), OnceBox::new());
-        Self { bytes, count: 0, asked, indexes, lines: PhantomData }
+        let has_nul = memchr::memchr(0, &bytes).is_some();
+        Self { bytes, has_nul, count: 0, asked, indexes, lines: PhantomData }
     }
 
     /// The line that begins at `at`, and where the next one does; `None` at the end.
@@ -108,15 +111,24 @@ impl<L: Lines> Table<L> {
         Some((rest.get(..len)?, at + len + 1))
     }
 
+    /// The row at `at`, which an index says is one.
     fn row_at(&self, at: usize) -> Option<L::Row<'_>> {
         L::parse(self.line(at)?.0).ok().flatten()
+    }
+
+    /// What a line is, with the check that only a file with a NUL somewhere needs.
+    fn parse<'a>(&self, line: &'a [u8]) -> Parsed<L::Row<'a>> {
+        if self.has_nul && memchr::memchr(0, line).is_some() {
+            return Err(parse::NUL);
+        }
+        L::parse(line)
     }
 
     /// The first row at `at` or after it, and where to go on.
     pub(crate) fn row_from(&self, mut at: usize) -> Option<(L::Row<'_>, usize)> {
         loop {
             let (line, next) = self.line(at)?;
-            if let Ok(Some(row)) = L::parse(line) {
+            if let Ok(Some(row)) = self.parse(line) {
                 return Some((row, next));
             }
             at = next;
@@ -137,8 +149,9 @@ impl<L: Lines> Table<L> {
     #[inline]
     pub(crate) fn by_name(&self, name: &[u8]) -> Result<Option<L::Row<'_>>, Errno> {
         let Some(indexes) = self.indexes()? else { return Ok(self.search_name(name)) };
-        let same = |at| self.starts_with(at, name);
-        Ok(indexes.by_name.find(of_bytes(name), same).and_then(|at| self.row_at(at)))
+        Ok(indexes.by_name.find(of_bytes(name), |at| {
+            if self.starts_with(at, name) { self.row_at(at) } else { None }
+        }))
     }
 
     /// The first row of that id.
@@ -147,14 +160,7 @@ impl<L: Lines> Table<L> {
         let Some(indexes) = self.indexes()? else {
             return Ok(self.rows().find(|row| row.id() == id));
         };
-        let mut row = None;
-        let at = indexes
-            .by_id
-            .find(of_number(id), |at| self.row_at(at).is_some_and(|found| found.id() == id));
-        if let Some(at) = at {
-            row = self.row_at(at);
-        }
-        Ok(row)
+        Ok(indexes.by_id.find(of_number(id), |at| self.row_at(at).filter(|row| row.id() == id)))
     }
 
     /// True if the row at `at`, which an index says is one, has the name.
@@ -174,7 +180,7 @@ impl<L: Lines> Table<L> {
                 let start = memchr::memrchr(b'\n', self.bytes.get(..hit)?).map_or(0, |n| n + 1);
                 let (line, next) = self.line(start)?;
                 at = next;
-                if let Ok(Some(row)) = L::parse(line) {
+                if let Ok(Some(row)) = self.parse(line) {
                     return Some(row);
                 }
             }
@@ -206,7 +212,7 @@ impl<L: Lines> Table<L> {
         let mut by_id = Index::new(self.count)?;
         let mut at = 0;
         while let Some((line, next)) = self.line(at) {
-            if let Ok(Some(row)) = L::parse(line) {
+            if let Ok(Some(row)) = self.parse(line) {
                 let (name, id) = (row.name(), row.id());
                 by_name.insert(of_bytes(name), at, |other| self.starts_with(other, name));
                 by_id.insert(of_number(id), at, |other| {
@@ -223,7 +229,7 @@ impl<L: Lines> Table<L> {
 mod tests {
     use super::*;
 
-    const FILE: &[u8] = b"root:x:0:0:::\n# c\n\nbad\n bob:x:7:7::/b:\nbob:x:8:8:::\nann:x:7:9:::\n:x:5:5:::\nend:x:9:9";
+    const FILE: &[u8] = b"root:x:0:0:::\nnul:x:0:0:\0::\n# c\n\nbad\n bob:x:7:7::/b:\nbob:x:8:8:::\nann:x:7:9:::\n:x:5:5:::\nend:x:9:9";
 
     fn table() -> Table<Passwds> {
         Table::load(FILE.to_vec(), &Path::new(b"/t").unwrap()).unwrap()
@@ -233,7 +239,8 @@ mod tests {
     fn the_search_and_the_index_give_the_same_rows() {
         let indexed = table();
         indexed.asked.store(true, Ordering::Relaxed);
-        for name in [&b"root"[..], b"bob", b"ann", b"", b"end", b"oot", b"bad", b"no", b"b:x", b"c"]
+        for name in
+            [&b"root"[..], b"bob", b"ann", b"", b"end", b"oot", b"bad", b"no", b"nul", b"b:x", b"c"]
         {
             let found = indexed.by_name(name).unwrap();
             assert_eq!(found, table().by_name(name).unwrap(), "{}", name.escape_ascii());
