@@ -1,0 +1,24 @@
+//! Threads and forks against a writer. The long form is `ci/stress`.
+
+mod common;
+
+use common::{library, probe, stdout, under};
+
+/// Runs the probe, and returns how many lookups and edits it counted.
+fn counts(args: &[&str]) -> Vec<u64> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let said = stdout(under(library(), probe("threads")).arg(dir.path()).args(args));
+    said.split(' ').filter_map(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn no_answer_is_wrong_torn_or_missing_while_files_are_replaced() {
+    let counts = counts(&["3"]);
+    assert!(counts.len() == 2 && counts[0] > 1000 && counts[1] > 100, "{counts:?}");
+}
+
+#[test]
+fn children_of_a_threaded_process_answer_within_a_second() {
+    let counts = counts(&["0", "400"]);
+    assert!(counts.len() == 2 && counts[0] >= 400 * 8, "{counts:?}");
+}
