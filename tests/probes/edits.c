@@ -1,0 +1,182 @@
+/* edits DIR ROUNDS PAUSE_US: after each of many kinds of edit the very next lookup answers from the
+ * new content. The file is DIR/d/NAME; DIR/data is a link to d or e, DIR/link one to a file. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int group;           /* which database */
+static const char *kind;    /* of edit */
+static int round_no;
+static useconds_t pause_us;
+
+static void fail(const char *what, const char *got)
+{
+    fprintf(stderr, "%s, %s, round %d: %s %s\n", group ? "group" : "passwd", kind, round_no, what, got);
+    exit(1);
+}
+
+static void must(int ok, const char *what)
+{
+    if (!ok)
+        fail(what, strerror(errno));
+}
+
+/* What a version says: user or group "n" has the id 10000 + version. */
+static int content(char *text, int version)
+{
+    return sprintf(text, group ? "first:x:1:\nn:x:%05d:v%05d\n" : "first:x:1:1:::\nn:x:%05d:1:v%05d:/:/s\n",
+                   10000 + version, version);
+}
+
+static void put(const char *path, int version, int flags)
+{
+    char text[128];
+    int len = content(text, version), fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+    must(fd >= 0 && pwrite(fd, text, (size_t)len, 0) == len && !close(fd), path);
+}
+
+/* Entry `name` of the id; NULL for none. One of four functions in turn. */
+static const char *ask(const char *name, unsigned id, unsigned *got_id)
+{
+    static char buf[4096];
+    static unsigned turn;
+    struct passwd pw, *user = NULL;
+    struct group gr, *grp = NULL;
+    int rc = 0;
+
+    turn++;
+    if (group) {
+        switch (turn % 4) {
+        case 0: rc = getgrnam_r(name, &gr, buf, sizeof buf, &grp); break;
+        case 1: rc = getgrgid_r(id, &gr, buf, sizeof buf, &grp); break;
+        case 2: grp = getgrnam(name); break;
+        case 3: grp = getgrgid(id); break;
+        }
+        if (rc)
+            fail("error", strerror(rc));
+        *got_id = grp ? grp->gr_gid : 0;
+        return grp ? grp->gr_mem[0] : NULL;
+    }
+    switch (turn % 4) {
+    case 0: rc = getpwnam_r(name, &pw, buf, sizeof buf, &user); break;
+    case 1: rc = getpwuid_r(id, &pw, buf, sizeof buf, &user); break;
+    case 2: user = getpwnam(name); break;
+    case 3: user = getpwuid(id); break;
+    }
+    if (rc)
+        fail("error", strerror(rc));
+    *got_id = user ? user->pw_uid : 0;
+    return user ? user->pw_gecos : NULL;
+}
+
+static void expect(int version)
+{
+    char want[16];
+    unsigned id;
+    const char *got = ask("n", 10000 + (unsigned)version, &id);
+    sprintf(want, "v%05d", version);
+    if (!got || strcmp(got, want) || id != 10000 + (unsigned)version)
+        fail(want, got ? got : "is not found");
+    if (pause_us)
+        usleep(pause_us);
+}
+
+enum { APPEND, SAME_SIZE, RENAME, RENAME_LINKED, TRUNCATE, UNLINK, LINK_FILE, LINK_DIR, KINDS };
+static const char *const names[KINDS] = {
+    "append", "rewrite in place", "rename", "rename over a linked file", "truncate and write",
+    "unlink", "switched link to a file", "switched link to a directory",
+};
+
+static void edit(int which, int version, const char *file)
+{
+    const char *other = version & 1 ? "e" : "d";
+    char text[128];
+    unsigned id;
+
+    switch (which) {
+    case APPEND: {
+        int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
+        int len = sprintf(text, group ? "a%d:x:%d:v%05d\n" : "a%d:x:%d:1:v%05d:/:/s\n", version,
+                          20000 + version, version);
+        must(fd >= 0 && write(fd, text, (size_t)len) == len && !close(fd), file);
+        sprintf(text, "a%d", version);
+        const char *got = ask(text, 20000 + (unsigned)version, &id);
+        if (!got || id != 20000 + (unsigned)version)
+            fail(text, "is not found");
+        if (pause_us)
+            usleep(pause_us);
+        return;
+    }
+    case SAME_SIZE:
+        put(file, version, 0);
+        break;
+    case RENAME_LINKED:
+        unlink("old");
+        must(!link(file, "old"), "link");
+        /* fall through */
+    case RENAME:
+        put("new", version, O_TRUNC);
+        must(!rename("new", file), "rename");
+        break;
+    case TRUNCATE:
+        put(file, version, O_TRUNC);
+        break;
+    case UNLINK:
+        must(!unlink(file), "unlink");
+        if (ask("n", 10000 + (unsigned)version - 1, &id))
+            fail("found", "in a file that is gone");
+        put(file, version, O_EXCL);
+        break;
+    case LINK_FILE:
+        sprintf(text, "%s/target", other);
+        put(text, version, O_TRUNC);
+        must(!symlink(text, "link.new") && !rename("link.new", file), "symlink");
+        break;
+    case LINK_DIR:
+        sprintf(text, "%s/file", other);
+        put(text, version, O_TRUNC);
+        must(!symlink(other, "data.new") && !rename("data.new", "data"), "symlink");
+        break;
+    }
+    expect(version);
+}
+
+int main(int argc, char **argv)
+{
+    char file[4096];
+    if (argc < 4 || chdir(argv[1]) || mkdir("d", 0755) || mkdir("e", 0755) || symlink("d", "data"))
+        return 2;
+    int rounds = atoi(argv[2]);
+    pause_us = (useconds_t)atoi(argv[3]);
+    /* The variables are read once, so each kind has a process of its own. */
+    for (int which = 0; which < KINDS; which++)
+        for (group = 0; group < 2; group++) {
+            kind = names[which];
+            sprintf(file, "%.4000s/f%d%d", argv[1], which, group);
+            if (which == LINK_DIR)
+                sprintf(file, "%.4000s/data/file", argv[1]);
+            pid_t child = fork();
+            if (child == 0) {
+                setenv(group ? "NSS_WRAPPER_GROUP" : "NSS_WRAPPER_PASSWD", file, 1);
+                if (which == LINK_FILE)
+                    must(!symlink("d/target", file), "symlink");
+                put(file, 0, O_TRUNC);
+                expect(0);
+                for (round_no = 1; round_no <= rounds; round_no++)
+                    edit(which, round_no, file);
+                exit(0);
+            }
+            int status = 1;
+            if (waitpid(child, &status, 0) != child || status)
+                return 1;
+        }
+    return 0;
+}
