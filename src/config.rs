@@ -17,15 +17,27 @@ const PASSWD: &CStr = c"NSS_WRAPPER_PASSWD";
 const GROUP: &CStr = c"NSS_WRAPPER_GROUP";
 const SHADOW: &CStr = c"NSS_WRAPPER_SHADOW";
 const HOSTS: &CStr = c"NSS_WRAPPER_HOSTS";
+const HOSTNAME: &CStr = c"NSS_WRAPPER_HOSTNAME";
+const MODULE_SO_PATH: &CStr = c"NSS_WRAPPER_MODULE_SO_PATH";
+const MODULE_FN_PREFIX: &CStr = c"NSS_WRAPPER_MODULE_FN_PREFIX";
+const USER: &CStr = c"NSS_WRAPPER_USER";
+const FALLTHROUGH: &CStr = c"NSS_WRAPPER_FALLTHROUGH";
 const DEBUGLEVEL: &CStr = c"NSS_WRAPPER_DEBUGLEVEL";
 /// uid_wrapper's own switch: with it `setgroups(2)` is safe to call.
 const UID_WRAPPER: &CStr = c"UID_WRAPPER";
 
-/// A file's path, made absolute with the working directory of the first lookup, and with its NUL.
-pub(crate) struct Path(Vec<u8>);
+/// A variable's value, kept with a NUL at its end.
+pub(crate) struct Text(Vec<u8>);
 
-impl Path {
-    /// As the kernel takes it.
+impl Text {
+    fn new(value: &[u8]) -> Result<Self, Errno> {
+        let mut text = Vec::new();
+        try_extend(&mut text, value)?;
+        try_extend(&mut text, b"\0")?;
+        Ok(Self(text))
+    }
+
+    /// As C takes it.
     pub(crate) fn as_c(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
@@ -33,6 +45,21 @@ impl Path {
     /// Without the NUL.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.as_c().to_bytes()
+    }
+}
+
+/// A file's path, made absolute with the working directory of the first lookup.
+pub(crate) struct Path(Text);
+
+impl Path {
+    /// As the kernel takes it.
+    pub(crate) fn as_c(&self) -> &CStr {
+        self.0.as_c()
+    }
+
+    /// Without the NUL.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.bytes()
     }
 
     pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
@@ -48,8 +75,7 @@ impl Path {
             }
         }
         try_extend(&mut path, name)?;
-        try_extend(&mut path, b"\0")?;
-        Ok(Self(path))
+        Text::new(&path).map(Self)
     }
 }
 
@@ -60,10 +86,20 @@ pub(crate) struct Config {
     pub(crate) passwd: Option<Path>,
     /// `NSS_WRAPPER_GROUP`: a group(5) file.
     pub(crate) group: Option<Path>,
-    /// `NSS_WRAPPER_SHADOW` is set.
-    pub(crate) shadow: bool,
-    /// `NSS_WRAPPER_HOSTS` is set.
-    pub(crate) hosts: bool,
+    /// `NSS_WRAPPER_SHADOW`: a shadow(5) file.
+    pub(crate) shadow: Option<Path>,
+    /// `NSS_WRAPPER_HOSTS`: a hosts(5) file.
+    pub(crate) hosts: Option<Path>,
+    /// `NSS_WRAPPER_HOSTNAME`: what gethostname(3) says.
+    pub(crate) hostname: Option<Text>,
+    /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it.
+    pub(crate) module: Option<Text>,
+    /// `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in the module's `_nss_NAME_getpwnam_r`.
+    pub(crate) module_prefix: Option<Text>,
+    /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
+    pub(crate) user: Option<Text>,
+    /// `NSS_WRAPPER_FALLTHROUGH=1`: what our sources do not know is asked of libc.
+    pub(crate) fall_through: bool,
     /// `UID_WRAPPER=1`.
     pub(crate) uid_wrapper: bool,
     /// `NSS_WRAPPER_DEBUGLEVEL`, 0 to 3.
@@ -77,11 +113,17 @@ impl Config {
             return Ok(Self::default());
         }
         let path = |name| variable(name).map(Path::new).transpose();
+        let text = |name| variable(name).map(Text::new).transpose();
         Ok(Self {
             passwd: path(PASSWD)?,
             group: path(GROUP)?,
-            shadow: variable(SHADOW).is_some(),
-            hosts: variable(HOSTS).is_some(),
+            shadow: path(SHADOW)?,
+            hosts: path(HOSTS)?,
+            hostname: text(HOSTNAME)?,
+            module: text(MODULE_SO_PATH)?,
+            module_prefix: text(MODULE_FN_PREFIX)?,
+            user: text(USER)?,
+            fall_through: variable(FALLTHROUGH) == Some(b"1"),
             uid_wrapper: variable(UID_WRAPPER) == Some(b"1"),
             level: variable(DEBUGLEVEL).map_or(0, level),
         })
@@ -113,7 +155,9 @@ pub(crate) fn known() -> Option<&'static Config> {
 
 /// True if a variable of ours is set at all.
 pub(crate) fn wanted() -> bool {
-    [PASSWD, GROUP, SHADOW, HOSTS].iter().any(|name| variable(name).is_some())
+    [PASSWD, GROUP, SHADOW, HOSTS, HOSTNAME, MODULE_SO_PATH, USER]
+        .iter()
+        .any(|name| variable(name).is_some())
 }
 
 fn secure() -> bool {

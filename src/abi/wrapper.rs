@@ -16,11 +16,11 @@ pub extern "C" fn nss_wrapper_enabled() -> bool {
 /// True if shadow entries are wrapped: NSS_WRAPPER_SHADOW is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn nss_wrapper_shadow_enabled() -> bool {
-    asked(|c| c.shadow)
+    asked(|c| c.shadow.is_some())
 }
 
 /// True if hosts are wrapped: NSS_WRAPPER_HOSTS is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn nss_wrapper_hosts_enabled() -> bool {
-    asked(|c| c.hosts)
+    asked(|c| c.hosts.is_some())
 }
