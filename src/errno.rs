@@ -12,6 +12,8 @@ impl Errno {
     pub(crate) const EBADF: Self = Self(libc::EBADF);
     pub(crate) const EINTR: Self = Self(libc::EINTR);
     pub(crate) const EINVAL: Self = Self(libc::EINVAL);
+    pub(crate) const EPERM: Self = Self(libc::EPERM);
+    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
     pub(crate) const ENOENT: Self = Self(libc::ENOENT);
     pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
     pub(crate) const ENOTDIR: Self = Self(libc::ENOTDIR);
@@ -19,7 +21,13 @@ impl Errno {
     pub(crate) const ELOOP: Self = Self(libc::ELOOP);
     pub(crate) const EISDIR: Self = Self(libc::EISDIR);
     pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
+    pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
     pub(crate) const ERANGE: Self = Self(libc::ERANGE);
+
+    /// What a function returned; `None` for 0.
+    pub(crate) const fn new(number: c_int) -> Option<Self> {
+        if number == 0 { None } else { Some(Self(number)) }
+    }
 
     /// The number as C has it.
     pub(crate) const fn get(self) -> c_int {
@@ -29,6 +37,12 @@ impl Errno {
     /// What the last failed call left in `errno`.
     pub(crate) fn last() -> Self {
         Self(read())
+    }
+
+    /// Stores the number in `errno`, and is what a function returns that says so.
+    pub(crate) fn fail(self) -> c_int {
+        self.set();
+        -1
     }
 
     /// Stores the number in `errno`.

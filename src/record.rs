@@ -4,8 +4,8 @@
 pub(crate) trait Keyed {
     /// Its name.
     fn name(&self) -> &[u8];
-    /// Its uid or gid.
-    fn id(&self) -> u32;
+    /// Its uid or gid; shadow entries have none.
+    fn id(&self) -> Option<u32>;
 }
 
 /// One user: passwd(5).
@@ -25,8 +25,8 @@ impl Keyed for Passwd<'_> {
         self.name
     }
 
-    fn id(&self) -> u32 {
-        self.uid
+    fn id(&self) -> Option<u32> {
+        Some(self.uid)
     }
 }
 
@@ -53,8 +53,34 @@ impl Keyed for Group<'_> {
         self.name
     }
 
-    fn id(&self) -> u32 {
-        self.gid
+    fn id(&self) -> Option<u32> {
+        Some(self.gid)
+    }
+}
+
+/// One user's password and its ages: shadow(5). Days are counted from 1970-01-01; −1 is an empty
+/// field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shadow<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) passwd: &'a [u8],
+    pub(crate) last_change: i64,
+    pub(crate) min: i64,
+    pub(crate) max: i64,
+    pub(crate) warn: i64,
+    pub(crate) inactive: i64,
+    pub(crate) expire: i64,
+    /// All ones if it is empty.
+    pub(crate) flag: u64,
+}
+
+impl Keyed for Shadow<'_> {
+    fn name(&self) -> &[u8] {
+        self.name
+    }
+
+    fn id(&self) -> Option<u32> {
+        None
     }
 }
 

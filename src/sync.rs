@@ -109,6 +109,13 @@ pub(crate) fn try_extend(vec: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// `Vec::resize` with zeros, with `ENOMEM` where that aborts.
+pub(crate) fn try_resize(vec: &mut Vec<u8>, len: usize) -> Result<(), Errno> {
+    vec.try_reserve_exact(len.saturating_sub(vec.len())).map_err(|_| Errno::ENOMEM)?;
+    vec.resize(len, 0);
+    Ok(())
+}
+
 struct Inner<T> {
     count: AtomicUsize,
     value: T,

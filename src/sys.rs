@@ -161,6 +161,18 @@ pub(crate) fn pid() -> u32 {
     narrow(pid).unsigned_abs()
 }
 
+/// getuid(2), by libc's name: uid_wrapper and fakeroot answer it.
+pub(crate) fn uid() -> u32 {
+    // SAFETY: takes no argument.
+    unsafe { libc::getuid() }
+}
+
+/// getgid(2), by libc's name.
+pub(crate) fn gid() -> u32 {
+    // SAFETY: takes no argument.
+    unsafe { libc::getgid() }
+}
+
 /// gettid(2).
 pub(crate) fn tid() -> u32 {
     // SAFETY: takes no argument.

@@ -2,27 +2,29 @@
 //! answer or call on.
 #![allow(unsafe_code, reason = "the C boundary")]
 
+mod face;
 mod grp;
+mod membership;
+mod nss;
+mod own;
 mod pwd;
+mod shadow;
+mod unistd;
 mod wrapper;
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
 
-use crate::errno::{Errno, KeepErrno};
+use crate::errno::Errno;
 use crate::lookup::Answer;
 use crate::pack::{Pack, pack_at};
-use crate::thread::{self, Static, Thread};
 
-/// Exports a function under its C name, with a check of its type against the `libc` crate.
-macro_rules! export {
+/// Exports functions under their C names.
+macro_rules! export_unchecked {
     ($(
         $(#[$doc:meta])*
-        $libc:path as fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
     )*) => {$(
-        #[allow(clippy::disallowed_methods, reason = "its type, not a call")]
-        const _: unsafe extern "C" fn($($ty),*) $(-> $ret)? = $libc;
-
         $(#[$doc])*
         ///
         /// # Safety
@@ -33,29 +35,43 @@ macro_rules! export {
         pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
     )*};
 }
+use export_unchecked;
+
+/// Exports functions under their C names, with a check of their types against the `libc` crate.
+macro_rules! export {
+    ($(
+        $(#[$doc:meta])*
+        $libc:path as fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    )*) => {
+        $(
+            #[allow(clippy::disallowed_methods, reason = "its type, not a call")]
+            const _: unsafe extern "C" fn($($ty),*) $(-> $ret)? = $libc;
+        )*
+        $crate::abi::export_unchecked! {$(
+            $(#[$doc])*
+            fn $name($($arg: $ty),*) $(-> $ret)? $body
+        )*}
+    };
+}
 use export;
 
 /// Calls the next definition with the caller's own arguments; `$missing` where libc has none.
 macro_rules! call_on {
     ($symbol:ident($($arg:expr),*) or $missing:expr) => {
-        match $crate::real::$symbol.get() {
-            // SAFETY: the caller's arguments, unchanged, to the same function.
-            Some(next) => unsafe { next($($arg),*) },
+        $crate::abi::call_on!(($crate::real::$symbol)($($arg),*) or $missing)
+    };
+    (($symbol:expr)($($arg:expr),*) or $missing:expr) => {
+        match $symbol.get() {
+            Some(next) => {
+                let _passing = $crate::real::Passing::new();
+                // SAFETY: the caller's arguments, unchanged, to the same function.
+                unsafe { next($($arg),*) }
+            }
             None => $missing,
         }
     };
 }
 use call_on;
-
-/// A C string that the caller lent.
-///
-/// # Safety
-///
-/// `text` is null or a C string that lives until the exported function returns.
-unsafe fn lent<'a>(text: *const c_char) -> Option<&'a [u8]> {
-    // SAFETY: not null, so a C string by the contract above.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
-}
 
 /// Where a `_r` function's result goes.
 struct Lent<T> {
@@ -97,32 +113,5 @@ impl<T> Lent<T> {
         // SAFETY: the promise made to `new`.
         unsafe { self.found.write(found) };
         Some(code)
-    }
-}
-
-/// Answers a function without `_r` from the thread's own memory; `None` to call on. `ask` hands
-/// the answer to the function that it is given.
-fn own<T>(
-    place: fn(&Thread) -> &Static<T>,
-    mut ask: impl FnMut(&Lent<T>) -> Result<Option<bool>, Errno>,
-) -> Option<*mut T> {
-    let keep = KeepErrno::new();
-    let mut pass = false;
-    let filled = thread::here().and_then(|here| {
-        place(here).fill(|out, buf, len| {
-            let lent = Lent { out, buf, len, found: null_mut() };
-            let filled = ask(&lent)?;
-            pass = filled.is_none();
-            Ok(filled == Some(true))
-        })
-    });
-    drop(keep);
-    match filled {
-        _ if pass => None,
-        Ok(row) => Some(row),
-        Err(error) => {
-            error.set();
-            Some(null_mut())
-        }
     }
 }

@@ -1,75 +1,146 @@
 //! Where a `setXent`, `getXent`, `endXent` enumeration stands. There is one for the process and
 //! database, as getpwent(3) has it.
+//!
+//! It walks our file, then libc where libc is asked for what the file does not know, then comes the
+//! own entry. No lock is held while libc is asked: its turn is a step that the caller takes.
 
 use crate::errno::Errno;
-use crate::lookup::{Answer, Database};
+use crate::lookup::{self, Answer, Database, own};
 use crate::store::{Now, Snapshot, Table};
 use crate::sync::{Mutex, Shared};
 use crate::thread;
 
 type Pinned<D> = Option<Shared<Snapshot<Table<D>>>>;
 
-enum Place<D: Database> {
-    /// Not begun.
-    Start,
-    /// In a file's snapshot, at an offset; no snapshot if the file was missing.
-    In(Pinned<D>, usize),
+enum Phase {
+    /// In the snapshot, at an offset.
+    File(usize),
+    Libc,
+    Own,
+    End,
 }
 
-/// An enumeration's state.
-pub(crate) struct Cursor<D: Database>(Mutex<Place<D>>);
+/// What an enumeration walks. No snapshot if there is no file.
+struct Walk<D: Database> {
+    pinned: Pinned<D>,
+    phase: Phase,
+    /// The own entry, if it takes part.
+    own: Option<own::Line>,
+}
+
+/// An enumeration's state; nothing before its beginning.
+pub(crate) struct Cursor<D: Database>(Mutex<Option<Walk<D>>>);
 
 impl<D: Database> Cursor<D> {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Place::Start))
+        Self(Mutex::new(None))
     }
 }
 
-/// Begins anew, with what the file holds now. `Pass` if the database is not ours.
-pub(crate) fn set<D: Database>() -> Result<Answer<()>, Errno> {
-    let Some(pinned) = pin::<D>()? else { return Ok(Answer::Pass) };
-    put::<D>(Place::In(pinned, 0))?;
-    Ok(Answer::Row(()))
+/// Whether an enumeration also walks libc's entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Libc {
+    Asked,
+    LeftAlone,
+}
+
+/// What comes next.
+pub(crate) enum Step<R> {
+    /// A row, and what was made of it.
+    Row(R),
+    /// It is libc's turn until [`libc_is_done`].
+    Libc,
+    /// Nothing.
+    End,
+}
+
+/// Begins anew, with what the file holds now, and with the own entry if it takes part.
+pub(crate) fn set<D: Database>(own: Option<own::Line>) -> Result<Libc, Errno> {
+    let pinned = match D::source().now(D::home(thread::here()?))? {
+        Now::Off | Now::Missing => None,
+        Now::Here(lease) => lease.pin(),
+    };
+    put(Some(Walk::<D> { pinned, phase: Phase::File(0), own }))?;
+    asks_libc::<D>()
 }
 
 /// Forgets the enumeration, and lets go of what it held.
-pub(crate) fn end<D: Database>() -> Result<Answer<()>, Errno> {
-    put::<D>(Place::Start)?;
-    match D::source().is_on()? {
-        true => Ok(Answer::Row(())),
-        false => Ok(Answer::Pass),
-    }
+pub(crate) fn end<D: Database>() -> Result<Libc, Errno> {
+    put::<D>(None)?;
+    asks_libc::<D>()
 }
 
-/// The next row. The enumeration goes on only if `take` accepts it: a buffer that was too short
-/// loses nothing.
+fn asks_libc<D: Database>() -> Result<Libc, Errno> {
+    let unknown = lookup::unknown::<D, ()>(D::source().is_on()?)?;
+    Ok(if unknown == Answer::Pass { Libc::Asked } else { Libc::LeftAlone })
+}
+
+/// True between [`set`] and [`end`].
+pub(crate) fn is_begun<D: Database>() -> Result<bool, Errno> {
+    Ok(D::cursor().0.lock()?.is_some())
+}
+
+/// The next step. The enumeration goes on only if `take` accepts the row: a buffer that was too
+/// short loses nothing.
 pub(crate) fn next<D: Database, R>(
-    take: impl FnOnce(Answer<D::Row<'_>>) -> Result<R, Errno>,
-) -> Result<R, Errno> {
-    if !D::source().is_on()? {
-        return take(Answer::Pass);
-    }
-    let begun = matches!(*D::cursor().0.lock()?, Place::In(..));
-    if !begun {
-        set::<D>()?;
-    }
+    take: impl FnOnce(D::Row<'_>) -> Result<R, Errno>,
+) -> Result<Step<R>, Errno> {
+    let asks_libc = asks_libc::<D>()? == Libc::Asked;
     let mut place = D::cursor().0.lock()?;
-    let Place::In(Some(table), at) = &mut *place else { return take(Answer::Absent) };
-    let Some((row, after)) = table.row_from(*at) else { return take(Answer::Absent) };
-    let taken = take(Answer::Row(row))?;
-    *at = after;
-    Ok(taken)
+    let Some(walk) = &mut *place else { return Ok(Step::End) };
+    loop {
+        match &mut walk.phase {
+            Phase::File(at) => match walk.pinned.as_deref().and_then(|table| table.row_from(*at)) {
+                Some((row, after)) if is_own(&walk.own, lookup::name_of::<D>(&row)) => {
+                    *at = after;
+                }
+                Some((row, after)) => {
+                    let taken = take(row)?;
+                    *at = after;
+                    return Ok(Step::Row(taken));
+                }
+                None => walk.phase = if asks_libc { Phase::Libc } else { Phase::Own },
+            },
+            Phase::Libc => return Ok(Step::Libc),
+            Phase::Own => {
+                let row = walk.own.as_ref().and_then(|line| D::own(line.user()));
+                let taken = row.map(take).transpose()?;
+                walk.phase = Phase::End;
+                return Ok(taken.map_or(Step::End, Step::Row));
+            }
+            Phase::End => return Ok(Step::End),
+        }
+    }
 }
 
-fn pin<D: Database>() -> Result<Option<Pinned<D>>, Errno> {
-    Ok(match D::source().now(D::home(thread::here()?))? {
-        Now::Off => None,
-        Now::Missing => Some(None),
-        Now::Here(lease) => Some(lease.pin()),
-    })
+fn is_own(own: &Option<own::Line>, name: &[u8]) -> bool {
+    own.as_ref().is_some_and(|line| line.user().name == name)
 }
 
-fn put<D: Database>(new: Place<D>) -> Result<(), Errno> {
+/// True if the enumeration has another row of that name, which libc's must not repeat.
+pub(crate) fn has_listed<D: Database>(name: &[u8]) -> Result<bool, Errno> {
+    let pinned = {
+        let place = D::cursor().0.lock()?;
+        let Some(walk) = &*place else { return Ok(false) };
+        if is_own(&walk.own, name) {
+            return Ok(true);
+        }
+        walk.pinned.clone()
+    };
+    pinned.map_or(Ok(false), |table| Ok(table.by_name(name)?.is_some()))
+}
+
+/// Ends libc's turn.
+pub(crate) fn libc_is_done<D: Database>() -> Result<(), Errno> {
+    if let Some(walk) = &mut *D::cursor().0.lock()?
+        && matches!(walk.phase, Phase::Libc)
+    {
+        walk.phase = Phase::Own;
+    }
+    Ok(())
+}
+
+fn put<D: Database>(new: Option<Walk<D>>) -> Result<(), Errno> {
     let mut place = D::cursor().0.lock()?;
     let old = core::mem::replace(&mut *place, new);
     // The old snapshot may be the last of its kind: freed without the lock.

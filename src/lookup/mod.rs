@@ -5,9 +5,13 @@
 
 pub(crate) mod cursor;
 pub(crate) mod membership;
+pub(crate) mod nsswitch;
+pub(crate) mod own;
 
+use crate::config;
 use crate::errno::Errno;
-use crate::store::{self, Cached, Groups, Lines, Now, Passwds, Source, Table};
+use crate::record::{Group, Keyed, Passwd};
+use crate::store::{self, Cached, Groups, Lines, Now, Passwds, Shadows, Source, Table};
 use crate::thread::{self, Thread};
 use crate::trace::{Bytes, log};
 use cursor::Cursor;
@@ -31,36 +35,61 @@ pub(crate) trait Database: Lines + Sized + 'static {
     fn home(thread: &Thread) -> &Cached<Table<Self>>;
     /// The process's enumeration.
     fn cursor() -> &'static Cursor<Self>;
+    /// What the own entry's user has here, if anything.
+    fn own(user: Passwd<'_>) -> Option<Self::Row<'_>>;
 }
 
-impl Database for Passwds {
-    fn source() -> &'static Source<Table<Self>> {
-        &store::PASSWD
-    }
+/// Says where a database's sources are.
+macro_rules! database {
+    ($lines:ty: $source:ident, $home:ident, $user:ident => $own:expr) => {
+        impl Database for $lines {
+            fn source() -> &'static Source<Table<Self>> {
+                &store::$source
+            }
 
-    fn home(thread: &Thread) -> &Cached<Table<Self>> {
-        &thread.passwds
-    }
+            fn home(thread: &Thread) -> &Cached<Table<Self>> {
+                &thread.$home
+            }
 
-    fn cursor() -> &'static Cursor<Self> {
-        static CURSOR: Cursor<Passwds> = Cursor::new();
-        &CURSOR
-    }
+            fn cursor() -> &'static Cursor<Self> {
+                static CURSOR: Cursor<$lines> = Cursor::new();
+                &CURSOR
+            }
+
+            fn own($user: Passwd<'_>) -> Option<Self::Row<'_>> {
+                $own
+            }
+        }
+    };
 }
 
-impl Database for Groups {
-    fn source() -> &'static Source<Table<Self>> {
-        &store::GROUP
-    }
+database! { Passwds: PASSWD, passwds, user => Some(user) }
+database! { Groups: GROUP, groups, user => Some(Group {
+    name: user.name,
+    passwd: b"x",
+    gid: user.gid,
+    member_list: b"",
+}) }
+database! { Shadows: SHADOW, shadows, _user => None }
 
-    fn home(thread: &Thread) -> &Cached<Table<Self>> {
-        &thread.groups
-    }
+/// The name of a row.
+pub(crate) fn name_of<'a, D: Database>(row: &'a D::Row<'_>) -> &'a [u8] {
+    row.name()
+}
 
-    fn cursor() -> &'static Cursor<Self> {
-        static CURSOR: Cursor<Groups> = Cursor::new();
-        &CURSOR
-    }
+/// The id of a row, if its database has ids.
+pub(crate) fn id_of<D: Database>(row: &D::Row<'_>) -> Option<u32> {
+    row.id()
+}
+
+/// True if anything of ours takes part in the database; else all is libc's.
+pub(crate) fn has_sources<D: Database>() -> Result<bool, Errno> {
+    Ok(D::source().is_on()? || D::HAS_ID && own::is_set()?)
+}
+
+/// What it means that our sources do not know a row. `is_on` says whether there is one.
+pub(crate) fn unknown<D: Database, T>(is_on: bool) -> Result<Answer<T>, Errno> {
+    Ok(if is_on && !config::get()?.fall_through { Answer::Absent } else { Answer::Pass })
 }
 
 /// Asks for the row of that name, and hands the answer to `take` while its bytes are there.
@@ -88,11 +117,16 @@ fn ask<D: Database, R>(
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     let now = D::source().now(D::home(thread::here()?))?;
-    let answer = match &now {
-        Now::Off => return Ok(take(Answer::Pass)),
-        Now::Missing => None,
-        Now::Here(lease) => lease.get().map(find).transpose()?.flatten(),
+    let (is_on, row) = match &now {
+        Now::Off => (false, None),
+        Now::Missing => (true, None),
+        Now::Here(lease) => (true, lease.get().map(find).transpose()?.flatten()),
     };
-    log!(Trace, D::NAME, "{what}: {}", if answer.is_some() { "found" } else { "not found" });
-    Ok(take(answer.map_or(Answer::Absent, Answer::Row)))
+    if is_on {
+        log!(Trace, D::NAME, "{what}: {}", if row.is_some() { "found" } else { "not found" });
+    }
+    Ok(take(match row {
+        Some(row) => Answer::Row(row),
+        None => unknown::<D, _>(is_on)?,
+    }))
 }

@@ -8,7 +8,7 @@ use core::ffi::c_char;
 use core::marker::PhantomData;
 
 use crate::errno::Errno;
-use crate::record::{Group, Passwd};
+use crate::record::{Group, Passwd, Shadow};
 
 /// Room in a buffer that is taken from the front.
 pub(crate) struct Packer<'b> {
@@ -34,7 +34,7 @@ impl Packer<'_> {
     }
 
     /// A C string.
-    fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
         let to = self.take(bytes.len() + 1)?;
         // SAFETY: `to` has room for `bytes` and a NUL, and is the caller's, not ours.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -116,6 +116,24 @@ impl Pack for Group<'_> {
             gr_passwd: into.string(self.passwd)?,
             gr_gid: self.gid,
             gr_mem: members.first,
+        })
+    }
+}
+
+impl Pack for Shadow<'_> {
+    type C = libc::spwd;
+
+    fn pack(&self, into: &mut Packer<'_>) -> Result<libc::spwd, Errno> {
+        Ok(libc::spwd {
+            sp_namp: into.string(self.name)?,
+            sp_pwdp: into.string(self.passwd)?,
+            sp_lstchg: self.last_change,
+            sp_min: self.min,
+            sp_max: self.max,
+            sp_warn: self.warn,
+            sp_inact: self.inactive,
+            sp_expire: self.expire,
+            sp_flag: self.flag,
         })
     }
 }

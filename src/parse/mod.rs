@@ -1,7 +1,7 @@
 //! Lines into rows: total functions on bytes, with no I/O, no C and no `unsafe`.
 //!
 //! What glibc's files parser accepts is accepted with equal fields (`nss/nss_files/files-parse.c`,
-//! as fgetpwent(3) and fgetgrent(3) show it): leading blanks of a line are skipped, fields missing
+//! as fgetpwent(3), fgetgrent(3) and fgetspent(3) show it): leading blanks of a line are skipped, fields missing
 //! at the end are empty, numbers are read as `strtoul` does. Two things differ, on purpose:
 //!
 //! - Names that start with `+` or `-` are NIS directives to nss_compat, which glibc's parser gives
@@ -10,10 +10,12 @@
 
 mod group;
 mod passwd;
+mod shadow;
 
 use crate::record::skip_space;
 pub(crate) use group::group;
 pub(crate) use passwd::passwd;
+pub(crate) use shadow::shadow;
 
 /// Why a line is not a row, for the log.
 pub(crate) type Reason = &'static str;
@@ -49,10 +51,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A user or group id, as `strtoul` reads it, with everything beyond 32 bits being the largest.
+    /// A user or group id.
     fn id(&mut self, what: Reason) -> Result<u32, Reason> {
-        number(self.text()).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).ok_or(what)
+        narrow(self.text()).ok_or(what)
     }
+}
+
+/// A number, with everything beyond 32 bits being the largest.
+fn narrow(field: &[u8]) -> Option<u32> {
+    number(field).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
 /// `strtoul(3)` in base 10, on all of the field: blanks, a sign, digits. Out of range is the largest

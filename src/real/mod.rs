@@ -1,12 +1,13 @@
 //! The next definition of what we interpose: typed, found when first needed, possibly missing.
 #![allow(unsafe_code, reason = "dlsym")]
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::cell::Cell;
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use libc::{gid_t, group, passwd, size_t, uid_t};
+use libc::{gid_t, group, passwd, size_t, spwd};
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
 pub(crate) struct Symbol<F> {
@@ -28,6 +29,16 @@ impl<F> Symbol<F> {
     /// `F` is the type of the function of that name in every libc, or `()`.
     const unsafe fn new(name: &'static CStr, scope: *mut c_void) -> Self {
         Self { name, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
+    }
+
+    /// A function that no libc has.
+    const fn missing() -> Self {
+        Self {
+            name: c"",
+            found: AtomicPtr::new(MISSING),
+            scope: null_mut(),
+            signature: PhantomData,
+        }
     }
 
     /// Where it is, in the objects after this one for what we interpose.
@@ -116,30 +127,135 @@ type ByName<T> =
 type ById<T> = unsafe extern "C" fn(u32, *mut T, *mut c_char, size_t, *mut *mut T) -> c_int;
 type Next<T> = unsafe extern "C" fn(*mut T, *mut c_char, size_t, *mut *mut T) -> c_int;
 type Members = unsafe extern "C" fn(*const c_char, gid_t, *mut gid_t, *mut c_int) -> c_int;
+type Nothing = unsafe extern "C" fn();
+
+/// The next definitions of the functions of one database, with `T` their result.
+pub(crate) struct Family<T> {
+    pub(crate) by_name: Symbol<unsafe extern "C" fn(*const c_char) -> *mut T>,
+    pub(crate) by_id: Symbol<unsafe extern "C" fn(u32) -> *mut T>,
+    pub(crate) by_name_r: Symbol<ByName<T>>,
+    pub(crate) by_id_r: Symbol<ById<T>>,
+    pub(crate) set: Symbol<Nothing>,
+    pub(crate) end: Symbol<Nothing>,
+    pub(crate) next: Symbol<unsafe extern "C" fn() -> *mut T>,
+    pub(crate) next_r: Symbol<Next<T>>,
+}
+
+macro_rules! family {
+    ($name:ident: $ty:ty = $($field:ident $($symbol:literal)?),*) => {
+        pub(crate) static $name: Family<$ty> = Family {
+            $($field: family!(@ $($symbol)?)),*
+        };
+    };
+    (@ $symbol:literal) => {
+        // SAFETY: the type that POSIX, or for extensions glibc's header, gives the name.
+        unsafe { Symbol::new($symbol, libc::RTLD_NEXT) }
+    };
+    (@) => { Symbol::missing() };
+}
+
+family! { PASSWD: passwd =
+    by_name c"getpwnam", by_id c"getpwuid", by_name_r c"getpwnam_r", by_id_r c"getpwuid_r",
+    set c"setpwent", end c"endpwent", next c"getpwent", next_r c"getpwent_r"
+}
+family! { GROUP: group =
+    by_name c"getgrnam", by_id c"getgrgid", by_name_r c"getgrnam_r", by_id_r c"getgrgid_r",
+    set c"setgrent", end c"endgrent", next c"getgrent", next_r c"getgrent_r"
+}
+family! { SHADOW: spwd =
+    by_name c"getspnam", by_id, by_name_r c"getspnam_r", by_id_r,
+    set c"setspent", end c"endspent", next c"getspent", next_r c"getspent_r"
+}
 
 symbols! { RTLD_NEXT:
-    GETPWNAM = c"getpwnam": unsafe extern "C" fn(*const c_char) -> *mut passwd;
-    GETPWUID = c"getpwuid": unsafe extern "C" fn(uid_t) -> *mut passwd;
-    GETPWNAM_R = c"getpwnam_r": ByName<passwd>;
-    GETPWUID_R = c"getpwuid_r": ById<passwd>;
-    SETPWENT = c"setpwent": unsafe extern "C" fn();
-    ENDPWENT = c"endpwent": unsafe extern "C" fn();
-    GETPWENT = c"getpwent": unsafe extern "C" fn() -> *mut passwd;
-    GETPWENT_R = c"getpwent_r": Next<passwd>;
-    GETGRNAM = c"getgrnam": unsafe extern "C" fn(*const c_char) -> *mut group;
-    GETGRGID = c"getgrgid": unsafe extern "C" fn(gid_t) -> *mut group;
-    GETGRNAM_R = c"getgrnam_r": ByName<group>;
-    GETGRGID_R = c"getgrgid_r": ById<group>;
-    SETGRENT = c"setgrent": unsafe extern "C" fn();
-    ENDGRENT = c"endgrent": unsafe extern "C" fn();
-    GETGRENT = c"getgrent": unsafe extern "C" fn() -> *mut group;
-    GETGRENT_R = c"getgrent_r": Next<group>;
     GETGROUPLIST = c"getgrouplist": Members;
     INITGROUPS = c"initgroups": unsafe extern "C" fn(*const c_char, gid_t) -> c_int;
+    GETHOSTNAME = c"gethostname": unsafe extern "C" fn(*mut c_char, size_t) -> c_int;
+    GETHOSTNAME_CHK = c"__gethostname_chk":
+        unsafe extern "C" fn(*mut c_char, size_t, size_t) -> c_int;
+}
+
+/// The functions of libc that ask NSS from inside; see `abi::nss`.
+pub(crate) mod inside {
+    use super::*;
+
+    type Glob = unsafe extern "C" fn(*const c_char, c_int, *mut c_void, *mut c_void) -> c_int;
+    type Rcmd = unsafe extern "C" fn(
+        *mut *mut c_char,
+        c_int,
+        *const c_char,
+        *const c_char,
+        *const c_char,
+        *mut c_int,
+    ) -> c_int;
+    type RcmdAf = unsafe extern "C" fn(
+        *mut *mut c_char,
+        c_int,
+        *const c_char,
+        *const c_char,
+        *const c_char,
+        *mut c_int,
+        libc::sa_family_t,
+    ) -> c_int;
+
+    symbols! { RTLD_NEXT:
+        GLOB = c"glob": Glob;
+        GLOB64 = c"glob64": Glob;
+        WORDEXP = c"wordexp": unsafe extern "C" fn(*const c_char, *mut c_void, c_int) -> c_int;
+        GETPW = c"getpw": unsafe extern "C" fn(u32, *mut c_char) -> c_int;
+        CUSERID = c"cuserid": unsafe extern "C" fn(*mut c_char) -> *mut c_char;
+        GETLOGIN = c"getlogin": unsafe extern "C" fn() -> *mut c_char;
+        GETLOGIN_R = c"getlogin_r": unsafe extern "C" fn(*mut c_char, size_t) -> c_int;
+        GETLOGIN_R_CHK = c"__getlogin_r_chk":
+            unsafe extern "C" fn(*mut c_char, size_t, size_t) -> c_int;
+        GRANTPT = c"grantpt": unsafe extern "C" fn(c_int) -> c_int;
+        GETHOSTID = c"gethostid": unsafe extern "C" fn() -> c_long;
+        RUSEROK = c"ruserok":
+            unsafe extern "C" fn(*const c_char, c_int, *const c_char, *const c_char) -> c_int;
+        RUSEROK_AF = c"ruserok_af": unsafe extern "C" fn(
+            *const c_char, c_int, *const c_char, *const c_char, libc::sa_family_t) -> c_int;
+        IRUSEROK = c"iruserok":
+            unsafe extern "C" fn(u32, c_int, *const c_char, *const c_char) -> c_int;
+        IRUSEROK_AF = c"iruserok_af": unsafe extern "C" fn(
+            *const c_void, c_int, *const c_char, *const c_char, libc::sa_family_t) -> c_int;
+        RCMD = c"rcmd": Rcmd;
+        RCMD_AF = c"rcmd_af": RcmdAf;
+        REXEC = c"rexec": Rcmd;
+        REXEC_AF = c"rexec_af": RcmdAf;
+        GETADDRINFO_A = c"getaddrinfo_a":
+            unsafe extern "C" fn(c_int, *mut *mut c_void, c_int, *mut c_void) -> c_int;
+    }
+}
+
+thread_local! {
+    static PASSING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// While it lives the calling thread is inside the next definition, which our sources have been
+/// asked before: they keep silent when libc or an NSS module asks them again.
+pub(crate) struct Passing(());
+
+impl Passing {
+    pub(crate) fn new() -> Self {
+        PASSING.with(|depth| depth.set(depth.get() + 1));
+        Self(())
+    }
+
+    pub(crate) fn is_on() -> bool {
+        PASSING.with(Cell::get) > 0
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        PASSING.with(|depth| depth.set(depth.get() - 1));
+    }
 }
 
 // Not ours: what old libcs keep in another library, or lack.
 symbols! { RTLD_DEFAULT:
+    CONFIGURE_LOOKUP = c"__nss_configure_lookup":
+        unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
     SETGROUPS = c"setgroups": unsafe extern "C" fn(size_t, *const gid_t) -> c_int;
     PROGRAM_NAME = c"program_invocation_short_name": ();
     KEY_CREATE = c"pthread_key_create":

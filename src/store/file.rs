@@ -41,6 +41,11 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     }
 }
 
+/// The file's bytes, whatever they are next.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Errno> {
+    read(path).map(|read| read.bytes)
+}
+
 fn content(fd: c_int, stamp: &Stamp) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     if !stamp.is_regular() {

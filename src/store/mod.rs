@@ -6,11 +6,14 @@ mod source;
 mod table;
 
 use crate::config::Config;
+pub(crate) use file::read_file;
 pub(crate) use index::distinct;
 pub(crate) use source::{Cached, Now, Snapshot, Source};
-pub(crate) use table::{Groups, Lines, Passwds, Table};
+pub(crate) use table::{Groups, Lines, Passwds, Shadows, Table};
 
 /// `NSS_WRAPPER_PASSWD`.
 pub(crate) static PASSWD: Source<Table<Passwds>> = Source::new(|c: &Config| c.passwd.as_ref());
 /// `NSS_WRAPPER_GROUP`.
 pub(crate) static GROUP: Source<Table<Groups>> = Source::new(|c: &Config| c.group.as_ref());
+/// `NSS_WRAPPER_SHADOW`.
+pub(crate) static SHADOW: Source<Table<Shadows>> = Source::new(|c: &Config| c.shadow.as_ref());

@@ -13,7 +13,7 @@ use super::source::Content;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
-use crate::record::{Group, Keyed, Passwd};
+use crate::record::{Group, Keyed, Passwd, Shadow};
 use crate::sync::try_box;
 use crate::trace::{Bytes, log};
 
@@ -23,6 +23,8 @@ pub(crate) trait Lines {
     type Row<'a>: Copy + Keyed;
     /// The database's name: nsswitch.conf(5).
     const NAME: &'static str;
+    /// Rows have an id.
+    const HAS_ID: bool = true;
 
     /// One line without its newline.
     fn parse(line: &[u8]) -> Parsed<Self::Row<'_>>;
@@ -49,6 +51,19 @@ impl Lines for Groups {
 
     fn parse(line: &[u8]) -> Parsed<Group<'_>> {
         parse::group(line)
+    }
+}
+
+/// shadow(5).
+pub(crate) enum Shadows {}
+
+impl Lines for Shadows {
+    type Row<'a> = Shadow<'a>;
+    const NAME: &'static str = "shadow";
+    const HAS_ID: bool = false;
+
+    fn parse(line: &[u8]) -> Parsed<Shadow<'_>> {
+        parse::shadow(line)
     }
 }
 
@@ -158,9 +173,11 @@ impl<L: Lines> Table<L> {
     #[inline]
     pub(crate) fn by_id(&self, id: u32) -> Result<Option<L::Row<'_>>, Errno> {
         let Some(indexes) = self.indexes()? else {
-            return Ok(self.rows().find(|row| row.id() == id));
+            return Ok(self.rows().find(|row| row.id() == Some(id)));
         };
-        Ok(indexes.by_id.find(of_number(id), |at| self.row_at(at).filter(|row| row.id() == id)))
+        Ok(indexes
+            .by_id
+            .find(of_number(id), |at| self.row_at(at).filter(|row| row.id() == Some(id))))
     }
 
     /// True if the row at `at`, which an index says is one, has the name.
@@ -209,15 +226,17 @@ impl<L: Lines> Table<L> {
     #[cold]
     fn index(&self) -> Result<Indexes, Errno> {
         let mut by_name = Index::new(self.count)?;
-        let mut by_id = Index::new(self.count)?;
+        let mut by_id = Index::new(if L::HAS_ID { self.count } else { 0 })?;
         let mut at = 0;
         while let Some((line, next)) = self.line(at) {
             if let Ok(Some(row)) = self.parse(line) {
-                let (name, id) = (row.name(), row.id());
+                let name = row.name();
                 by_name.insert(of_bytes(name), at, |other| self.starts_with(other, name));
-                by_id.insert(of_number(id), at, |other| {
-                    self.row_at(other).is_some_and(|row| row.id() == id)
-                });
+                if let Some(id) = row.id() {
+                    by_id.insert(of_number(id), at, |other| {
+                        self.row_at(other).is_some_and(|row| row.id() == Some(id))
+                    });
+                }
             }
             at = next;
         }
