@@ -1,138 +1,18 @@
 //! Real programs, run as the user id 10000 that has no passwd entry, each without the library and
 //! with it.
-//!
-//! As root `setpriv` gives the id away; anyone else gets it in a user namespace. The library and
-//! all files are copied to a directory below `/tmp`, for 10000 may not be able to reach the
-//! checkout.
 
 mod common;
 
-use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{library, run, stdout, under};
-use tempfile::TempDir;
-
-/// Who everything runs as.
-const UID: u32 = 10000;
-
-/// The directories of a plain Debian, not those of whoever runs the tests.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// A directory with a passwd and a group file, a home, and the library, all within reach of 10000.
-struct Scene {
-    dir: TempDir,
-    library: PathBuf,
-    home: PathBuf,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("nss_wrapper_rs-")
-            .permissions(Permissions::from_mode(0o755))
-            .tempdir_in("/tmp")
-            .expect("/tmp is writable");
-        let copy = dir.path().join("libnss_wrapper_rs.so");
-        fs::copy(library(), &copy).expect("the library is readable");
-        fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("the copy is ours");
-        let home = dir.path().join("home");
-        fs::create_dir(&home).expect("the directory is ours");
-        let scene = Self { library: copy, home, dir };
-        scene.give(&scene.home);
-        let passwd = format!(
-            "root:x:0:0:root:/root:/bin/bash\n\
-             builder:x:1001:0:Old Name:/home/builder:/bin/bash\n\
-             ipython:x:{UID}:0:Interactive Python,Room 1:{}:/bin/bash\n",
-            scene.home.display()
-        );
-        // The group 0 has another name than the machine's, so that it is seen whose answer it is.
-        let group = "crew:x:0:\nlab:x:5001:builder,ipython\nclub:x:5002:ipython\nempty:x:5003:\n";
-        common::file(scene.dir.path(), "passwd", passwd);
-        common::file(scene.dir.path(), "group", group);
-        scene
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Makes `path` belong to 10000.
-    fn give(&self, path: &Path) {
-        if is_root() {
-            chown(path, Some(UID), Some(0)).expect("root may give files away");
-        }
-    }
-
-    /// A command that runs as 10000 without the library.
-    fn bare<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.wrapped(args);
-        command.env_remove("LD_PRELOAD");
-        command
-    }
-
-    /// A command that runs as 10000 with the library.
-    fn wrapped<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = if is_root() {
-            let mut command = under(&self.library, "setpriv");
-            command.args([&format!("--reuid={UID}"), "--regid=0", "--clear-groups", "--"]);
-            command
-        } else {
-            let mut command = under(&self.library, "unshare");
-            command.args([&format!("--map-user={UID}"), "--map-group=0", "--"]);
-            command
-        };
-        // Nothing but the library may tell who this is: no USER, LOGNAME, HOME, EMAIL, PGUSER.
-        command
-            .args(args)
-            .env_clear()
-            .env("PATH", PATH)
-            .env("LC_ALL", "C")
-            .env("LD_PRELOAD", &self.library)
-            .env("NSS_WRAPPER_PASSWD", self.path("passwd"))
-            .env("NSS_WRAPPER_GROUP", self.path("group"))
-            .current_dir(&self.home);
-        command
-    }
-
-    /// What `args` print as 10000 with the library; they must succeed.
-    fn right<const N: usize>(&self, args: [&str; N]) -> String {
-        stdout(&mut self.wrapped(args))
-    }
-
-    /// What `args` print as 10000 without the library; they must fail.
-    fn fails<const N: usize>(&self, args: [&str; N]) -> String {
-        failure(&mut self.bare(args))
-    }
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-}
-
-/// Both streams of a command that must not succeed.
-fn failure(command: &mut Command) -> String {
-    let out = run(command);
-    assert!(!out.status.success(), "{command:?} succeeded: {}", both(&out));
-    both(&out)
-}
-
-fn both(out: &Output) -> String {
-    let text = [out.stdout.as_slice(), out.stderr.as_slice()].concat();
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// Asserts that `text` has `part` in it, and shows the text if not.
-#[track_caller]
-fn has(text: &str, part: &str) {
-    assert!(text.contains(part), "no {part:?} in: {text}");
-}
+use common::scene::{Scene, both, failure, has, is_root};
+use common::{run, stdout};
 
 /// Calls `ready` until it says yes, for at most 20 seconds.
 #[track_caller]
