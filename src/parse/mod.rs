@@ -57,9 +57,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A number, with everything beyond 32 bits being the largest.
+/// A number of 32 bits. One beyond them is not taken for another.
 fn narrow(field: &[u8]) -> Option<u32> {
-    number(field).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+    number(field).and_then(|n| u32::try_from(n).ok())
 }
 
 /// `strtoul(3)` in base 10, on all of the field: blanks, a sign, digits. Out of range is the largest

@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn odd_lines_that_glibc_accepts_are_accepted() {
-        let short = passwd(b" \tbob:x:-1:4294967296").unwrap().unwrap();
-        assert_eq!((short.name, short.uid, short.gid), (&b"bob"[..], u32::MAX, u32::MAX));
+        let short = passwd(b" \tbob:x:4294967295:+7").unwrap().unwrap();
+        assert_eq!((short.name, short.uid, short.gid), (&b"bob"[..], u32::MAX, 7));
         assert_eq!((short.gecos, short.dir, short.shell), (&b""[..], &b""[..], &b""[..]));
         let colons = passwd(b"bob:x:1:2:g:d:s:more\r").unwrap().unwrap();
         assert_eq!(colons.shell, b"s:more\r");

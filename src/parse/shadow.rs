@@ -32,8 +32,7 @@ pub(crate) fn shadow(line: &[u8]) -> Parsed<Shadow<'_>> {
 }
 
 impl Fields<'_> {
-    /// A count of days, which must be there but may be empty. Beyond 31 bits it wraps, as an `int`
-    /// does.
+    /// A count of days, which must be there but may be empty. It is 32 bits of an `int`.
     fn days(&mut self, what: Reason) -> Result<i64, Reason> {
         if self.0.is_empty() {
             return Err("fields are missing");
@@ -69,8 +68,7 @@ mod tests {
 
     #[test]
     fn empty_and_missing_fields_are_minus_one() {
-        for line in
-            [&b"bob:!:::::::"[..], b"bob:!::::", b"bob:!:::: \t", b"bob:!::-1:4294967295::::"]
+        for line in [&b"bob:!:::::::"[..], b"bob:!::::", b"bob:!:::: \t", b"bob:!::4294967295:::::"]
         {
             let row = shadow(line).unwrap().unwrap();
             let days = [row.last_change, row.min, row.max, row.warn, row.inactive, row.expire];
@@ -88,6 +86,8 @@ mod tests {
             b"bob:!:1:2:3:4",
             b"bob:!:1:2:3:4:5",
             b"bob:!:x::::::",
+            b"bob:!:-1::::::",
+            b"bob:!::::::4294967296:",
             b"bob:!: ::::::",
             b"bob:!:::::::x",
             b"bob:!:::::::1:",
