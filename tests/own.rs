@@ -19,7 +19,7 @@ fn own<const N: usize>(scene: &Scene, uid: u32, gid: u32, args: [&str; N]) -> Co
 
 /// The fields at `at` of the machine's entries, without the library.
 fn of_machine(database: &str, at: usize) -> Vec<String> {
-    let all = stdout(&mut Command::new("getent").arg(database));
+    let all = stdout(Command::new("getent").arg(database));
     all.lines().map(|line| line.split(':').nth(at).unwrap_or_default().to_owned()).collect()
 }
 

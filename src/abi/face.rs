@@ -113,7 +113,9 @@ pub(super) unsafe fn next_r<D: Face>(
     let keep = KeepErrno::new();
     // SAFETY: by the contract.
     let room = unsafe { Lent::new(out, buf, len, found) };
-    let done = room.done(next_row::<D>(&room), libc::ENOENT);
+    let ours = lookup::has_sources::<D>();
+    let filled = ours.and_then(|ours| if ours { next_row::<D>(&room) } else { Ok(None) });
+    let done = room.done(filled, libc::ENOENT);
     drop(keep);
     done.unwrap_or_else(|| call_on!((D::next().next_r)(out, buf, len, found) or libc::ENOSYS))
 }
@@ -144,7 +146,7 @@ pub(super) fn next<D: Face>() -> *mut D::C {
 /// `setXent`: pins what the file holds now. An error shows at the next row.
 pub(super) fn set<D: Face>() {
     let keep = KeepErrno::new();
-    let begun = begin::<D>();
+    let begun = if_ours::<D>(begin::<D>);
     drop(keep);
     if begun == Ok(cursor::Libc::Asked) {
         call_on!((D::next().set)() or ());
@@ -154,11 +156,18 @@ pub(super) fn set<D: Face>() {
 /// `endXent`: lets go of what was pinned.
 pub(super) fn end<D: Face>() {
     let keep = KeepErrno::new();
-    let ended = cursor::end::<D>();
+    let ended = if_ours::<D>(cursor::end::<D>);
     drop(keep);
     if ended == Ok(cursor::Libc::Asked) {
         call_on!((D::next().end)() or ());
     }
+}
+
+/// Without sources of ours a thread keeps nothing, and libc alone is asked.
+fn if_ours<D: Face>(
+    then: impl FnOnce() -> Result<cursor::Libc, Errno>,
+) -> Result<cursor::Libc, Errno> {
+    if lookup::has_sources::<D>()? { then() } else { Ok(cursor::Libc::Asked) }
 }
 
 fn begin<D: Face>() -> Result<cursor::Libc, Errno> {
@@ -168,9 +177,6 @@ fn begin<D: Face>() -> Result<cursor::Libc, Errno> {
 /// The next row of an enumeration: of the files, then of libc where it is asked too, then the own
 /// entry. Each name once.
 fn next_row<D: Face>(room: &Lent<D::C>) -> Filled {
-    if !lookup::has_sources::<D>()? {
-        return Ok(None);
-    }
     if !cursor::is_begun::<D>()? {
         begin::<D>()?;
     }
@@ -219,6 +225,9 @@ fn next_of_libc<D: Face>(room: &Lent<D::C>) -> Result<bool, Errno> {
 /// Answers a function without `_r` from the thread's own memory; `None` to call on. `ask` packs
 /// the answer into the room that it is given.
 fn keep_row<D: Face>(mut ask: impl FnMut(&Lent<D::C>) -> Filled) -> Option<*mut D::C> {
+    if lookup::has_sources::<D>() == Ok(false) {
+        return None;
+    }
     let keep = KeepErrno::new();
     let mut pass = false;
     let filled = thread::here().and_then(|here| {

@@ -12,11 +12,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{gid_t, group, passwd, sa_family_t, size_t, uid_t};
 
-use super::face::{self, Face, lent};
+use super::face::{self, lent};
 use super::{Lent, export_unchecked};
 use crate::config::{self, Path};
 use crate::errno::{Errno, KeepErrno};
-use crate::lookup::{self, Answer, nsswitch};
+use crate::lookup::{self, nsswitch};
 use crate::real::{CONFIGURE_LOOKUP, Passing, inside};
 use crate::store::{Groups, Passwds, read_file};
 
@@ -33,16 +33,12 @@ pub(super) struct Door {
     open: AtomicBool,
 }
 
-fn goes_on<D: Face>() -> Result<bool, Errno> {
-    Ok(lookup::unknown::<D, ()>(D::source().is_on()?)? == Answer::Pass)
-}
-
 static PASSWD: Door = Door {
     name: c"passwd",
     usual: b"files",
     action: b"",
     is_wrapped: lookup::has_sources::<Passwds>,
-    goes_on: goes_on::<Passwds>,
+    goes_on: lookup::asks_libc::<Passwds>,
     open: AtomicBool::new(false),
 };
 
@@ -51,7 +47,7 @@ static GROUP: Door = Door {
     usual: b"files",
     action: b"",
     is_wrapped: lookup::has_sources::<Groups>,
-    goes_on: goes_on::<Groups>,
+    goes_on: lookup::asks_libc::<Groups>,
     open: AtomicBool::new(false),
 };
 

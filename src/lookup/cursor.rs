@@ -5,7 +5,7 @@
 //! own entry. No lock is held while libc is asked: its turn is a step that the caller takes.
 
 use crate::errno::Errno;
-use crate::lookup::{self, Answer, Database, own};
+use crate::lookup::{self, Database, own};
 use crate::store::{Now, Snapshot, Table};
 use crate::sync::{Mutex, Shared};
 use crate::thread;
@@ -61,18 +61,17 @@ pub(crate) fn set<D: Database>(own: Option<own::Line>) -> Result<Libc, Errno> {
         Now::Here(lease) => lease.pin(),
     };
     put(Some(Walk::<D> { pinned, phase: Phase::File(0), own }))?;
-    asks_libc::<D>()
+    libc::<D>()
 }
 
 /// Forgets the enumeration, and lets go of what it held.
 pub(crate) fn end<D: Database>() -> Result<Libc, Errno> {
     put::<D>(None)?;
-    asks_libc::<D>()
+    libc::<D>()
 }
 
-fn asks_libc<D: Database>() -> Result<Libc, Errno> {
-    let unknown = lookup::unknown::<D, ()>(D::source().is_on()?)?;
-    Ok(if unknown == Answer::Pass { Libc::Asked } else { Libc::LeftAlone })
+fn libc<D: Database>() -> Result<Libc, Errno> {
+    Ok(if lookup::asks_libc::<D>()? { Libc::Asked } else { Libc::LeftAlone })
 }
 
 /// True between [`set`] and [`end`].
@@ -85,7 +84,7 @@ pub(crate) fn is_begun<D: Database>() -> Result<bool, Errno> {
 pub(crate) fn next<D: Database, R>(
     take: impl FnOnce(D::Row<'_>) -> Result<R, Errno>,
 ) -> Result<Step<R>, Errno> {
-    let asks_libc = asks_libc::<D>()? == Libc::Asked;
+    let asks_libc = lookup::asks_libc::<D>()?;
     let mut place = D::cursor().0.lock()?;
     let Some(walk) = &mut *place else { return Ok(Step::End) };
     loop {

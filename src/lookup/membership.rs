@@ -7,12 +7,14 @@ use crate::thread;
 
 /// `first`, then the groups that list `user`, in the file's order, each once.
 pub(crate) fn of(user: &[u8], first: u32) -> Result<Answer<Vec<u32>>, Errno> {
+    if !Groups::source().is_on()? {
+        return Ok(Answer::Pass);
+    }
     let now = Groups::source().now(Groups::home(thread::here()?))?;
     let mut gids = Vec::new();
     push(&mut gids, first)?;
     match &now {
-        Now::Off => return Ok(Answer::Pass),
-        Now::Missing => {}
+        Now::Off | Now::Missing => {}
         Now::Here(lease) => {
             // No member's name is empty, and none has one of these.
             let can_be_listed = !user.is_empty() && !user.iter().any(|b| b",\n".contains(b));

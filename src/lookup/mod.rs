@@ -87,9 +87,9 @@ pub(crate) fn has_sources<D: Database>() -> Result<bool, Errno> {
     Ok(D::source().is_on()? || D::HAS_ID && own::is_set()?)
 }
 
-/// What it means that our sources do not know a row. `is_on` says whether there is one.
-pub(crate) fn unknown<D: Database, T>(is_on: bool) -> Result<Answer<T>, Errno> {
-    Ok(if is_on && !config::get()?.fall_through { Answer::Absent } else { Answer::Pass })
+/// True if libc is asked for what our sources do not know.
+pub(crate) fn asks_libc<D: Database>() -> Result<bool, Errno> {
+    Ok(!D::source().is_on()? || config::get()?.fall_through)
 }
 
 /// Asks for the row of that name, and hands the answer to `take` while its bytes are there.
@@ -116,17 +116,19 @@ fn ask<D: Database, R>(
     what: core::fmt::Arguments<'_>,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    let now = D::source().now(D::home(thread::here()?))?;
-    let (is_on, row) = match &now {
-        Now::Off => (false, None),
-        Now::Missing => (true, None),
-        Now::Here(lease) => (true, lease.get().map(find).transpose()?.flatten()),
-    };
-    if is_on {
-        log!(Trace, D::NAME, "{what}: {}", if row.is_some() { "found" } else { "not found" });
+    // Before the thread is given anything of ours.
+    if !D::source().is_on()? {
+        return Ok(take(Answer::Pass));
     }
+    let now = D::source().now(D::home(thread::here()?))?;
+    let row = match &now {
+        Now::Off | Now::Missing => None,
+        Now::Here(lease) => lease.get().map(find).transpose()?.flatten(),
+    };
+    log!(Trace, D::NAME, "{what}: {}", if row.is_some() { "found" } else { "not found" });
     Ok(take(match row {
         Some(row) => Answer::Row(row),
-        None => unknown::<D, _>(is_on)?,
+        None if asks_libc::<D>()? => Answer::Pass,
+        None => Answer::Absent,
     }))
 }
