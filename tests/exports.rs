@@ -4,12 +4,13 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
+use std::path::Path;
 use std::process::Command;
 
-use common::{compiled, file, library, probe, root, run, stdout, under};
+use common::{compiled, file, library, peer, probe, root, run, stdout, under};
 
-fn readelf(options: &[&str]) -> String {
-    stdout(Command::new("readelf").args(options).arg(library()))
+fn readelf(options: &[&str], library: &Path) -> String {
+    stdout(Command::new("readelf").args(options).arg(library))
 }
 
 /// The lines of a list in `ci/`, without comments.
@@ -20,8 +21,8 @@ fn list(name: &str) -> BTreeSet<String> {
 
 /// The names of the dynamic symbol table that are, or are not, defined here; weak ones left out of
 /// those that are not.
-fn symbols(defined: bool) -> BTreeSet<String> {
-    let table = readelf(&["--dyn-syms", "--wide"]);
+fn symbols(library: &Path, defined: bool) -> BTreeSet<String> {
+    let table = readelf(&["--dyn-syms", "--wide"], library);
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     rows.filter(|row| row.len() == 8 && row[0] != "Num:" && row[3] != "LOCAL")
         .filter(|row| (row[6] != "UND") == defined && (defined || row[4] != "WEAK"))
@@ -31,19 +32,30 @@ fn symbols(defined: bool) -> BTreeSet<String> {
 
 #[test]
 fn nothing_else_is_loaded_for_the_library() {
-    let dynamic = readelf(&["--dynamic", "--wide"]);
+    let dynamic = readelf(&["--dynamic", "--wide"], library());
     assert!(!dynamic.contains("(NEEDED)"), "{dynamic}");
     assert!(dynamic.contains("Library soname: [libnss_wrapper_rs.so.2]"), "{dynamic}");
-    let versions = readelf(&["--version-info", "--wide"]);
+    let versions = readelf(&["--version-info", "--wide"], library());
     assert!(versions.contains("No version information found"), "{versions}");
 }
 
 #[test]
 fn the_exported_names_are_the_intended_ones() {
-    let (found, want) = (symbols(true), list("exports.txt"));
+    let (found, want) = (symbols(library(), true), list("exports.txt"));
     let more: Vec<_> = found.difference(&want).collect();
     let fewer: Vec<_> = want.difference(&found).collect();
     assert!(more.is_empty() && fewer.is_empty(), "not in the list: {more:?}; missing: {fewer:?}");
+}
+
+/// What a symbol of either library is here stands in `docs/compatibility.md`.
+#[test]
+fn every_symbol_of_ours_and_of_the_peer_is_documented() {
+    let text = read_to_string(root().join("docs/compatibility.md")).expect("committed");
+    let peers = symbols(&peer(), true);
+    assert!(peers.contains("getpwnam"), "{peers:?}");
+    for name in symbols(library(), true).union(&peers) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not in docs/compatibility.md");
+    }
 }
 
 #[test]
@@ -54,7 +66,7 @@ fn every_symbol_that_is_needed_is_in_glibc_2_17() {
             line.split_once(' ').map(|(n, v)| (n.to_owned(), v.to_owned())).expect("name version")
         })
         .collect();
-    let needed = symbols(false);
+    let needed = symbols(library(), false);
     assert!(needed.len() > 20, "{needed:?}");
     for name in needed {
         let version = known.get(&name).unwrap_or_else(|| panic!("{name} is not in glibc 2.17"));
