@@ -1,5 +1,7 @@
 //! The rows themselves. They borrow their bytes, and know no format.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 /// What a row is found by.
 pub(crate) trait Keyed {
     /// Its name.
@@ -84,9 +86,78 @@ impl Keyed for Shadow<'_> {
     }
 }
 
+/// An address family that a lookup asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// `AF_INET`.
+    V4,
+    /// `AF_INET6`.
+    V6,
+}
+
+/// One host: hosts(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Host<'a> {
+    pub(crate) address: IpAddr,
+    /// The canonical name.
+    pub(crate) name: &'a [u8],
+    /// As the file has it; [`Host::aliases`] takes it apart.
+    pub(crate) alias_list: &'a [u8],
+}
+
+impl<'a> Host<'a> {
+    /// The other names in the file's order.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let mut rest = self.alias_list;
+        core::iter::from_fn(move || {
+            let (name, after) = split_word(rest);
+            rest = after;
+            (!name.is_empty()).then_some(name)
+        })
+    }
+
+    /// The canonical name and the aliases.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        core::iter::once(self.name).chain(self.aliases())
+    }
+
+    /// True if this is one of its names. Host names have no letter case: RFC 1123; and a dot at the
+    /// end only says that nothing is to be appended.
+    pub(crate) fn has_name(&self, name: &[u8]) -> bool {
+        let name = without_dot(name);
+        self.names().any(|own| without_dot(own).eq_ignore_ascii_case(name))
+    }
+
+    /// Its address if the family can show it. As glibc has it, `::1` is also 127.0.0.1, and an
+    /// IPv4-mapped address also IPv4.
+    pub(crate) fn address_as(&self, family: Family) -> Option<IpAddr> {
+        match (family, self.address) {
+            (Family::V4, IpAddr::V6(Ipv6Addr::LOCALHOST)) => Some(Ipv4Addr::LOCALHOST.into()),
+            (Family::V4, IpAddr::V6(ip)) => ip.to_ipv4_mapped().map(IpAddr::V4),
+            (Family::V6, IpAddr::V4(_)) => None,
+            (_, ip) => Some(ip),
+        }
+    }
+}
+
+/// A host name without the dot that may end it.
+pub(crate) fn without_dot(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b".").filter(|rest| !rest.is_empty()).unwrap_or(name)
+}
+
+/// The bytes up to white space, and what follows that.
+pub(crate) fn split_word(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let at = bytes.iter().position(is_space).unwrap_or(bytes.len());
+    let (word, rest) = bytes.split_at_checked(at).unwrap_or((bytes, b""));
+    (word, skip_space(rest))
+}
+
 /// What follows leading white space, as `isspace` has it in the C locale.
 pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
-    let blank = |b: &u8| matches!(b, b' ' | b'\t'..=b'\r');
-    let at = bytes.iter().position(|b| !blank(b)).unwrap_or(bytes.len());
+    let at = bytes.iter().position(|b| !is_space(b)).unwrap_or(bytes.len());
     bytes.get(at..).unwrap_or_default()
+}
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }

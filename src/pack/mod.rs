@@ -4,11 +4,14 @@
 //! result points to lies in the buffer: getpwnam_r(3).
 #![allow(unsafe_code, reason = "writes through pointers that C lends")]
 
+mod host;
+
 use core::ffi::c_char;
 use core::marker::PhantomData;
 
 use crate::errno::Errno;
 use crate::record::{Group, Passwd, Shadow};
+pub(crate) use host::{AddressTuple, Entry, tuples_at};
 
 /// Room in a buffer that is taken from the front.
 pub(crate) struct Packer<'b> {
@@ -33,27 +36,34 @@ impl Packer<'_> {
         Ok(taken)
     }
 
+    /// Bytes as they are.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
+        let to = self.take(bytes.len())?;
+        // SAFETY: `to` has room for `bytes`, and is the caller's, not ours.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(to.cast())
+    }
+
     /// A C string.
     pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
-        let to = self.take(bytes.len() + 1)?;
-        // SAFETY: `to` has room for `bytes` and a NUL, and is the caller's, not ours.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        // SAFETY: the byte after them was taken too.
-        let end = unsafe { to.add(bytes.len()) };
-        // SAFETY: as above.
-        unsafe { end.write(0) };
-        Ok(to.cast())
+        let text = self.bytes(bytes)?;
+        self.bytes(b"\0")?;
+        Ok(text)
+    }
+
+    /// Room for `count` values.
+    fn array<T>(&mut self, count: usize) -> Result<*mut T, Errno> {
+        let size = count.checked_mul(size_of::<T>()).ok_or(Errno::ERANGE)?;
+        self.take(self.next.addr().wrapping_neg() % align_of::<T>())?;
+        let first = self.take(size)?;
+        #[allow(clippy::cast_ptr_alignment, reason = "the line before last has aligned it")]
+        let first = first.cast::<T>();
+        Ok(first)
     }
 
     /// Room for `count` pointers.
     fn pointers(&mut self, count: usize) -> Result<Pointers, Errno> {
-        const ALIGN: usize = align_of::<*mut c_char>();
-        let size = count.checked_mul(size_of::<*mut c_char>()).ok_or(Errno::ERANGE)?;
-        self.take(self.next.addr().wrapping_neg() % ALIGN)?;
-        let first = self.take(size)?;
-        #[allow(clippy::cast_ptr_alignment, reason = "the line before last has aligned it")]
-        let first = first.cast::<*mut c_char>();
-        Ok(Pointers { first, count, filled: 0 })
+        Ok(Pointers { first: self.array(count)?, count, filled: 0 })
     }
 }
 

@@ -8,12 +8,16 @@
 //!   uid 0. Here they are refused: nobody becomes root by a line that is not about root.
 //! - A line with a NUL byte is refused. glibc would end a C string there, and see another line.
 
+mod address;
 mod group;
+mod host;
 mod passwd;
 mod shadow;
 
 use crate::record::skip_space;
+pub(crate) use address::{Literal, literal, numeric};
 pub(crate) use group::group;
+pub(crate) use host::host;
 pub(crate) use passwd::passwd;
 pub(crate) use shadow::shadow;
 

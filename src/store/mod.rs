@@ -1,12 +1,14 @@
 //! Files as tables: what a path held when it was last looked at, and when that is out of date.
 
 mod file;
+mod hosts;
 mod index;
 mod source;
 mod table;
 
 use crate::config::Config;
 pub(crate) use file::read_file;
+pub(crate) use hosts::{Hosts, Matches};
 pub(crate) use index::distinct;
 pub(crate) use source::{Cached, Now, Snapshot, Source};
 pub(crate) use table::{Groups, Lines, Passwds, Shadows, Table};
@@ -17,3 +19,5 @@ pub(crate) static PASSWD: Source<Table<Passwds>> = Source::new(|c: &Config| c.pa
 pub(crate) static GROUP: Source<Table<Groups>> = Source::new(|c: &Config| c.group.as_ref());
 /// `NSS_WRAPPER_SHADOW`.
 pub(crate) static SHADOW: Source<Table<Shadows>> = Source::new(|c: &Config| c.shadow.as_ref());
+/// `NSS_WRAPPER_HOSTS`.
+pub(crate) static HOSTS: Source<Hosts> = Source::new(|c: &Config| c.hosts.as_ref());
