@@ -66,6 +66,42 @@ impl Errno {
     }
 }
 
+/// An `h_errno` value: why there is no host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostErrno(c_int);
+
+unsafe extern "C" {
+    /// Where the calling thread's `h_errno` is. In every libc, though not in the `libc` crate.
+    safe fn __h_errno_location() -> *mut c_int;
+}
+
+impl HostErrno {
+    /// `errno` says more.
+    pub(crate) const NETDB_INTERNAL: Self = Self(-1);
+    pub(crate) const NETDB_SUCCESS: Self = Self(0);
+    pub(crate) const HOST_NOT_FOUND: Self = Self(1);
+    pub(crate) const TRY_AGAIN: Self = Self(2);
+    /// The host is known, but has no address of that family.
+    pub(crate) const NO_DATA: Self = Self(4);
+
+    /// The number as C has it.
+    pub(crate) const fn get(self) -> c_int {
+        self.0
+    }
+
+    /// Stores the number in `h_errno`.
+    pub(crate) fn set(self) {
+        // SAFETY: glibc and musl return a valid pointer for the life of the thread.
+        unsafe { *__h_errno_location() = self.0 };
+    }
+}
+
+impl From<Errno> for HostErrno {
+    fn from(error: Errno) -> Self {
+        if error == Errno::EAGAIN { Self::TRY_AGAIN } else { Self::NETDB_INTERNAL }
+    }
+}
+
 /// Restores `errno` when dropped: POSIX lets a lookup that finds nothing leave it untouched only.
 pub(crate) struct KeepErrno(c_int);
 

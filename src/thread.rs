@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::errno::Errno;
 use crate::real::{KEY_CREATE, SET_SPECIFIC};
-use crate::store::{Cached, Groups, Passwds, Shadows, Table};
+use crate::store::{Cached, Groups, Hosts, Passwds, Shadows, Table};
 use crate::sync::try_box;
 
 /// One thread's part.
@@ -17,9 +17,11 @@ pub(crate) struct Thread {
     pub(crate) passwds: Cached<Table<Passwds>>,
     pub(crate) groups: Cached<Table<Groups>>,
     pub(crate) shadows: Cached<Table<Shadows>>,
+    pub(crate) hosts: Cached<Hosts>,
     pub(crate) passwd: Static<libc::passwd>,
     pub(crate) group: Static<libc::group>,
     pub(crate) shadow: Static<libc::spwd>,
+    pub(crate) host: Static<libc::hostent>,
 }
 
 /// The result of a function without `_r`: it lives until the thread's next call of that family.
@@ -86,9 +88,11 @@ fn first() -> Result<&'static Thread, Errno> {
         passwds: Cached::new(),
         groups: Cached::new(),
         shadows: Cached::new(),
+        hosts: Cached::new(),
         passwd: Static::new(),
         group: Static::new(),
         shadow: Static::new(),
+        host: Static::new(),
     })?;
     let new: &'static Thread = Box::leak(new);
     HERE.with(|here| here.set(new));

@@ -4,8 +4,12 @@
 
 mod face;
 mod grp;
+mod host;
 mod membership;
+mod netdb;
+mod node;
 mod nss;
+mod nss_host;
 mod own;
 mod pwd;
 mod shadow;

@@ -52,11 +52,11 @@ static GROUP: Door = Door {
 };
 
 /// A name that is not in the file is libc's: `UNAVAIL`. One that is, without an address of the
-/// family, is not: `NOTFOUND`.
+/// family, is not: `NOTFOUND`; nor is one that could not be looked for: `TRYAGAIN`.
 pub(super) static HOSTS: Door = Door {
     name: c"hosts",
-    usual: b"dns [!UNAVAIL=return] files",
-    action: b"[NOTFOUND=return]",
+    usual: b"files dns",
+    action: b"[NOTFOUND=return TRYAGAIN=return]",
     is_wrapped: || Ok(config::get()?.hosts.is_some()),
     goes_on: || Ok(true),
     open: AtomicBool::new(false),
@@ -99,13 +99,13 @@ impl Door {
 }
 
 /// `enum nss_status` of `<nss.h>`.
-mod status {
+pub(super) mod status {
     use core::ffi::c_int;
 
-    pub(super) const TRY_AGAIN: c_int = -2;
-    pub(super) const UNAVAILABLE: c_int = -1;
-    pub(super) const NOT_FOUND: c_int = 0;
-    pub(super) const SUCCESS: c_int = 1;
+    pub(in crate::abi) const TRY_AGAIN: c_int = -2;
+    pub(in crate::abi) const UNAVAILABLE: c_int = -1;
+    pub(in crate::abi) const NOT_FOUND: c_int = 0;
+    pub(in crate::abi) const SUCCESS: c_int = 1;
 }
 
 /// Answers as an NSS module does. A row that is not ours is "not found", and libc goes on to its

@@ -4,6 +4,7 @@
 //! own arguments, does that when the answer is [`Answer::Pass`].
 
 pub(crate) mod cursor;
+pub(crate) mod host;
 pub(crate) mod membership;
 pub(crate) mod nsswitch;
 pub(crate) mod own;

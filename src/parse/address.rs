@@ -92,41 +92,29 @@ mod tests {
         fn inet_aton(text: *const c_char, to: *mut c_void) -> c_int;
     }
 
-    fn libcs<const N: usize>(
-        text: &[u8],
-        parse: unsafe fn(*const c_char, *mut c_void) -> c_int,
-    ) -> Option<[u8; N]> {
-        let text = [text, b"\0"].concat();
-        let mut to = [0; N];
+    fn pton<const N: usize>(family: c_int, text: &[u8]) -> Option<[u8; N]> {
+        let (text, mut to) = ([text, b"\0"].concat(), [0; N]);
         // SAFETY: a C string, and room for an address of the family.
-        let good = unsafe { parse(text.as_ptr().cast(), to.as_mut_ptr().cast()) };
+        let good = unsafe { inet_pton(family, text.as_ptr().cast(), to.as_mut_ptr().cast()) };
         (good == 1).then_some(to)
     }
 
-    unsafe fn pton4(text: *const c_char, to: *mut c_void) -> c_int {
-        // SAFETY: passed on.
-        unsafe { inet_pton(libc::AF_INET, text, to) }
-    }
-
-    unsafe fn pton6(text: *const c_char, to: *mut c_void) -> c_int {
-        // SAFETY: passed on.
-        unsafe { inet_pton(libc::AF_INET6, text, to) }
-    }
-
-    unsafe fn aton(text: *const c_char, to: *mut c_void) -> c_int {
-        // SAFETY: passed on.
-        unsafe { inet_aton(text, to) }
+    fn aton(text: &[u8]) -> Option<[u8; 4]> {
+        let (text, mut to) = ([text, b"\0"].concat(), [0; 4]);
+        // SAFETY: a C string, and room for an address.
+        let good = unsafe { inet_aton(text.as_ptr().cast(), to.as_mut_ptr().cast()) };
+        (good == 1).then_some(to)
     }
 
     fn compare(text: &[u8]) {
         let shown = text.escape_ascii();
-        let want = libcs(text, pton4)
-            .map(|ip: [u8; 4]| IpAddr::from(ip))
-            .or_else(|| libcs(text, pton6).map(|ip: [u8; 16]| IpAddr::from(ip)));
+        let want = pton::<4>(libc::AF_INET, text)
+            .map(IpAddr::from)
+            .or_else(|| pton::<16>(libc::AF_INET6, text).map(IpAddr::from));
         assert_eq!(address(text), want, "{shown}");
         // inet_aton(3) also takes what follows a blank.
         if !text.iter().any(|b| b" \t+-".contains(b)) {
-            assert_eq!(loose_ipv4(text).map(|ip| ip.octets()), libcs(text, aton), "{shown}");
+            assert_eq!(loose_ipv4(text).map(|ip| ip.octets()), aton(text), "{shown}");
         }
     }
 

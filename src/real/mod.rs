@@ -122,6 +122,8 @@ macro_rules! symbols {
     )*};
 }
 
+pub(crate) mod netdb;
+
 type ByName<T> =
     unsafe extern "C" fn(*const c_char, *mut T, *mut c_char, size_t, *mut *mut T) -> c_int;
 type ById<T> = unsafe extern "C" fn(u32, *mut T, *mut c_char, size_t, *mut *mut T) -> c_int;
