@@ -65,11 +65,16 @@ pub(super) fn ask_name_or_address(
     if !lookup::host::is_on()? {
         return Ok(Found::Pass);
     }
-    let Some(family) = family else { return Ok(Found::None(HostErrno::HOST_NOT_FOUND)) };
-    match literal(name, family) {
-        Literal::Name => ask_name(name, family, room),
-        Literal::Wrong => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
-        Literal::Address(address) => fill(room, family, Host { address, name, alias_list: b"" }),
+    // As with glibc an address needs no good family.
+    let asked = family.unwrap_or(Family::V4);
+    match (literal(name, asked), family) {
+        (Literal::Address(address), _) => {
+            fill(room, asked, Host { address, name, alias_list: b"" })
+        }
+        (Literal::Name, Some(family)) => ask_name(name, family, room),
+        (Literal::Name, None) | (Literal::Wrong, _) => {
+            Ok(Found::None(HostErrno::HOST_NOT_FOUND))
+        }
     }
 }
 

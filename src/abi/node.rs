@@ -120,6 +120,9 @@ fn canonical<'a>(matches: &Matches<'a>, family: c_int) -> Option<Host<'a>> {
 ///
 /// As [`name_first`]: glibc frees the name of each result with free(3).
 unsafe fn set_name(first: *mut addrinfo, name: &[u8]) -> Result<(), Errno> {
+    if name.is_empty() {
+        return Ok(());
+    }
     // SAFETY: takes a size.
     let copy = unsafe { libc::calloc(name.len() + 1, 1) }.cast::<c_char>();
     if copy.is_null() {
