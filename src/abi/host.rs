@@ -72,9 +72,7 @@ pub(super) fn ask_name_or_address(
             fill(room, asked, Host { address, name, alias_list: b"" })
         }
         (Literal::Name, Some(family)) => ask_name(name, family, room),
-        (Literal::Name, None) | (Literal::Wrong, _) => {
-            Ok(Found::None(HostErrno::HOST_NOT_FOUND))
-        }
+        (Literal::Name, None) | (Literal::Wrong, _) => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
     }
 }
 
@@ -163,28 +161,37 @@ pub(super) unsafe fn answer_r(
 
 /// Answers a function without `_r` from the thread's own memory, and says in `h_errno` why there is
 /// no host; `None` to call on.
-pub(super) fn answer(mut ask: impl FnMut(&Lent<hostent>) -> Filled) -> Option<*mut hostent> {
+pub(super) fn answer(ask: impl FnMut(&Lent<hostent>) -> Filled) -> Option<*mut hostent> {
     let keep = KeepErrno::new();
-    let mut found = Found::Pass;
-    let filled = thread::here().and_then(|here| {
-        here.host.fill(|out, buf, len| {
-            let room = Lent { out, buf, len, found: null_mut() };
-            found = ask(&room)?;
-            Ok(found == Found::Host)
-        })
-    });
+    let kept = keep_host(ask);
     drop(keep);
-    match (filled, found) {
-        (Err(error), _) => {
+    match kept {
+        Ok(Ok(host)) => Some(host),
+        Ok(Err(Found::None(why))) => {
+            why.set();
+            Some(null_mut())
+        }
+        Ok(Err(_)) => None,
+        Err(error) => {
             HostErrno::from(error).set();
             error.set();
             Some(null_mut())
         }
-        (Ok(_), Found::Pass) => None,
-        (Ok(host), Found::Host) => Some(host),
-        (Ok(none), Found::None(why)) => {
-            why.set();
-            Some(none)
-        }
     }
+}
+
+/// The host in the thread's own memory, or what there is in its place.
+fn keep_host(
+    mut ask: impl FnMut(&Lent<hostent>) -> Filled,
+) -> Result<Result<*mut hostent, Found>, Errno> {
+    if !lookup::host::is_on()? {
+        return Ok(Err(Found::Pass));
+    }
+    let mut found = Found::Pass;
+    let host = thread::here()?.host.fill(|out, buf, len| {
+        let room = Lent { out, buf, len, found: null_mut() };
+        found = ask(&room)?;
+        Ok(found == Found::Host)
+    })?;
+    Ok(if host.is_null() { Err(found) } else { Ok(host) })
 }

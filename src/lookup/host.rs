@@ -75,6 +75,9 @@ static WALK: Mutex<Option<Walk>> = Mutex::new(None);
 
 /// Begins anew, with what the file holds now. True if libc takes part.
 pub(crate) fn set() -> Result<bool, Errno> {
+    if !is_on()? {
+        return Ok(true);
+    }
     let pinned = match HOSTS.now(&thread::here()?.hosts)? {
         Now::Off | Now::Missing => None,
         Now::Here(lease) => lease.pin(),

@@ -37,9 +37,9 @@ static void ask(const char *node, const char *service, const struct addrinfo *hi
     struct addrinfo *list = NULL;
     char text[INET6_ADDRSTRLEN];
 
-    printf("%s %s", node ? node : "NULL", service ? service : "NULL");
+    printf("%s|%s", node ? node : "NULL", service ? service : "NULL");
     if (hints)
-        printf(" family %d type %d protocol %d flags %#x", hints->ai_family, hints->ai_socktype,
+        printf("|family %d type %d protocol %d flags %#x", hints->ai_family, hints->ai_socktype,
                hints->ai_protocol, (unsigned)hints->ai_flags);
     int error = getaddrinfo(node, service, hints, &list);
     printf("\t%d", error);
