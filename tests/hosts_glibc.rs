@@ -188,7 +188,7 @@ fn the_older_functions_differ_from_glibcs_in_what_the_page_lists_only() {
         {
             return Some(DOT);
         }
-        let theirs = pair.theirs.replace("errno 0", "errno 77");
+        let theirs = pair.theirs.replace(", errno 0", ", errno 77");
         if theirs == pair.ours {
             return Some(ERRNO);
         }
