@@ -160,7 +160,10 @@ fn getent_finds_hosts_by_name_and_by_address() {
         command.args(arguments).env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
         let said = stdout(&mut command);
         assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), want, "{arguments:?}");
-        assert!(!run(command.env_remove("NSS_WRAPPER_HOSTS")).status.success(), "{arguments:?}");
+        let nothing = file(dir.path(), "nothing", "");
+        command.env_remove("NSS_WRAPPER_HOSTS");
+        let alone = run(&mut in_namespace(dir.path(), &nothing, &command));
+        assert!(!alone.status.success(), "{arguments:?}");
     }
 }
 
@@ -271,5 +274,33 @@ fn a_musl_program_gets_the_files_hosts() {
         "getnameinfo 127.0.0.99 69 flags 0x8 lengths 64 64 size 0\t-2 - -",
     ] {
         assert!(said.lines().any(|line| line == want), "{want}");
+    }
+}
+
+#[test]
+fn valgrind_finds_no_error_and_no_leak() {
+    let dir = hosts(HOSTS);
+    for (name, arguments) in [
+        ("hosts", &["names", "v4.site", "multi.site", "nosuch", "10.9.8.7", "::1"][..]),
+        ("hosts", &["nameinfo"]),
+        ("hosts", &["buffers", "multi.site"]),
+        ("hosts", &["threads", "v4.site", "dual.site"]),
+        ("addrinfo", &["7"]),
+    ] {
+        let mut command = under(library(), "valgrind");
+        command
+            .args(["--quiet", "--error-exitcode=9", "--leak-check=full"])
+            .args(["--show-leak-kinds=definite,indirect,possible"])
+            .args(["--errors-for-leak-kinds=definite,indirect,possible"])
+            .arg(probe(name))
+            .args(arguments)
+            .env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+        let out = run(&mut in_namespace(dir.path(), &file(dir.path(), "libc", ""), &command));
+        let log = String::from_utf8_lossy(&out.stderr);
+        assert!(
+            out.status.success() && log.is_empty(),
+            "{name} {arguments:?}: {}\n{log}",
+            out.status
+        );
     }
 }

@@ -1,9 +1,11 @@
 /* edits DIR ROUNDS PAUSE_US: after each of many kinds of edit the very next lookup answers from the
  * new content. The file is DIR/d/NAME; DIR/data is a link to d or e, DIR/link one to a file. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +14,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int group;           /* which database */
+static enum { PASSWD, GROUP, HOSTS, DATABASES } database;
+static const char *const databases[] = { "passwd", "group", "hosts" };
+static const char *const variables[] = { "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_HOSTS" };
+/* A first line, and one for a version with a name and an id. A host's id is in its address. */
+static const char *const first[] = { "first:x:1:1:::\n", "first:x:1:\n", "fd00::1 first\n" };
 static const char *kind;    /* of edit */
 static int round_no;
+static unsigned turn;       /* which function is asked */
 static useconds_t pause_us;
 
 static void fail(const char *what, const char *got)
 {
-    fprintf(stderr, "%s, %s, round %d: %s %s\n", group ? "group" : "passwd", kind, round_no, what, got);
+    fprintf(stderr, "%s, %s, round %d: %s %s\n", databases[database], kind, round_no, what, got);
     exit(1);
 }
 
@@ -29,11 +36,21 @@ static void must(int ok, const char *what)
         fail(what, strerror(errno));
 }
 
-/* What a version says: user or group "n" has the id 10000 + version. */
+/* The line that says that a name has the id, in this version. */
+static int line(char *text, const char *name, int id, int version)
+{
+    switch (database) {
+    case PASSWD: return sprintf(text, "%s:x:%05d:1:v%05d:/:/s\n", name, id, version);
+    case GROUP: return sprintf(text, "%s:x:%05d:v%05d\n", name, id, version);
+    default: return sprintf(text, "fd00::%04x %s v%05d\n", (unsigned)id, name, version);
+    }
+}
+
+/* What a version says: user, group or host "n" has the id 10000 + version. */
 static int content(char *text, int version)
 {
-    return sprintf(text, group ? "first:x:1:\nn:x:%05d:v%05d\n" : "first:x:1:1:::\nn:x:%05d:1:v%05d:/:/s\n",
-                   10000 + version, version);
+    int len = sprintf(text, "%s", first[database]);
+    return len + line(text + len, "n", 10000 + version, version);
 }
 
 static void put(const char *path, int version, int flags)
@@ -43,17 +60,50 @@ static void put(const char *path, int version, int flags)
     must(fd >= 0 && pwrite(fd, text, (size_t)len, 0) == len && !close(fd), path);
 }
 
+static const char *ask_host(const char *name, unsigned id, unsigned *got_id)
+{
+    static char buf[4096];
+    struct addrinfo hints = { .ai_family = AF_INET6, .ai_socktype = SOCK_STREAM }, *list = NULL;
+    struct hostent row, *host = NULL;
+    struct in6_addr address = { { { 0xfd } } };
+    int rc = 0, reason;
+
+    address.s6_addr[14] = (unsigned char)(id >> 8);
+    address.s6_addr[15] = (unsigned char)id;
+    switch (turn % 5) {
+    case 0: rc = gethostbyname2_r(name, AF_INET6, &row, buf, sizeof buf, &host, &reason); break;
+    case 1: rc = gethostbyaddr_r(&address, 16, AF_INET6, &row, buf, sizeof buf, &host, &reason); break;
+    case 2: host = gethostbyname2(name, AF_INET6); break;
+    case 3: host = gethostbyaddr(&address, 16, AF_INET6); break;
+    case 4:
+        if (getaddrinfo(name, NULL, &hints, &list))
+            return NULL;
+        address = ((struct sockaddr_in6 *)list->ai_addr)->sin6_addr;
+        freeaddrinfo(list);
+        host = gethostbyaddr(&address, 16, AF_INET6);
+        break;
+    }
+    if (rc)
+        fail("error", strerror(rc));
+    if (!host)
+        return NULL;
+    unsigned char *at = (unsigned char *)host->h_addr_list[0];
+    *got_id = at[14] * 256u + at[15];
+    return host->h_aliases[0];
+}
+
 /* Entry `name` of the id; NULL for none. One of four functions in turn. */
 static const char *ask(const char *name, unsigned id, unsigned *got_id)
 {
     static char buf[4096];
-    static unsigned turn;
     struct passwd pw, *user = NULL;
     struct group gr, *grp = NULL;
     int rc = 0;
 
     turn++;
-    if (group) {
+    if (database == HOSTS)
+        return ask_host(name, id, got_id);
+    if (database == GROUP) {
         switch (turn % 4) {
         case 0: rc = getgrnam_r(name, &gr, buf, sizeof buf, &grp); break;
         case 1: rc = getgrgid_r(id, &gr, buf, sizeof buf, &grp); break;
@@ -104,13 +154,13 @@ static void edit(int which, int version, const char *file)
     switch (which) {
     case APPEND: {
         int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
-        int len = sprintf(text, group ? "a%d:x:%d:v%05d\n" : "a%d:x:%d:1:v%05d:/:/s\n", version,
-                          20000 + version, version);
+        char name[16];
+        sprintf(name, "a%d", version);
+        int len = line(text, name, 20000 + version, version);
         must(fd >= 0 && write(fd, text, (size_t)len) == len && !close(fd), file);
-        sprintf(text, "a%d", version);
-        const char *got = ask(text, 20000 + (unsigned)version, &id);
+        const char *got = ask(name, 20000 + (unsigned)version, &id);
         if (!got || id != 20000 + (unsigned)version)
-            fail(text, "is not found");
+            fail(name, "is not found");
         if (pause_us)
             usleep(pause_us);
         return;
@@ -131,6 +181,8 @@ static void edit(int which, int version, const char *file)
         break;
     case UNLINK:
         must(!unlink(file), "unlink");
+        /* Not getaddrinfo, which would go on to the machine's resolver. */
+        turn += turn % 5 == 3;
         if (ask("n", 10000 + (unsigned)version - 1, &id))
             fail("found", "in a file that is gone");
         put(file, version, O_EXCL);
@@ -158,14 +210,14 @@ int main(int argc, char **argv)
     pause_us = (useconds_t)atoi(argv[3]);
     /* The variables are read once, so each kind has a process of its own. */
     for (int which = 0; which < KINDS; which++)
-        for (group = 0; group < 2; group++) {
+        for (database = 0; database < DATABASES; database++) {
             kind = names[which];
-            sprintf(file, "%.4000s/f%d%d", argv[1], which, group);
+            sprintf(file, "%.4000s/f%d%d", argv[1], which, database);
             if (which == LINK_DIR)
                 sprintf(file, "%.4000s/data/file", argv[1]);
             pid_t child = fork();
             if (child == 0) {
-                setenv(group ? "NSS_WRAPPER_GROUP" : "NSS_WRAPPER_PASSWD", file, 1);
+                setenv(variables[database], file, 1);
                 if (which == LINK_FILE)
                     must(!symlink("d/target", file), "symlink");
                 put(file, 0, O_TRUNC);
