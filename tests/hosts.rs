@@ -304,3 +304,11 @@ fn valgrind_finds_no_error_and_no_leak() {
         );
     }
 }
+
+#[test]
+fn a_failed_allocation_is_an_error_code() {
+    let dir = hosts(HOSTS);
+    let mut command = under(library(), probe("starve_hosts"));
+    command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+    stdout(&mut in_namespace(dir.path(), &file(dir.path(), "libc", ""), &command));
+}

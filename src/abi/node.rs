@@ -8,12 +8,14 @@
 mod plain;
 
 use core::ffi::{c_char, c_int};
+use core::net::IpAddr;
 use core::ptr::null_mut;
 
 use libc::{addrinfo, sockaddr, socklen_t};
 
 use super::face::lent;
 use super::nss;
+use super::nss_host::times_asked;
 use crate::errno::{Errno, KeepErrno};
 use crate::lookup::{self, Answer};
 use crate::parse::numeric;
@@ -37,21 +39,27 @@ pub(super) unsafe fn addresses(
         // SAFETY: by the contract.
         return unsafe { plain::addresses(node, service, hints, list) };
     }
-    nss::HOSTS.open();
+    if nss::HOSTS.open().is_err() {
+        return libc::EAI_MEMORY;
+    }
     let Some(next) = GETADDRINFO.get() else { return libc::EAI_SYSTEM };
+    let asked = times_asked();
     // SAFETY: by the contract.
     let error = unsafe { next(node, service, hints, list) };
-    if error != 0 {
-        let no_memory = error == libc::EAI_SYSTEM && Errno::last() == Errno::ENOMEM;
-        return if no_memory { libc::EAI_MEMORY } else { error };
-    }
     let keep = KeepErrno::new();
     // SAFETY: by the contract, a C string.
     let node = unsafe { lent(node) }.unwrap_or_default();
+    // SAFETY: by the contract.
+    let (family, flags) = unsafe { family_and_flags(hints) };
+    if error != 0 {
+        let unasked = asked == times_asked() && is_search(error, flags);
+        let no_memory = error == libc::EAI_SYSTEM && Errno::last() == Errno::ENOMEM
+            || unasked && has_address(node, family);
+        drop(keep);
+        return if no_memory { libc::EAI_MEMORY } else { error };
+    }
     // SAFETY: the call succeeded, so it has stored a list there.
     let first = unsafe { *list };
-    // SAFETY: by the contract.
-    let family = unsafe { family_of(hints) };
     // SAFETY: by the contract.
     let named = unsafe { name_first(first, node, family) };
     drop(keep);
@@ -67,12 +75,29 @@ pub(super) unsafe fn addresses(
     0
 }
 
+/// True if the error is one of a search for a name, rather than of the arguments.
+fn is_search(error: c_int, flags: c_int) -> bool {
+    let searches =
+        [libc::EAI_NONAME, libc::EAI_NODATA, libc::EAI_AGAIN, libc::EAI_FAIL, libc::EAI_SYSTEM];
+    searches.contains(&error) && flags & (libc::AI_NUMERICHOST | libc::AI_NUMERICSERV) == 0
+}
+
+/// True if the file has an address for the name, or does not say for lack of memory.
+fn has_address(name: &[u8], family: c_int) -> bool {
+    let found = lookup::host::by_name(name, |answer| match answer {
+        Answer::Row(matches) => canonical(matches, family).is_some(),
+        Answer::Absent | Answer::Pass => false,
+    });
+    found.unwrap_or(true)
+}
+
 /// # Safety
 ///
 /// `hints` is null or valid for reads.
-unsafe fn family_of(hints: *const addrinfo) -> c_int {
+unsafe fn family_and_flags(hints: *const addrinfo) -> (c_int, c_int) {
     // SAFETY: by the contract.
-    unsafe { hints.as_ref() }.map_or(libc::AF_UNSPEC, |hints| hints.ai_family)
+    unsafe { hints.as_ref() }
+        .map_or((libc::AF_UNSPEC, 0), |hints| (hints.ai_family, hints.ai_flags))
 }
 
 /// Gives the first result the canonical name if `node` is in the file: a name that was not asked
@@ -156,8 +181,27 @@ pub(super) unsafe fn names(
         // SAFETY: by the contract.
         return unsafe { plain::names(address, size, node, node_len, service, service_len, flags) };
     }
-    nss::HOSTS.open();
+    if nss::HOSTS.open().is_err() {
+        return libc::EAI_MEMORY;
+    }
     let Some(next) = GETNAMEINFO.get() else { return libc::EAI_SYSTEM };
+    let asked = times_asked();
     // SAFETY: by the contract.
-    unsafe { next(address, size, node, node_len, service, service_len, flags) }
+    let error = unsafe { next(address, size, node, node_len, service, service_len, flags) };
+    let is_wanted = !node.is_null() && node_len > 0 && flags & libc::NI_NUMERICHOST == 0;
+    if is_wanted && asked == times_asked() && matches!(error, 0 | libc::EAI_NONAME) {
+        let keep = KeepErrno::new();
+        // SAFETY: by the contract.
+        let has_name = unsafe { plain::ip_of(address, size) }.is_some_and(has_name);
+        drop(keep);
+        return if has_name { libc::EAI_MEMORY } else { error };
+    }
+    let no_memory = error == libc::EAI_SYSTEM && Errno::last() == Errno::ENOMEM;
+    if no_memory { libc::EAI_MEMORY } else { error }
+}
+
+/// True if the file has a name for the address, or does not say for lack of memory.
+fn has_name(address: IpAddr) -> bool {
+    let found = lookup::host::by_address(address, |answer| matches!(answer, Answer::Row(_)));
+    found.unwrap_or(true)
 }

@@ -64,37 +64,47 @@ pub(super) static HOSTS: Door = Door {
 
 impl Door {
     /// Has libc ask here, if the database is wrapped. Threads that come here at once do the same
-    /// thing twice.
-    pub(super) fn open(&self) {
+    /// thing twice. An error (no memory) leaves it closed until the next call.
+    pub(super) fn open(&self) -> Result<(), Errno> {
         if self.open.load(Ordering::Acquire) {
-            return;
+            return Ok(());
         }
         let keep = KeepErrno::new();
-        // An error (no memory) leaves it closed until the next call.
-        if self.configure().is_ok() {
-            self.open.store(true, Ordering::Release);
-        }
+        let configured = self.configure();
         drop(keep);
+        configured?;
+        self.open.store(true, Ordering::Release);
+        Ok(())
     }
 
     fn configure(&self) -> Result<(), Errno> {
         if !(self.is_wrapped)()? {
             return Ok(());
         }
-        let Some(configure) = CONFIGURE_LOOKUP.get() else { return Ok(()) };
-        let services = match (self.goes_on)()? {
-            false => nsswitch::ours(b"", b"")?,
-            true => {
-                let file = read_file(&Path::new(b"/etc/nsswitch.conf")?);
-                let text = file.as_deref().unwrap_or_default();
-                let name = self.name.to_bytes();
-                nsswitch::ours(self.action, nsswitch::services(text, name).unwrap_or(self.usual))?
-            }
+        if !(self.goes_on)()? {
+            return self.ask_here_then(b"", b"");
+        }
+        let file = match read_file(&Path::new(b"/etc/nsswitch.conf")?) {
+            Err(Errno::ENOMEM) => return Err(Errno::ENOMEM),
+            read => read.unwrap_or_default(),
         };
-        let services = CStr::from_bytes_with_nul(&services).map_err(|_| Errno::EINVAL)?;
+        match nsswitch::services(&file, self.name.to_bytes()) {
+            // What libc cannot read there it does not use.
+            Some(services) => self.ask_here_then(self.action, services),
+            None => Err(Errno::EINVAL),
+        }
+        .or_else(|_| self.ask_here_then(self.action, self.usual))
+    }
+
+    fn ask_here_then(&self, action: &[u8], services: &[u8]) -> Result<(), Errno> {
+        let Some(configure) = CONFIGURE_LOOKUP.get() else { return Ok(()) };
+        let line = nsswitch::ours(action, services)?;
+        let line = CStr::from_bytes_with_nul(&line).map_err(|_| Errno::EINVAL)?;
         // SAFETY: two C strings, which glibc copies.
-        unsafe { configure(self.name.as_ptr(), services.as_ptr()) };
-        Ok(())
+        match unsafe { configure(self.name.as_ptr(), line.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(Errno::ENOMEM),
+        }
     }
 }
 
@@ -184,7 +194,8 @@ macro_rules! inside {
         export_unchecked! {$(
             /// As libc's, which asks NSS from inside.
             fn $name($($arg: $ty),*) -> $ret {
-                $($door.open();)+
+                // Without memory libc asks its own services, as it does if it finds none itself.
+                $(_ = $door.open();)+
                 match inside::$next.get() {
                     // SAFETY: the caller's arguments, unchanged, to the same function.
                     Some(next) => unsafe { next($($arg),*) },

@@ -11,6 +11,7 @@ use libc::{addrinfo, sockaddr, socklen_t};
 
 use super::super::call_on;
 use super::super::face::lent;
+use super::family_and_flags;
 use crate::errno::{Errno, KeepErrno};
 use crate::lookup::{self, Answer};
 use crate::pack::Packer;
@@ -45,9 +46,8 @@ pub(super) unsafe fn addresses(
     // SAFETY: by the contract, a C string.
     let key = unsafe { lent(node) }.unwrap_or_default();
     // SAFETY: by the contract, null or hints.
-    let wanted =
-        unsafe { hints.as_ref() }.map_or((libc::AF_UNSPEC, 0), |h| (h.ai_family, h.ai_flags));
-    let found = find(key, wanted.0, wanted.1);
+    let (family, flags) = unsafe { family_and_flags(hints) };
+    let found = find(key, family, flags);
     drop(keep);
     match found {
         Err(_) => libc::EAI_MEMORY,
@@ -227,7 +227,7 @@ pub(super) unsafe fn names(
 /// # Safety
 ///
 /// `address` is valid for reads of `size` bytes.
-unsafe fn ip_of(address: *const sockaddr, size: socklen_t) -> Option<IpAddr> {
+pub(super) unsafe fn ip_of(address: *const sockaddr, size: socklen_t) -> Option<IpAddr> {
     let has = |least: usize| size as usize >= least && !address.is_null();
     if !has(size_of::<libc::sockaddr_in>()) {
         return None;
