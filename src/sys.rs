@@ -41,11 +41,6 @@ impl Stamp {
         (self.dev, self.ino)
     }
 
-    /// True for a regular file.
-    pub(crate) fn is_regular(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFREG
-    }
-
     fn new(st: &libc::stat) -> Self {
         Self {
             dev: st.st_dev,
@@ -133,6 +128,12 @@ pub(crate) fn dup_high(fd: c_int, least: c_int) -> Result<c_int, Errno> {
     let command = libc::F_DUPFD_CLOEXEC;
     // SAFETY: works on numbers; no memory is involved.
     check(unsafe { libc::syscall(libc::SYS_fcntl, fd, command, least) }).map(narrow)
+}
+
+/// How the descriptor was opened, and what fcntl(2) has changed since.
+pub(crate) fn status_flags(fd: c_int) -> Result<c_int, Errno> {
+    // SAFETY: works on numbers; no memory is involved.
+    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFL) }).map(narrow)
 }
 
 /// The process's soft limit on descriptors: getrlimit(2).
