@@ -3,57 +3,12 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
+use common::session::Session;
 use common::{file, peer, probe, stdout, under, wrapped};
 use tempfile::TempDir;
-
-/// A running probe `ask`.
-struct Session {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Session {
-    fn new(command: &mut Command) -> Self {
-        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = pipes.spawn().expect("the probe starts");
-        let questions = child.stdin.take().expect("piped");
-        let answers = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, questions, answers }
-    }
-
-    /// A session with `NSS_WRAPPER_PASSWD` and `NSS_WRAPPER_GROUP`.
-    fn with(passwd: &Path, group: &Path) -> Self {
-        Self::new(&mut wrapped(probe("ask"), passwd, group))
-    }
-
-    fn ask(&mut self, question: &str) -> String {
-        writeln!(self.questions, "{question}").expect("the probe lives");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("text");
-        answer.trim_end().to_owned()
-    }
-
-    /// Ends the probe: what it wrote to standard error, without the process's name and id.
-    fn end(self) -> Vec<String> {
-        let Self { child, questions, answers } = self;
-        drop((questions, answers));
-        let out = child.wait_with_output().expect("the probe ends");
-        assert!(out.status.success(), "{}", out.status);
-        let said = String::from_utf8(out.stderr).expect("text");
-        said.lines()
-            .map(|line| {
-                let (head, text) = line.split_once("] - ").expect("the peer's shape");
-                assert!(head.starts_with("NWRAP_ERROR[ask-cc ("), "{line}");
-                text.to_owned()
-            })
-            .collect()
-    }
-}
 
 fn scene() -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -7,6 +7,8 @@
 
 pub(crate) mod scene;
 
+pub(crate) mod session;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

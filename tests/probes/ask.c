@@ -2,6 +2,8 @@
  * test edits files between the questions.
  *
  *   user NAME|UID    group NAME|GID    users    groups    memberships NAME
+ *   set users|groups    next users|groups    end users|groups
+ *   share users|groups  8 threads begin and walk one enumeration together
  *   threads NAME     so many of 8 threads as find the user, each asking 50 times
  *   fork QUESTION    asks in a child */
 #define _GNU_SOURCE
@@ -46,6 +48,37 @@ static void *look(void *name)
     return name;
 }
 
+enum { MOST = 10000 };
+static _Atomic int rows, times[MOST];
+
+static void *walk(void *users)
+{
+    char buf[4096];
+    struct passwd pw, *p;
+    struct group gr, *g;
+    while (users ? !getpwent_r(&pw, buf, sizeof buf, &p) : !getgrent_r(&gr, buf, sizeof buf, &g)) {
+        rows++;
+        times[(users ? pw.pw_uid : gr.gr_gid) % MOST]++;
+    }
+    return NULL;
+}
+
+static void share(int users)
+{
+    pthread_t thread[8];
+    int different = 0;
+    rows = 0;
+    memset((void *)times, 0, sizeof times);
+    users ? endpwent() : endgrent();
+    for (int i = 0; i < 8; i++)
+        pthread_create(&thread[i], NULL, walk, users ? &rows : NULL);
+    for (int i = 0; i < 8; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < MOST; i++)
+        different += times[i] != 0;
+    printf("%d rows, %d different\n", rows, different);
+}
+
 static void answer(const char *verb, char *what)
 {
     errno = 0;
@@ -72,6 +105,16 @@ static void answer(const char *verb, char *what)
         for (int i = 0; i < count; i++)
             printf("%u ", gids[i]);
         puts("");
+    } else if (!strcmp(verb, "set")) {
+        *what == 'u' ? setpwent() : setgrent();
+        puts("done");
+    } else if (!strcmp(verb, "next")) {
+        *what == 'u' ? say_user(getpwent()) : say_group(getgrent());
+    } else if (!strcmp(verb, "end")) {
+        *what == 'u' ? endpwent() : endgrent();
+        puts("done");
+    } else if (!strcmp(verb, "share")) {
+        share(*what == 'u');
     } else if (!strcmp(verb, "threads")) {
         pthread_t thread[8];
         int found = 0;
