@@ -153,11 +153,12 @@ pub(crate) fn known() -> Option<&'static Config> {
     CONFIG.get()
 }
 
-/// True if a variable of ours is set at all.
+/// True if a variable of ours is set at all, in a process that may read them.
 pub(crate) fn wanted() -> bool {
-    [PASSWD, GROUP, SHADOW, HOSTS, HOSTNAME, MODULE_SO_PATH, USER]
-        .iter()
-        .any(|name| variable(name).is_some())
+    !secure()
+        && [PASSWD, GROUP, SHADOW, HOSTS, HOSTNAME, MODULE_SO_PATH, USER]
+            .iter()
+            .any(|name| variable(name).is_some())
 }
 
 fn secure() -> bool {

@@ -5,8 +5,9 @@
 //! exported functions put it back.
 #![allow(unsafe_code, reason = "system calls")]
 
-use core::ffi::{CStr, c_int, c_long, c_uint};
+use core::ffi::{CStr, c_int, c_long, c_uint, c_void};
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU32;
 
 use crate::errno::Errno;
 
@@ -181,12 +182,35 @@ pub(crate) fn tid() -> u32 {
     narrow(tid).unsigned_abs()
 }
 
-/// True if the process has no thread of that number any more.
-pub(crate) fn thread_is_gone(pid: u32, tid: u32) -> bool {
+/// True if there is no thread of that number any more, in this process or in another.
+pub(crate) fn thread_is_gone(tid: u32) -> bool {
     let nothing: c_uint = 0;
     // SAFETY: signal 0 is only checked for, not sent.
-    let sent = check(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, nothing) });
+    let sent = check(unsafe { libc::syscall(libc::SYS_tkill, tid, nothing) });
     matches!(sent, Err(e) if e.get() == libc::ESRCH)
+}
+
+/// A zero that is zero again in every child of fork(2), which has memory of its own; one that shares
+/// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back.
+pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
+    const SIZE: usize = 4096;
+    let (protection, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let nowhere = core::ptr::null_mut::<c_void>();
+    // SAFETY: fresh memory, wherever the kernel likes.
+    let at = unsafe { libc::syscall(libc::SYS_mmap, nowhere, SIZE, protection, kind, -1, 0) };
+    let at = usize::try_from(check(at).ok()?).ok()?;
+    // SAFETY: advice about the page that was just mapped.
+    let advised =
+        check(unsafe { libc::syscall(libc::SYS_madvise, at, SIZE, libc::MADV_WIPEONFORK) });
+    if advised.is_err() {
+        // SAFETY: the page that was just mapped, which nobody has seen.
+        unsafe { libc::syscall(libc::SYS_munmap, at, SIZE) };
+        return None;
+    }
+    let word = core::ptr::with_exposed_provenance::<AtomicU32>(at);
+    // SAFETY: zeroed, aligned to a page, and never unmapped; only atomics touch it.
+    unsafe { word.as_ref() }
 }
 
 /// Sleeps for `nanoseconds`, or until a signal.
