@@ -197,8 +197,10 @@ pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
     let (protection, kind) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     let nowhere = core::ptr::null_mut::<c_void>();
+    // A whole word: the last argument is passed in memory.
+    let offset: libc::off_t = 0;
     // SAFETY: fresh memory, wherever the kernel likes.
-    let at = unsafe { libc::syscall(libc::SYS_mmap, nowhere, SIZE, protection, kind, -1, 0) };
+    let at = unsafe { libc::syscall(libc::SYS_mmap, nowhere, SIZE, protection, kind, -1, offset) };
     let at = usize::try_from(check(at).ok()?).ok()?;
     // SAFETY: advice about the page that was just mapped.
     let advised =

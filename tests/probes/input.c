@@ -316,6 +316,9 @@ int main(int argc, char **argv)
         compare(argv[1], &changed);
         free(changed.at);
     }
+    for (unsigned i = 0; i < kinds; i++)
+        free(base[i].at);
+    free(base);
     printf("%lu files %lu rows\n", files, compared);
     return 0;
 }
