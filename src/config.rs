@@ -158,14 +158,6 @@ pub(crate) fn are_set(names: &[&CStr]) -> bool {
     !secure() && names.iter().all(|name| variable(name).is_some())
 }
 
-/// True if a variable of ours is set at all, in a process that may read them.
-pub(crate) fn wanted() -> bool {
-    !secure()
-        && [PASSWD, GROUP, SHADOW, HOSTS, HOSTNAME, MODULE_SO_PATH, USER]
-            .iter()
-            .any(|name| variable(name).is_some())
-}
-
 fn secure() -> bool {
     // SAFETY: takes a number, returns a number.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }

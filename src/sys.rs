@@ -124,6 +124,27 @@ pub(crate) fn write(fd: c_int, bytes: &[u8]) {
     unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
 }
 
+/// True if a write would neither block nor find the other end gone, within `patience` milliseconds:
+/// poll(2).
+pub(crate) fn can_be_written(fd: c_int, patience: i64) -> bool {
+    let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let (seconds, nanoseconds) = (patience / 1000, patience % 1000 * 1_000_000);
+    let mut time = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let mask = core::ptr::null::<c_void>();
+    loop {
+        let (asked_at, time_at) = (&raw mut asked, &raw mut time);
+        // SAFETY: one struct pollfd and one timespec are read and written; the signal mask stays.
+        match check(unsafe { libc::syscall(libc::SYS_ppoll, asked_at, 1, time_at, mask, 8) }) {
+            // The kernel has stored the time that is left.
+            Err(Errno::EINTR) => {}
+            done => {
+                let room = asked.revents & (libc::POLLOUT | libc::POLLERR) == libc::POLLOUT;
+                return done == Ok(1) && room;
+            }
+        }
+    }
+}
+
 /// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
 pub(crate) fn dup_high(fd: c_int, least: c_int) -> Result<c_int, Errno> {
     let command = libc::F_DUPFD_CLOEXEC;

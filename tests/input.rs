@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -243,6 +244,57 @@ fn what_is_not_a_readable_file_is_one_clear_error_and_blocks_nobody() {
     fs::rename(dir.path().join("new"), &passwd).expect("renamed");
     assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
     assert_eq!(session.end().len(), 1);
+}
+
+/// Whoever waits to write into a FIFO is not woken by a lookup, and its host does not wait.
+#[test]
+fn a_fifo_is_not_opened() {
+    let (_dir, passwd, group) = scene();
+    stdout(Command::new("mkfifo").arg(&passwd));
+    let path = passwd.clone();
+    let writer = std::thread::spawn(move || fs::OpenOptions::new().write(true).open(path));
+    // Time for the thread to wait in open(2). Without it the test shows less, and passes.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let mut session = Session::with(&passwd, &group);
+    for _ in 0..3 {
+        assert_eq!(session.ask("user bob"), "none");
+    }
+    assert!(!writer.is_finished(), "a lookup has opened the FIFO");
+    let reader = fs::File::open(&passwd).expect("ours");
+    drop(writer.join().expect("no panic").expect("a reader is there"));
+    drop(reader);
+    assert_eq!(session.end().len(), 1);
+}
+
+/// Root may read everything, unless it has given the capability away.
+#[test]
+fn a_file_that_may_not_be_read_is_one_clear_error_and_answers_once_it_may() {
+    let (_dir, passwd, group) = scene();
+    fs::write(&passwd, "bob:x:1:1:::\n").expect("written");
+    fs::write(&group, "lab:x:5:bob\n").expect("written");
+    let mode = |mode| {
+        fs::set_permissions(&passwd, fs::Permissions::from_mode(mode)).expect("ours");
+    };
+    mode(0);
+    let mut command = if fs::read(&passwd).is_ok() {
+        let mut command = wrapped("setpriv", &*passwd, &*group);
+        command.args(["--bounding-set=-dac_override,-dac_read_search", "--"]).arg(probe("ask"));
+        command
+    } else {
+        wrapped(probe("ask"), &*passwd, &*group)
+    };
+    let mut session = Session::new(&mut command);
+    for _ in 0..3 {
+        assert_eq!(session.ask("user bob"), "none");
+        assert_eq!(session.ask("users"), "");
+        assert_eq!(session.ask("group lab"), "lab:x:5:bob");
+    }
+    mode(0o600);
+    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    mode(0);
+    assert_eq!(session.ask("user bob"), "none");
+    let want = format!("load: Unable to open '{}': Permission denied", passwd.display());
+    assert_eq!(session.end(), [want.clone(), want]);
 }
 
 /// `/dev/null` is the usual way to say "nobody".

@@ -117,6 +117,7 @@ pub(crate) fn is_absent(error: Errno) -> bool {
         error,
         Errno::ENOENT
             | Errno::EACCES
+            | Errno::EPERM
             | Errno::ENOTDIR
             | Errno::ELOOP
             | Errno::EISDIR

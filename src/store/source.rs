@@ -161,7 +161,7 @@ pub(crate) struct Source<T> {
     loading: Mutex<()>,
     /// Loads begun. An answer may come from any load that began after the question.
     loads: AtomicU64,
-    /// The file could not be read, and that has been said.
+    /// The file cannot be read, and that has been said.
     complained: AtomicBool,
 }
 
@@ -257,19 +257,12 @@ impl<T: Content> Source<T> {
     ) -> Result<Option<Shared<Snapshot<T>>>, Errno> {
         let read = match file::read(path) {
             Ok(read) => read,
-            Err(error) if file::is_absent(error) => {
+            Err(error) => {
                 if !self.complained.swap(true, Ordering::Relaxed) {
-                    log!(
-                        Error,
-                        "load",
-                        "Unable to open '{}': {}",
-                        Bytes(path.bytes()),
-                        error.text()
-                    );
+                    log!(Error, "load", "Unable to open '{}': {error}", Bytes(path.bytes()));
                 }
-                return Ok(None);
+                return if file::is_absent(error) { Ok(None) } else { Err(error) };
             }
-            Err(error) => return Err(error),
         };
         self.complained.store(false, Ordering::Relaxed);
         let same = old.filter(|old| old.bytes() == read.bytes);

@@ -34,6 +34,11 @@ impl Session {
         answer.trim_end().to_owned()
     }
 
+    /// Lets go of the probe's standard error, as a reader that has read enough.
+    pub(crate) fn hang_up(&mut self) {
+        drop(self.child.stderr.take());
+    }
+
     /// Ends the probe: what it wrote to standard error, without the process's name and id.
     pub(crate) fn end(self) -> Vec<String> {
         let Self { child, questions, answers } = self;

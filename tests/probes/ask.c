@@ -5,10 +5,12 @@
  *   set users|groups    next users|groups    end users|groups
  *   share users|groups  8 threads begin and walk one enumeration together
  *   threads NAME     so many of 8 threads as find the user, each asking 50 times
- *   fork QUESTION    asks in a child */
+ *   fork QUESTION    asks in a child
+ *   setenv NAME VALUE   stderr FILE (to have that at descriptor 2) */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -113,6 +115,12 @@ static void answer(const char *verb, char *what)
     } else if (!strcmp(verb, "end")) {
         *what == 'u' ? endpwent() : endgrent();
         puts("done");
+    } else if (!strcmp(verb, "setenv")) {
+        char *name = strsep(&what, " ");
+        puts(setenv(name, what, 1) ? "failed" : "done");
+    } else if (!strcmp(verb, "stderr")) {
+        close(2);
+        puts(open(what, O_WRONLY | O_CREAT, 0644) == 2 ? "done" : "failed");
     } else if (!strcmp(verb, "share")) {
         share(*what == 'u');
     } else if (!strcmp(verb, "threads")) {
