@@ -13,10 +13,10 @@ use crate::sys;
 
 /// The start of every variable of ours.
 const PREFIX: &CStr = c"NSS_WRAPPER_";
-const PASSWD: &CStr = c"NSS_WRAPPER_PASSWD";
-const GROUP: &CStr = c"NSS_WRAPPER_GROUP";
-const SHADOW: &CStr = c"NSS_WRAPPER_SHADOW";
-const HOSTS: &CStr = c"NSS_WRAPPER_HOSTS";
+pub(crate) const PASSWD: &CStr = c"NSS_WRAPPER_PASSWD";
+pub(crate) const GROUP: &CStr = c"NSS_WRAPPER_GROUP";
+pub(crate) const SHADOW: &CStr = c"NSS_WRAPPER_SHADOW";
+pub(crate) const HOSTS: &CStr = c"NSS_WRAPPER_HOSTS";
 const HOSTNAME: &CStr = c"NSS_WRAPPER_HOSTNAME";
 const MODULE_SO_PATH: &CStr = c"NSS_WRAPPER_MODULE_SO_PATH";
 const MODULE_FN_PREFIX: &CStr = c"NSS_WRAPPER_MODULE_FN_PREFIX";
@@ -153,11 +153,9 @@ pub(crate) fn known() -> Option<&'static Config> {
     CONFIG.get()
 }
 
-/// True if a variable of ours is set at all.
-pub(crate) fn wanted() -> bool {
-    [PASSWD, GROUP, SHADOW, HOSTS, HOSTNAME, MODULE_SO_PATH, USER]
-        .iter()
-        .any(|name| variable(name).is_some())
+/// True if [`get`] finds the variables set, without room for it.
+pub(crate) fn are_set(names: &[&CStr]) -> bool {
+    !secure() && names.iter().all(|name| variable(name).is_some())
 }
 
 fn secure() -> bool {

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "errno is a C thread-local behind a pointer")]
 
 use core::ffi::c_int;
+use core::fmt;
 
 /// An `errno` value; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,18 +51,31 @@ impl Errno {
         write(self.0);
     }
 
-    /// The symbolic text that a log line shows.
+    /// The symbolic text, empty for a number that has none here.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::ENOENT => "No such file or directory",
             Self::EACCES => "Permission denied",
+            Self::EPERM => "Operation not permitted",
             Self::ENOTDIR => "Not a directory",
             Self::ELOOP => "Too many levels of symbolic links",
             Self::EISDIR => "Is a directory",
             Self::EINVAL => "Not a regular file",
             Self::ENAMETOOLONG => "File name too long",
             Self::ENOMEM => "Cannot allocate memory",
-            _ => "Input/output error",
+            Self(libc::EMFILE) => "Too many open files",
+            Self(libc::EIO) => "Input/output error",
+            _ => "",
+        }
+    }
+}
+
+/// As a log line shows it.
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            "" => write!(f, "error {}", self.0),
+            text => f.write_str(text),
         }
     }
 }

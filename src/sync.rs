@@ -3,9 +3,10 @@
 
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::alloc::{Layout, alloc, dealloc};
 
+use once_cell::race::OnceRef;
 use parking_lot::lock_api::{self, GuardNoSend, RawMutex};
 
 use crate::errno::Errno;
@@ -15,17 +16,44 @@ use crate::sys;
 ///
 /// After fork(2) only the forking thread lives on: a lock that another thread held would stay
 /// locked for ever in the child. `pthread_atfork` handlers would make every fork of the host wait
-/// for our locks instead. So the word holds the owner's process and thread id, and a waiter that
-/// finds a foreign process, or a thread that is gone, takes the lock over. What these locks guard
-/// is therefore consistent between any two instructions: pointers that are swapped, and counters.
+/// for our locks instead. So the word holds the [`memory`] and the thread that the owner runs in,
+/// and a waiter that finds another memory, or a thread that is gone, takes the lock over. What these
+/// locks guard is therefore consistent between any two instructions: pointers that are swapped, and
+/// counters.
 pub(crate) struct OwnerLock(AtomicU64);
+
+/// A number that differs from that of every ancestor whose memory was copied by fork(2). A child of
+/// vfork(2), or of clone(2) with `CLONE_VM`, has another process id, but shares the memory and its
+/// locks, and this number.
+fn memory() -> u32 {
+    /// The kernel makes it zero in a child that has a copy.
+    static WIPED: OnceRef<'_, AtomicU32> = OnceRef::new();
+    /// In its place where the kernel cannot (before 4.14).
+    static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
+    /// Copied by fork like any other memory, so that a child counts on.
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let here = WIPED.get_or_init(|| sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED));
+    if core::ptr::eq(here, &raw const NOT_WIPED) {
+        // The process id stands for the memory: right but for vfork.
+        return sys::pid();
+    }
+    let number = here.load(Ordering::Relaxed);
+    if number != 0 {
+        return number;
+    }
+    let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+    match here.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(other) => other,
+    }
+}
 
 /// How long a waiter sleeps between two looks at the lock.
 const NAP: i64 = 50_000;
 
 impl OwnerLock {
     fn me() -> u64 {
-        u64::from(sys::pid()) << 32 | u64::from(sys::tid())
+        u64::from(memory()) << 32 | u64::from(sys::tid())
     }
 
     fn wait(&self, me: u64, patience: u32) -> bool {
@@ -38,8 +66,8 @@ impl OwnerLock {
             if seen == me {
                 return false;
             }
-            let (pid, tid) = ((seen >> 32) as u32, (seen & 0xffff_ffff) as u32);
-            let dead = pid != (me >> 32) as u32 || (turn > 8 && sys::thread_is_gone(pid, tid));
+            let (memory, tid) = ((seen >> 32) as u32, (seen & 0xffff_ffff) as u32);
+            let dead = memory != (me >> 32) as u32 || (turn > 8 && sys::thread_is_gone(tid));
             if dead
                 && self.0.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
@@ -52,7 +80,7 @@ impl OwnerLock {
 }
 
 // SAFETY: the compare-and-swap from 0 admits one live owner. A lock is taken over only from an
-// owner that no longer runs in this process.
+// owner that no longer runs in this memory.
 unsafe impl RawMutex for OwnerLock {
     #[allow(clippy::declare_interior_mutable_const, reason = "how lock_api spells a new lock")]
     const INIT: Self = Self(AtomicU64::new(0));
@@ -193,14 +221,43 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_of_a_process_that_is_not_ours_is_taken_over() {
+    fn a_lock_of_another_memory_is_taken_over() {
         let lock = Mutex::new(1);
         core::mem::forget(lock.lock().unwrap());
         assert_eq!(lock.lock().err(), Some(Errno::EAGAIN), "the thread holds it itself");
         // SAFETY: only the word is looked at.
         let word = unsafe { &lock.0.raw().0 };
-        word.store(1 << 32 | 77, Ordering::Relaxed);
+        word.store(u64::from(u32::MAX) << 32 | 77, Ordering::Relaxed);
         assert_eq!(*lock.lock().unwrap(), 1);
+    }
+
+    /// What `child` returns, in a copy of the process with this thread alone.
+    fn in_child(child: impl Fn() -> bool) -> bool {
+        // SAFETY: without CLONE_VM the child has a copy of everything, as after fork.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+        if pid == 0 {
+            let code = i32::from(!child());
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(code) };
+        }
+        let (pid, mut status) = (libc::pid_t::try_from(pid).unwrap(), -1);
+        // SAFETY: waits for the child, and writes one int.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        status == 0
+    }
+
+    #[test]
+    fn in_a_child_a_lock_that_was_held_is_free_and_one_of_its_own_holds() {
+        let lock = Mutex::new(1);
+        let held = lock.lock().unwrap();
+        assert!(in_child(|| {
+            let free = lock.lock().is_ok();
+            let own = lock.lock();
+            free && own.is_ok() && lock.lock().err() == Some(Errno::EAGAIN)
+        }));
+        assert!(in_child(|| in_child(|| lock.lock().is_ok())));
+        drop(held);
+        assert!(lock.lock().is_ok());
     }
 
     #[test]

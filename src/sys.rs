@@ -5,8 +5,9 @@
 //! exported functions put it back.
 #![allow(unsafe_code, reason = "system calls")]
 
-use core::ffi::{CStr, c_int, c_long, c_uint};
+use core::ffi::{CStr, c_int, c_long, c_uint, c_void};
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU32;
 
 use crate::errno::Errno;
 
@@ -39,11 +40,6 @@ impl Stamp {
     /// Which inode of which file system, whatever its content.
     pub(crate) fn file(&self) -> FileId {
         (self.dev, self.ino)
-    }
-
-    /// True for a regular file.
-    pub(crate) fn is_regular(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFREG
     }
 
     fn new(st: &libc::stat) -> Self {
@@ -128,11 +124,38 @@ pub(crate) fn write(fd: c_int, bytes: &[u8]) {
     unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
 }
 
+/// True if a write would neither block nor find the other end gone, within `patience` milliseconds:
+/// poll(2).
+pub(crate) fn can_be_written(fd: c_int, patience: i64) -> bool {
+    let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let (seconds, nanoseconds) = (patience / 1000, patience % 1000 * 1_000_000);
+    let mut time = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let mask = core::ptr::null::<c_void>();
+    loop {
+        let (asked_at, time_at) = (&raw mut asked, &raw mut time);
+        // SAFETY: one struct pollfd and one timespec are read and written; the signal mask stays.
+        match check(unsafe { libc::syscall(libc::SYS_ppoll, asked_at, 1, time_at, mask, 8) }) {
+            // The kernel has stored the time that is left.
+            Err(Errno::EINTR) => {}
+            done => {
+                let room = asked.revents & (libc::POLLOUT | libc::POLLERR) == libc::POLLOUT;
+                return done == Ok(1) && room;
+            }
+        }
+    }
+}
+
 /// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
 pub(crate) fn dup_high(fd: c_int, least: c_int) -> Result<c_int, Errno> {
     let command = libc::F_DUPFD_CLOEXEC;
     // SAFETY: works on numbers; no memory is involved.
     check(unsafe { libc::syscall(libc::SYS_fcntl, fd, command, least) }).map(narrow)
+}
+
+/// How the descriptor was opened, and what fcntl(2) has changed since.
+pub(crate) fn status_flags(fd: c_int) -> Result<c_int, Errno> {
+    // SAFETY: works on numbers; no memory is involved.
+    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFL) }).map(narrow)
 }
 
 /// The process's soft limit on descriptors: getrlimit(2).
@@ -180,12 +203,37 @@ pub(crate) fn tid() -> u32 {
     narrow(tid).unsigned_abs()
 }
 
-/// True if the process has no thread of that number any more.
-pub(crate) fn thread_is_gone(pid: u32, tid: u32) -> bool {
+/// True if there is no thread of that number any more, in this process or in another.
+pub(crate) fn thread_is_gone(tid: u32) -> bool {
     let nothing: c_uint = 0;
     // SAFETY: signal 0 is only checked for, not sent.
-    let sent = check(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, nothing) });
+    let sent = check(unsafe { libc::syscall(libc::SYS_tkill, tid, nothing) });
     matches!(sent, Err(e) if e.get() == libc::ESRCH)
+}
+
+/// A zero that is zero again in every child of fork(2), which has memory of its own; one that shares
+/// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back.
+pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
+    const SIZE: usize = 4096;
+    let (protection, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let nowhere = core::ptr::null_mut::<c_void>();
+    // A whole word: the last argument is passed in memory.
+    let offset: libc::off_t = 0;
+    // SAFETY: fresh memory, wherever the kernel likes.
+    let at = unsafe { libc::syscall(libc::SYS_mmap, nowhere, SIZE, protection, kind, -1, offset) };
+    let at = usize::try_from(check(at).ok()?).ok()?;
+    // SAFETY: advice about the page that was just mapped.
+    let advised =
+        check(unsafe { libc::syscall(libc::SYS_madvise, at, SIZE, libc::MADV_WIPEONFORK) });
+    if advised.is_err() {
+        // SAFETY: the page that was just mapped, which nobody has seen.
+        unsafe { libc::syscall(libc::SYS_munmap, at, SIZE) };
+        return None;
+    }
+    let word = core::ptr::with_exposed_provenance::<AtomicU32>(at);
+    // SAFETY: zeroed, aligned to a page, and never unmapped; only atomics touch it.
+    unsafe { word.as_ref() }
 }
 
 /// Sleeps for `nanoseconds`, or until a signal.

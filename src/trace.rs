@@ -7,7 +7,7 @@
 
 use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::real::PROGRAM_NAME;
 use crate::{config, sys};
@@ -46,15 +46,18 @@ pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A name of any length must not fill a log.
-        let shown = self.0.get(..120);
+        // A name of any length must not fill a log, but a path that is in use is shown whole.
+        let shown = self.0.get(..ROOM / 2);
         write!(f, "{}", shown.unwrap_or(self.0).escape_ascii())?;
         if shown.is_some() { f.write_str("...") } else { Ok(()) }
     }
 }
 
+/// The longest line.
+const ROOM: usize = 2048;
+
 struct Line {
-    text: [u8; 1024],
+    text: [u8; ROOM],
     len: usize,
 }
 
@@ -76,7 +79,7 @@ impl Write for Line {
 #[cold]
 #[inline(never)]
 pub(crate) fn line(level: Level, place: &str, text: fmt::Arguments<'_>) {
-    if !stderr_is_the_one_we_know() {
+    if !stderr_is_the_one_we_know() || !has_room() {
         return;
     }
     let name = match level {
@@ -85,7 +88,7 @@ pub(crate) fn line(level: Level, place: &str, text: fmt::Arguments<'_>) {
         Level::Debug => "DEBUG",
         Level::Trace => "TRACE",
     };
-    let mut line = Line { text: [0; 1024], len: 0 };
+    let mut line = Line { text: [0; ROOM], len: 0 };
     let program = Bytes(program());
     let pid = sys::pid();
     // Writing to a Line does not fail, and the arguments are ours.
@@ -105,14 +108,25 @@ fn stderr_is_the_one_we_know() -> bool {
     sys::fstat(2).is_ok_and(|st| [st.dev, st.ino] == known)
 }
 
+/// False if a write would block for long, or end the host by `SIGPIPE`: then the line is lost. A slow
+/// reader is waited for, until one was too slow.
+fn has_room() -> bool {
+    /// Long for a reader that reads, short for a host.
+    const PATIENCE_MS: i64 = 200;
+    static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+    let patience = if GIVEN_UP.load(Ordering::Relaxed) { 0 } else { PATIENCE_MS };
+    let room = sys::can_be_written(2, patience);
+    GIVEN_UP.store(!room, Ordering::Relaxed);
+    room
+}
+
 #[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
 #[cfg_attr(test, allow(dead_code, reason = "the unit tests are not preloaded"))]
 #[used]
 static AT_LOAD: extern "C" fn() = {
     extern "C" fn at_load() {
-        if config::wanted()
-            && let Ok(st) = sys::fstat(2)
-        {
+        // Also when no variable is set: the host may set one itself.
+        if let Ok(st) = sys::fstat(2) {
             for (half, value) in STDERR.iter().zip([st.dev, st.ino]) {
                 half.store(value, Ordering::Relaxed);
             }
@@ -138,16 +152,16 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_cut() {
-        let mut line = Line { text: [0; 1024], len: 0 };
-        for _ in 0..300 {
+        let mut line = Line { text: [0; ROOM], len: 0 };
+        for _ in 0..ROOM {
             line.write_str("abcdefg").unwrap();
         }
-        assert_eq!(line.len, 1023);
+        assert_eq!(line.len, ROOM - 1);
     }
 
     #[test]
     fn unprintable_bytes_are_escaped_and_long_names_cut() {
         assert_eq!(Bytes(b"a\x1b[31m\n").to_string(), "a\\x1b[31m\\n");
-        assert_eq!(Bytes(&[b'x'; 500]).to_string().len(), 123);
+        assert_eq!(Bytes(&[b'x'; ROOM]).to_string().len(), ROOM / 2 + 3);
     }
 }

@@ -22,3 +22,12 @@ fn children_of_a_threaded_process_answer_within_a_second() {
     let counts = counts(&["0", "400"]);
     assert!(counts.len() == 2 && counts[0] >= 400 * 8, "{counts:?}");
 }
+
+/// Its children share the memory, and so the locks, but have process ids of their own.
+#[test]
+fn children_of_vfork_and_threads_take_no_lock_from_each_other() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let said = stdout(under(library(), probe("vfork")).arg(dir.path()).arg("2"));
+    let counts: Vec<u64> = said.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(counts.len() == 2 && counts[0] > 1000 && counts[1] > 50, "{counts:?}");
+}

@@ -143,10 +143,13 @@ pub(super) fn next<D: Face>() -> *mut D::C {
     keep_row::<D>(next_row::<D>).unwrap_or_else(|| call_on!((D::next().next)() or null_mut()))
 }
 
-/// `setXent`: pins what the file holds now. An error shows at the next row.
+/// `setXent`: pins what the file holds now. After an error the next row begins anew.
 pub(super) fn set<D: Face>() {
     let keep = KeepErrno::new();
-    let begun = if_ours::<D>(begin::<D>);
+    let begun = if_ours::<D>(|| {
+        cursor::end::<D>()?;
+        cursor::start::<D>(own::matching::<D>(|_| true)?)
+    });
     drop(keep);
     if begun == Ok(cursor::Libc::Asked) {
         call_on!((D::next().set)() or ());
@@ -170,15 +173,11 @@ fn if_ours<D: Face>(
     if lookup::has_sources::<D>()? { then() } else { Ok(cursor::Libc::Asked) }
 }
 
-fn begin<D: Face>() -> Result<cursor::Libc, Errno> {
-    cursor::set::<D>(own::matching::<D>(|_| true)?)
-}
-
 /// The next row of an enumeration: of the files, then of libc where it is asked too, then the own
 /// entry. Each name once.
 fn next_row<D: Face>(room: &Lent<D::C>) -> Filled {
     if !cursor::is_begun::<D>()? {
-        begin::<D>()?;
+        cursor::start::<D>(own::matching::<D>(|_| true)?)?;
     }
     loop {
         match cursor::next::<D, _>(|row| D::fill(room, Answer::Row(row)))? {

@@ -7,7 +7,7 @@
 use crate::errno::Errno;
 use crate::lookup::{self, Database, own};
 use crate::store::{Now, Snapshot, Table};
-use crate::sync::{Mutex, Shared};
+use crate::sync::{Mutex, Shared, try_box};
 use crate::thread;
 
 type Pinned<D> = Option<Shared<Snapshot<Table<D>>>>;
@@ -28,8 +28,9 @@ struct Walk<D: Database> {
     own: Option<own::Line>,
 }
 
-/// An enumeration's state; nothing before its beginning.
-pub(crate) struct Cursor<D: Database>(Mutex<Option<Walk<D>>>);
+/// An enumeration's state; nothing before its beginning. One pointer, for the lock may be taken
+/// over between any two instructions: a child of fork sees the one walk or the other, whole.
+pub(crate) struct Cursor<D: Database>(Mutex<Option<Box<Walk<D>>>>);
 
 impl<D: Database> Cursor<D> {
     pub(crate) const fn new() -> Self {
@@ -54,19 +55,21 @@ pub(crate) enum Step<R> {
     End,
 }
 
-/// Begins anew, with what the file holds now, and with the own entry if it takes part.
-pub(crate) fn set<D: Database>(own: Option<own::Line>) -> Result<Libc, Errno> {
+/// Begins with what the file holds now, and with the own entry if it takes part, unless another
+/// thread has begun meanwhile.
+pub(crate) fn start<D: Database>(own: Option<own::Line>) -> Result<Libc, Errno> {
     let pinned = match D::source().now(D::home(thread::here()?))? {
         Now::Off | Now::Missing => None,
         Now::Here(lease) => lease.pin(),
     };
-    put(Some(Walk::<D> { pinned, phase: Phase::File(0), own }))?;
+    let walk = try_box(Walk { pinned, phase: Phase::File(0), own })?;
+    put::<D>(Some(walk), Option::is_none)?;
     libc::<D>()
 }
 
 /// Forgets the enumeration, and lets go of what it held.
 pub(crate) fn end<D: Database>() -> Result<Libc, Errno> {
-    put::<D>(None)?;
+    put::<D>(None, |_| true)?;
     libc::<D>()
 }
 
@@ -74,7 +77,7 @@ fn libc<D: Database>() -> Result<Libc, Errno> {
     Ok(if lookup::asks_libc::<D>()? { Libc::Asked } else { Libc::LeftAlone })
 }
 
-/// True between [`set`] and [`end`].
+/// True between [`start`] and [`end`].
 pub(crate) fn is_begun<D: Database>() -> Result<bool, Errno> {
     Ok(D::cursor().0.lock()?.is_some())
 }
@@ -139,11 +142,17 @@ pub(crate) fn libc_is_done<D: Database>() -> Result<(), Errno> {
     Ok(())
 }
 
-fn put<D: Database>(new: Option<Walk<D>>) -> Result<(), Errno> {
+/// Puts the walk in place of the one there is, if `replaces` that.
+fn put<D: Database>(
+    mut new: Option<Box<Walk<D>>>,
+    replaces: impl FnOnce(&Option<Box<Walk<D>>>) -> bool,
+) -> Result<(), Errno> {
     let mut place = D::cursor().0.lock()?;
-    let old = core::mem::replace(&mut *place, new);
-    // The old snapshot may be the last of its kind: freed without the lock.
+    if replaces(&place) {
+        core::mem::swap(&mut *place, &mut new);
+    }
+    // What is left may be the last of its kind: freed without the lock.
     drop(place);
-    drop(old);
+    drop(new);
     Ok(())
 }

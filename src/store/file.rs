@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use crate::config::Path;
 use crate::errno::Errno;
-use crate::sys::{self, Stamp};
+use crate::sys::{self, FileId, Stamp};
 
 /// What a file held.
 pub(crate) struct Read {
@@ -18,26 +18,55 @@ pub(crate) struct Read {
 const TRIES: u32 = 8;
 
 /// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an
-/// empty file; anything else is `EINVAL`, so that no open or read can block.
+/// empty file; anything else is an error, and is not opened: that could block, or be noticed at the
+/// other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
         let now = sys::coarse(libc::CLOCK_REALTIME_COARSE);
-        let fd = sys::open(path.as_c(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+        let stamp = sys::stat(path.as_c(), true)?;
+        if !has_content(&stamp)? {
+            return Ok(Read { bytes: Vec::new(), settled: is_settled(&stamp, now), stamp });
+        }
+        let fd = sys::open(path.as_c(), FLAGS)?;
         let before = sys::fstat(fd);
         let content = before.and_then(|stamp| content(fd, &stamp));
         let after = sys::fstat(fd);
         // A host that closes all descriptors in another thread may have the number already.
-        let ours = matches!((before, after), (Ok(b), Ok(a)) if b.file() == a.file());
-        if ours {
-            sys::close(fd);
+        let other = matches!((before, after), (Ok(b), Ok(a)) if b.file() != a.file());
+        if other || !is_open_with(fd, FLAGS) {
+            if tries == 0 {
+                return Err(Errno::EAGAIN);
+            }
+            continue;
         }
+        sys::close(fd);
         let steady = before == after;
-        if ours && steady || tries == 0 || matches!(content, Err(e) if e != Errno::EBADF) {
+        if steady || tries == 0 || content.is_err() {
             let stamp = before?;
             return Ok(Read { bytes: content?, stamp, settled: steady && is_settled(&stamp, now) });
         }
+    }
+}
+
+/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that with
+/// [`is_open_with`] a number can be told from one that the host has taken.
+const FLAGS: c_int = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+
+/// True if the descriptor was opened in our way: nothing else may be closed.
+fn is_open_with(fd: c_int, flags: c_int) -> bool {
+    const TOLD: c_int = libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_PATH;
+    sys::status_flags(fd).is_ok_and(|have| have & TOLD == flags & TOLD)
+}
+
+/// False for what counts as an empty file.
+fn has_content(stamp: &Stamp) -> Result<bool, Errno> {
+    match stamp.mode & libc::S_IFMT {
+        libc::S_IFREG => Ok(true),
+        libc::S_IFCHR => Ok(false),
+        libc::S_IFDIR => Err(Errno::EISDIR),
+        _ => Err(Errno::EINVAL),
     }
 }
 
@@ -48,12 +77,8 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Errno> {
 
 fn content(fd: c_int, stamp: &Stamp) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
-    if !stamp.is_regular() {
-        return if stamp.mode & libc::S_IFMT == libc::S_IFCHR {
-            Ok(bytes)
-        } else {
-            Err(Errno::EINVAL)
-        };
+    if !has_content(stamp)? {
+        return Ok(bytes);
     }
     // One byte more than it should take, so that the end shows without growing.
     let size = usize::try_from(stamp.size).unwrap_or(0).saturating_add(1);
@@ -69,12 +94,21 @@ fn content(fd: c_int, stamp: &Stamp) -> Result<Vec<u8>, Errno> {
     }
 }
 
-/// A file whose last change is older than the tick of the clock that stamps changes: a later change
-/// gets a later time. `now` is read before the file is, from the clock the kernel stamps with.
+/// write(2) stamps the file first and copies the bytes then; a writer that is stopped in between
+/// (by the scheduler, a CPU quota, a page that must be fetched) comes back with new bytes under the
+/// old stamp. In nanoseconds.
+const LATE: i64 = 200_000_000;
+
+/// A file whose last change is so long ago that a later one has another stamp. `now` is read before
+/// the file is, from the clock the kernel stamps with.
 fn is_settled(stamp: &Stamp, now: (i64, i64)) -> bool {
     let (seconds, nanoseconds) = stamp.ctime;
     // A file system that keeps whole seconds, or with FAT two of them.
-    if nanoseconds == 0 { seconds + 2 < now.0 } else { stamp.ctime < now }
+    if nanoseconds == 0 {
+        return seconds.saturating_add(2) < now.0;
+    }
+    let age = now.0.saturating_sub(seconds).saturating_mul(1_000_000_000);
+    age.saturating_add(now.1 - nanoseconds) > LATE
 }
 
 /// True for what means that there is no file to be had, as against a passing lack of something.
@@ -83,6 +117,7 @@ pub(crate) fn is_absent(error: Errno) -> bool {
         error,
         Errno::ENOENT
             | Errno::EACCES
+            | Errno::EPERM
             | Errno::ENOTDIR
             | Errno::ELOOP
             | Errno::EISDIR
@@ -108,17 +143,22 @@ pub(crate) fn hold(path: &Path, stamp: &Stamp) -> Option<c_int> {
     }
     let fd = sys::open(path.as_c(), libc::O_PATH).ok()?;
     let high = sys::dup_high(fd, least);
-    if sys::fstat(fd).is_ok_and(|st| st.file() == stamp.file()) {
-        sys::close(fd);
-    }
-    let high = high.ok()?;
-    match sys::fstat(high) {
-        Ok(st) if st == *stamp => Some(high),
-        Ok(st) if st.file() == stamp.file() => {
-            sys::close(high);
-            None
+    let kept = high.is_ok_and(|high| sys::fstat(high) == Ok(*stamp));
+    for (fd, done) in [(Ok(fd), true), (high, !kept)] {
+        if let Ok(fd) = fd
+            && done
+        {
+            release(fd, stamp.file());
         }
-        _ => None,
+    }
+    high.ok().filter(|_| kept)
+}
+
+/// Closes what [`hold`] opened, if it still is that: a host may have the number by now, even for the
+/// same file.
+pub(crate) fn release(fd: c_int, file: FileId) {
+    if sys::fstat(fd).is_ok_and(|st| st.file() == file) && is_open_with(fd, libc::O_PATH) {
+        sys::close(fd);
     }
 }
 
@@ -128,7 +168,7 @@ fn has_symlink(path: &Path) -> bool {
     if part.try_reserve_exact(bytes.len() + 1).is_err() {
         return true;
     }
-    let ends = memchr::memchr_iter(b'/', bytes).skip(1).chain([bytes.len()]);
+    let ends = memchr::memchr_iter(b'/', bytes).filter(|&at| at > 0).chain([bytes.len()]);
     for end in ends {
         part.clear();
         part.extend_from_slice(bytes.get(..end).unwrap_or_default());
@@ -151,8 +191,10 @@ mod tests {
 
     #[test]
     fn a_file_is_settled_once_the_clock_has_moved_on() {
-        assert!(is_settled(&stamp((10, 5)), (10, 6)));
+        assert!(is_settled(&stamp((10, 5)), (10, 200_000_006)));
+        assert!(is_settled(&stamp((10, 900_000_000)), (11, 100_000_001)));
         assert!(!is_settled(&stamp((10, 5)), (10, 5)), "the same tick");
+        assert!(!is_settled(&stamp((10, 5)), (10, 200_000_005)), "a write may be under way");
         assert!(!is_settled(&stamp((11, 5)), (10, 5)), "from the future");
         assert!(!is_settled(&stamp((10, 0)), (11, 9)), "whole seconds");
         assert!(is_settled(&stamp((10, 0)), (13, 0)));

@@ -101,7 +101,10 @@ pub(crate) fn distinct(numbers: &mut Vec<u32>) -> Result<(), Errno> {
         let same = |other: usize| numbers.get(other) == Some(&number);
         if seen.find(of_number(number), |at| same(at).then_some(())).is_none() {
             seen.insert(of_number(number), kept, same);
-            numbers.swap(kept, at);
+            // Not `swap`, which can panic.
+            if let Some(place) = numbers.get_mut(kept) {
+                *place = number;
+            }
             kept += 1;
         }
     }

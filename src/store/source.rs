@@ -80,7 +80,7 @@ impl<T> Cached<T> {
         if self.file.get() != file {
             let held = self.held.replace(NONE);
             if held >= 0 {
-                close_if(held, self.file.get());
+                file::release(held, self.file.get());
             }
             self.file.set(file);
             self.turns.set(0);
@@ -161,7 +161,7 @@ pub(crate) struct Source<T> {
     loading: Mutex<()>,
     /// Loads begun. An answer may come from any load that began after the question.
     loads: AtomicU64,
-    /// The file could not be read, and that has been said.
+    /// The file cannot be read, and that has been said.
     complained: AtomicBool,
 }
 
@@ -257,19 +257,12 @@ impl<T: Content> Source<T> {
     ) -> Result<Option<Shared<Snapshot<T>>>, Errno> {
         let read = match file::read(path) {
             Ok(read) => read,
-            Err(error) if file::is_absent(error) => {
+            Err(error) => {
                 if !self.complained.swap(true, Ordering::Relaxed) {
-                    log!(
-                        Error,
-                        "load",
-                        "Unable to open '{}': {}",
-                        Bytes(path.bytes()),
-                        error.text()
-                    );
+                    log!(Error, "load", "Unable to open '{}': {error}", Bytes(path.bytes()));
                 }
-                return Ok(None);
+                return if file::is_absent(error) { Ok(None) } else { Err(error) };
             }
-            Err(error) => return Err(error),
         };
         self.complained.store(false, Ordering::Relaxed);
         let same = old.filter(|old| old.bytes() == read.bytes);
@@ -285,13 +278,6 @@ impl<T: Content> Source<T> {
         };
         let settled = AtomicBool::new(read.settled);
         Shared::new(Snapshot { stamp: read.stamp, settled, content }).map(Some)
-    }
-}
-
-/// Closes the descriptor if it is what we opened there; a host may have the number by now.
-fn close_if(fd: i32, file: FileId) {
-    if sys::fstat(fd).is_ok_and(|st| st.file() == file) {
-        sys::close(fd);
     }
 }
 

@@ -7,6 +7,8 @@
 
 pub(crate) mod scene;
 
+pub(crate) mod session;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -92,14 +94,14 @@ pub(crate) fn compiled(name: &str, compiler: &str, flags: &[&str]) -> PathBuf {
 }
 
 /// A command that runs `program` with the library preloaded and a clean set of variables.
-pub(crate) fn under(library: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub(crate) fn under(library: impl AsRef<Path>, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NSS_WRAPPER_") {
             command.env_remove(name);
         }
     }
-    command.env("LD_PRELOAD", library).env_remove("UID_WRAPPER");
+    command.env("LD_PRELOAD", library.as_ref()).env_remove("UID_WRAPPER");
     command
 }
 
@@ -154,4 +156,20 @@ pub(crate) fn in_namespace(dir: &Path, hosts: &Path, command: &Command) -> Comma
     }
     inside.arg(command.get_program()).args(command.get_args());
     inside
+}
+
+/// A command under the library with `NSS_WRAPPER_PASSWD` and `NSS_WRAPPER_GROUP`, each if given.
+pub(crate) fn wrapped<'a>(
+    program: impl AsRef<std::ffi::OsStr>,
+    passwd: impl Into<Option<&'a Path>>,
+    group: impl Into<Option<&'a Path>>,
+) -> Command {
+    let mut command = under(library(), program);
+    if let Some(path) = passwd.into() {
+        command.env("NSS_WRAPPER_PASSWD", path);
+    }
+    if let Some(path) = group.into() {
+        command.env("NSS_WRAPPER_GROUP", path);
+    }
+    command
 }

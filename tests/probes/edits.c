@@ -1,5 +1,6 @@
 /* edits DIR ROUNDS PAUSE_US: after each of many kinds of edit the very next lookup answers from the
- * new content. The file is DIR/d/NAME; DIR/data is a link to d or e, DIR/link one to a file. */
+ * new content. With a pause the file rests before the next edit, and is looked up often. Each kind
+ * has a directory of its own below DIR. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -127,6 +128,31 @@ static const char *ask(const char *name, unsigned id, unsigned *got_id)
     return user ? user->pw_gecos : NULL;
 }
 
+/* Lets the snapshot settle, and the library hold a descriptor: only links in the path forbid one. */
+static void rest(const char *name, unsigned id)
+{
+    char link[32], target[4096];
+    int held = 0;
+    unsigned got;
+    if (!pause_us)
+        return;
+    usleep(pause_us);
+    for (int i = 0; i < 60; i++) {
+        if (!ask(name, id, &got))
+            fail(name, "is not found");
+        /* The path is asked, and counted, when the clock has moved. */
+        if (i % 20 == 0)
+            usleep(5000);
+    }
+    for (int fd = 1000; fd < 1100; fd++) {
+        sprintf(link, "/proc/self/fd/%d", fd);
+        held += readlink(link, target, sizeof target) > 0;
+    }
+    int links = !strncmp(kind, "switched link", 13);
+    if (held != !links)
+        fail("descriptors held", links ? "for a path with a link" : "none, or more than one");
+}
+
 static void expect(int version)
 {
     char want[16];
@@ -135,8 +161,7 @@ static void expect(int version)
     sprintf(want, "v%05d", version);
     if (!got || strcmp(got, want) || id != 10000 + (unsigned)version)
         fail(want, got ? got : "is not found");
-    if (pause_us)
-        usleep(pause_us);
+    rest("n", 10000 + (unsigned)version);
 }
 
 enum { APPEND, SAME_SIZE, RENAME, RENAME_LINKED, TRUNCATE, UNLINK, LINK_FILE, LINK_DIR, KINDS };
@@ -161,8 +186,7 @@ static void edit(int which, int version, const char *file)
         const char *got = ask(name, 20000 + (unsigned)version, &id);
         if (!got || id != 20000 + (unsigned)version)
             fail(name, "is not found");
-        if (pause_us)
-            usleep(pause_us);
+        rest(name, 20000 + (unsigned)version);
         return;
     }
     case SAME_SIZE:
@@ -204,19 +228,20 @@ static void edit(int which, int version, const char *file)
 int main(int argc, char **argv)
 {
     char file[4096];
-    if (argc < 4 || chdir(argv[1]) || mkdir("d", 0755) || mkdir("e", 0755) || symlink("d", "data"))
+    if (argc < 4)
         return 2;
     int rounds = atoi(argv[2]);
     pause_us = (useconds_t)atoi(argv[3]);
-    /* The variables are read once, so each kind has a process of its own. */
+    int failed = 0;
+    /* The variables are read once, so each kind has a process of its own, and a directory. */
     for (int which = 0; which < KINDS; which++)
         for (database = 0; database < DATABASES; database++) {
             kind = names[which];
-            sprintf(file, "%.4000s/f%d%d", argv[1], which, database);
-            if (which == LINK_DIR)
-                sprintf(file, "%.4000s/data/file", argv[1]);
-            pid_t child = fork();
-            if (child == 0) {
+            sprintf(file, "%.4000s/%d%d", argv[1], which, database);
+            must(!mkdir(file, 0755), file);
+            if (fork() == 0) {
+                must(!chdir(file) && !mkdir("d", 0755) && !mkdir("e", 0755) && !symlink("d", "data"), file);
+                strcat(file, which == LINK_DIR ? "/data/file" : "/file");
                 setenv(variables[database], file, 1);
                 if (which == LINK_FILE)
                     must(!symlink("d/target", file), "symlink");
@@ -226,9 +251,8 @@ int main(int argc, char **argv)
                     edit(which, round_no, file);
                 exit(0);
             }
-            int status = 1;
-            if (waitpid(child, &status, 0) != child || status)
-                return 1;
         }
-    return 0;
+    for (int status; wait(&status) > 0;)
+        failed |= status;
+    return failed != 0;
 }

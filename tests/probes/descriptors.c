@@ -1,0 +1,310 @@
+/* descriptors DIR CASE: a host that does with its descriptors what it likes. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static char path[2][4096];
+static int version;
+
+/* Descriptor 2 may be closed: standard output was copied away. */
+static int out = 1;
+
+static void die(const char *what, long number)
+{
+    dprintf(out, "%s: %ld: %s\n", what, number, strerror(errno));
+    _exit(1);
+}
+
+static void must(int ok, const char *what)
+{
+    if (!ok)
+        die(what, version);
+}
+
+enum how { IN_PLACE, RENAME };
+
+/* Needs no descriptor but the one that it opens, if the host has none to spare. */
+static void edit(enum how how)
+{
+    char text[128], draft[4200];
+    version++;
+    for (int g = 0; g < 2; g++) {
+        snprintf(draft, sizeof draft, "%s.new", path[g]);
+        int len = sprintf(text, g ? "lab:x:77:v%05d\n" : "bob:x:1000:1:v%05d:/:/s\n", version);
+        int fd = open(how == RENAME ? draft : path[g], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        must(fd >= 0 && pwrite(fd, text, (size_t)len, 0) == len && !close(fd), "edit");
+        must(how != RENAME || !rename(draft, path[g]), "rename");
+    }
+}
+
+/* 0, or the error of the first lookup that had one; an answer must be of this version. */
+static int look(int want)
+{
+    char buf[1024], text[16];
+    struct passwd pw, *p;
+    struct group gr, *g;
+    sprintf(text, "v%05d", want);
+    int rc = want & 1 ? getpwnam_r("bob", &pw, buf, sizeof buf, &p) : getpwuid_r(1000, &pw, buf, sizeof buf, &p);
+    if (rc)
+        return rc;
+    must(p && !strcmp(pw.pw_gecos, text), "the user is not of this version");
+    rc = want & 1 ? getgrnam_r("lab", &gr, buf, sizeof buf, &g) : getgrgid_r(77, &gr, buf, sizeof buf, &g);
+    if (rc)
+        return rc;
+    must(g && !strcmp(gr.gr_mem[0], text), "the group is not of this version");
+    return 0;
+}
+
+/* Until the library trusts what it has, and holds a descriptor. */
+static void settle(void)
+{
+    usleep(250000);
+    for (int i = 0; i < 60; i++) {
+        must(!look(version), "a lookup");
+        if (i % 20 == 0)
+            usleep(5000);
+    }
+}
+
+static int next_number(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    must(fd >= 0 && !close(fd), "open");
+    return fd;
+}
+
+static int count_descriptors(int check)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    must(dir != NULL, "/proc/self/fd");
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (*entry->d_name != '.') {
+            int fd = atoi(entry->d_name);
+            count++;
+            must(!check || fd < 500 || fcntl(fd, F_GETFD) & FD_CLOEXEC, "a descriptor survives exec");
+        }
+    closedir(dir);
+    return count;
+}
+
+/* A lookup does not change which number the next open gets. */
+static void numbers(void)
+{
+    close(0);
+    int want = next_number();
+    must(want == 0, "the lowest number");
+    for (int round = 0; round < 4; round++) {
+        must(!look(version) && next_number() == want, "after a lookup");
+        setpwent();
+        must(getpwent() && next_number() == want, "in an enumeration");
+        endpwent();
+        settle();
+        must(next_number() == want, "after many lookups");
+        edit(round & 1 ? RENAME : IN_PLACE);
+        must(!look(version) && next_number() == want, "after an edit");
+    }
+    settle();
+    count_descriptors(1);
+}
+
+/* What the host has at each number. */
+enum { TOP = 1100 };
+static struct mine {
+    struct stat st;
+    off_t offset;
+    int flags, queued;
+} mine[TOP];
+
+static void note(int fd, struct mine *to)
+{
+    memset(to, 0, sizeof *to);
+    to->flags = fcntl(fd, F_GETFL);
+    if (to->flags < 0 || fstat(fd, &to->st))
+        die("the host's descriptor is gone", fd);
+    to->offset = lseek(fd, 0, SEEK_CUR);
+    if (S_ISFIFO(to->st.st_mode) && ioctl(fd, FIONREAD, &to->queued))
+        die("FIONREAD", fd);
+}
+
+/* Pipes with a byte in them, files of the host's at an offset, and the wrapped files themselves; the
+ * users' file at the high numbers, where the library has held it. */
+static void take_all(const char *dir)
+{
+    char own[4200];
+    snprintf(own, sizeof own, "%s/own", dir);
+    int file = open(own, O_RDWR | O_CREAT, 0644), ends[2];
+    must(file >= 0 && write(file, "0123456789", 10) == 10 && !pipe(ends) && write(ends[1], "x", 1) == 1, "own");
+    for (int next = 0;; next++) {
+        int fd = 0;
+        switch (next < 1000 ? next % 4 : 2) {
+        case 0: fd = dup(ends[0]); break;
+        case 1: fd = open(own, O_RDWR); break;
+        case 2: fd = open(path[0], O_RDONLY); break;
+        case 3: fd = open(path[1], O_RDWR); break;
+        }
+        must(fd >= 0, "the host opens");
+        if (fd >= TOP) {
+            close(fd);
+            break;
+        }
+        if (S_ISREG((fstat(fd, &mine[fd].st), mine[fd].st.st_mode)))
+            lseek(fd, fd % 7, SEEK_SET);
+    }
+    for (int fd = 0; fd < TOP; fd++)
+        if (fd != out)
+            note(fd, &mine[fd]);
+}
+
+static void still_have_all(void)
+{
+    for (int fd = 0; fd < TOP; fd++) {
+        struct mine now;
+        if (fd == out)
+            continue;
+        note(fd, &now);
+        if (now.st.st_ino != mine[fd].st.st_ino || now.st.st_dev != mine[fd].st.st_dev ||
+            now.offset != mine[fd].offset || now.flags != mine[fd].flags || now.queued != mine[fd].queued)
+            die("the host's descriptor is another", fd);
+    }
+}
+
+static pthread_barrier_t barrier;
+
+static void *watcher(void *unused)
+{
+    settle();
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    for (int round = 0; round < 5; round++)
+        must(!look(version), "a thread's lookup");
+    return unused;
+}
+
+/* The host closes all, with threads that hold descriptors, and takes the numbers. */
+static void reuse(const char *dir)
+{
+    pthread_t thread[4];
+    struct rlimit limit = { 2048, 2048 };
+    must(!setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+    settle();
+    pthread_barrier_init(&barrier, NULL, 5);
+    for (int i = 0; i < 4; i++)
+        must(!pthread_create(&thread[i], NULL, watcher, NULL), "pthread_create");
+    pthread_barrier_wait(&barrier);
+    /* All but where this probe reports to. */
+    must(!syscall(SYS_close_range, 0, out - 1, 0) && !syscall(SYS_close_range, out + 1, ~0u, 0), "close_range");
+    must(!look(version), "with nothing in the host's numbers");
+    take_all(dir);
+    must(!look(version), "with the host's in the numbers");
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 4; i++)
+        pthread_join(thread[i], NULL);
+    still_have_all();
+    for (int round = 0; round < 10; round++) {
+        edit(round & 1 ? RENAME : IN_PLACE);
+        must(!look(version), "an edit");
+        if (round == 5)
+            settle();
+        still_have_all();
+    }
+}
+
+/* A table that is full: unchanged files answer, changed ones are EMFILE or right, never absent. */
+static void full(long most)
+{
+    char buf[512];
+    struct passwd pw, *p;
+    struct rlimit limit = { (rlim_t)most, (rlim_t)most };
+    must(!setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+    int file[2] = { open(path[0], O_WRONLY), open(path[1], O_WRONLY) }, last = -1;
+    settle();
+    for (int fd; (fd = open("/dev/null", O_RDONLY)) >= 0;)
+        last = fd;
+    must(errno == EMFILE && last > 0, "a full table");
+    for (int i = 0; i < 200; i++) {
+        must(!look(version), "an unchanged file");
+        usleep(100);
+    }
+    for (int round = 0; round < 3; round++) {
+        char text[16];
+        version++;
+        for (int g = 0; g < 2; g++) {
+            sprintf(text, "v%05d", version);
+            must(pwrite(file[g], text, 6, g ? 9 : 13) == 6, "edit");
+        }
+        for (int i = 0; i < 20; i++) {
+            int rc = look(version);
+            must(rc == 0 || rc == EMFILE, "a changed file");
+            rc = getpwnam_r("bob", &pw, buf, sizeof buf, &p);
+            must(rc == EMFILE ? !p : !rc && p, "the result pointer");
+            errno = 0;
+            must(getpwnam("bob") || errno == EMFILE, "errno");
+        }
+        close(last);
+        must(!look(version), "with a number to spare");
+        last = open("/dev/null", O_RDONLY);
+    }
+    /* A name that is not there is not there, once that is known. */
+    close(last);
+    must(!getpwnam_r("nosuch", &pw, buf, sizeof buf, &p) && !p, "an absent name");
+}
+
+static void *ask_and_end(void *unused)
+{
+    settle();
+    return unused;
+}
+
+static void ended(void)
+{
+    settle();
+    int before = count_descriptors(0);
+    for (int round = 0; round < 3; round++) {
+        pthread_t thread[4];
+        for (int i = 0; i < 4; i++)
+            must(!pthread_create(&thread[i], NULL, ask_and_end, NULL), "pthread_create");
+        for (int i = 0; i < 4; i++)
+            pthread_join(thread[i], NULL);
+    }
+    must(count_descriptors(1) == before, "threads that ended left descriptors");
+    /* Nor does a file that was replaced stay open. */
+    for (int round = 0; round < 3; round++) {
+        edit(RENAME);
+        settle();
+    }
+    must(count_descriptors(1) == before, "replaced files left descriptors");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return 2;
+    out = fcntl(1, F_DUPFD_CLOEXEC, 5);
+    for (int g = 0; g < 2; g++) {
+        snprintf(path[g], sizeof path[g], "%s/%s", argv[1], g ? "group" : "passwd");
+        setenv(g ? "NSS_WRAPPER_GROUP" : "NSS_WRAPPER_PASSWD", path[g], 1);
+    }
+    edit(IN_PLACE);
+    if (!strcmp(argv[2], "numbers"))
+        numbers();
+    else if (!strcmp(argv[2], "reuse"))
+        reuse(argv[1]);
+    else if (!strcmp(argv[2], "ended"))
+        ended();
+    else
+        full(atol(argv[2]));
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* The one hash table that a process has (hcreate(3)) is the host's, before lookups and after. */
+#define _GNU_SOURCE
+#include <grp.h>
+#include <pwd.h>
+#include <search.h>
+#include <stdio.h>
+
+static int look(void)
+{
+    gid_t gids[8];
+    int count = 8;
+    return getpwnam("bob") && getpwuid(4242) && getgrnam("lab") && getgrgid(77) &&
+           getgrouplist("bob", 1, gids, &count) == 2 && (setpwent(), getpwent());
+}
+
+static int use_table(const char *key)
+{
+    ENTRY entry = { (char *)key, (void *)key }, other = { "bob", NULL };
+    if (!hsearch(entry, ENTER) || hsearch(other, FIND))
+        return 0;
+    const ENTRY *found = look() ? hsearch(entry, FIND) : NULL;
+    return found && found->data == key;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    /* With an argument lookups come first. */
+    if (argc > 1 && !look())
+        return 1;
+    if (!hcreate(16) || !use_table("one") || !use_table("two"))
+        return 2;
+    hdestroy();
+    if (!look() || !hcreate(4) || !use_table("three"))
+        return 3;
+    hdestroy();
+    puts("fine");
+    return 0;
+}
