@@ -47,3 +47,4 @@ mod sync;
 mod sys;
 mod thread;
 mod trace;
+mod valgrind;
