@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "the C boundary")]
 
 mod face;
-mod grp;
+pub(crate) mod grp;
 mod host;
 mod membership;
 mod netdb;
@@ -11,8 +11,8 @@ mod node;
 mod nss;
 mod nss_host;
 mod own;
-mod pwd;
-mod shadow;
+pub(crate) mod pwd;
+pub(crate) mod shadow;
 mod unistd;
 mod wrapper;
 

@@ -10,7 +10,7 @@ pub(crate) fn group(line: &[u8]) -> Parsed<Group<'_>> {
     let row = Group {
         name: fields.name()?,
         passwd: fields.text(),
-        gid: fields.id("the group id is not a number")?,
+        gid: fields.id("the group id is not a number of 32 bits")?,
         member_list: fields.0,
     };
     Ok(Some(row))
@@ -35,7 +35,16 @@ mod tests {
 
     #[test]
     fn malformed_lines_are_refused_with_a_reason() {
-        for line in [&b"g"[..], b"g:x", b"g:x::a", b"g:x:q:a", b"+", b"-g:x:1:"] {
+        for line in [
+            &b"g"[..],
+            b"g:x",
+            b"g:x::a",
+            b"g:x:q:a",
+            b"g:x:-1:a",
+            b"g:x:4294967296:a",
+            b"+",
+            b"-g:x:1:",
+        ] {
             assert!(group(line).is_err(), "{}", line.escape_ascii());
         }
     }

@@ -10,8 +10,8 @@ pub(crate) fn passwd(line: &[u8]) -> Parsed<Passwd<'_>> {
     let row = Passwd {
         name: fields.name()?,
         passwd: fields.text(),
-        uid: fields.id("the user id is not a number")?,
-        gid: fields.id("the group id is not a number")?,
+        uid: fields.id("the user id is not a number of 32 bits")?,
+        gid: fields.id("the group id is not a number of 32 bits")?,
         gecos: fields.text(),
         dir: fields.text(),
         shell: fields.0,
@@ -65,6 +65,9 @@ mod tests {
             b"bob:x:1::::",
             b"bob:x:abc:1:::",
             b"bob:x:1:1x:::",
+            b"bob:x:-1:1:::",
+            b"bob:x:4294967296:1:::",
+            b"bob:x:1:18446744073709551616:::",
             b"+:x:1:1:::",
             b"-bob:x:1:1:::",
         ] {

@@ -1,0 +1,66 @@
+//! A whole file as a table, against a walk over its lines.
+
+use super::glibc::Reader;
+use crate::config::Path;
+use crate::record::Keyed;
+use crate::store::{Content, Groups, Passwds, Shadows, Table};
+
+/// Questions, a newline, and a passwd(5) file.
+pub fn table_passwd(data: &[u8]) {
+    table::<Passwds>(data);
+}
+
+/// Questions, a newline, and a group(5) file.
+pub fn table_group(data: &[u8]) {
+    table::<Groups>(data);
+}
+
+/// Questions, a newline, and a shadow(5) file.
+pub fn table_shadow(data: &[u8]) {
+    table::<Shadows>(data);
+}
+
+fn load<L: Reader>(content: &[u8]) -> Table<L> {
+    Table::load(content.to_vec(), &Path::new(b"/file").unwrap()).unwrap()
+}
+
+fn table<L: Reader>(data: &[u8]) {
+    let (questions, content) = super::questions(data);
+    let lines = || content.split(|&b| b == b'\n');
+    let model: Vec<L::Row<'_>> = lines().filter_map(super::row::<L>).collect();
+    let owned = |row: Option<L::Row<'_>>| row.map(L::owned);
+    let table = load::<L>(content);
+
+    let (mut rows, mut at) = (Vec::new(), 0);
+    while let Some((row, next)) = table.row_from(at) {
+        assert!(next > at);
+        rows.push(L::owned(row));
+        at = next;
+    }
+    assert_eq!(rows, model.iter().copied().map(L::owned).collect::<Vec<_>>());
+    if let Some(theirs) = L::read(content) {
+        assert_eq!(rows, theirs, "ours, glibc's");
+    }
+
+    let names = questions.iter().copied().chain(model.iter().take(8).map(Keyed::name));
+    for name in names {
+        let want = owned(model.iter().copied().find(|row| row.name() == name));
+        // The first question is searched for, later ones go through the index.
+        assert_eq!(owned(load::<L>(content).by_name(name).unwrap()), want);
+        assert_eq!(owned(table.by_name(name).unwrap()), want);
+    }
+    let ids = questions
+        .iter()
+        .filter_map(|q| super::id(q))
+        .chain(model.iter().take(8).filter_map(Keyed::id));
+    for id in ids {
+        let want = owned(model.iter().copied().find(|row| row.id() == Some(id)));
+        assert_eq!(owned(load::<L>(content).by_id(id).unwrap()), want);
+        assert_eq!(owned(table.by_id(id).unwrap()), want);
+    }
+    for text in questions {
+        let with = |line: &&[u8]| text.is_empty() || line.windows(text.len()).any(|w| w == text);
+        let want: Vec<_> = lines().filter(with).filter_map(super::row::<L>).map(L::owned).collect();
+        assert_eq!(table.rows_with(text).map(L::owned).collect::<Vec<_>>(), want);
+    }
+}
