@@ -9,26 +9,24 @@ use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
 use super::glibc::{Owned, Reader};
-use crate::abi::{grp, pwd, shadow};
+use crate::abi::{grp, membership, pwd, shadow};
 use crate::record::Keyed;
 use crate::store::{Groups, Passwds, Shadows};
 
-/// Between two versions of the file.
-const THEN: u8 = 0x1e;
-
-/// Questions, a newline, and the versions of a file that is passwd(5), group(5) and
-/// shadow(5) at once.
+/// Byte 0 says which database; then questions, a newline, and the file, which replaces that of the
+/// run before.
 pub fn lookup(data: &[u8]) {
     static FILE: OnceLock<File> = OnceLock::new();
     let file = FILE.get_or_init(configure);
+    let Some((database, data)) = data.split_first() else { return };
     let (questions, content) = super::questions(data);
-    for version in content.split(|&b| b == THEN).take(2) {
-        file.set_len(version.len() as u64).unwrap();
-        file.write_all_at(version, 0).unwrap();
-        database::<Passwds>(&questions, version);
-        database::<Groups>(&questions, version);
-        database::<Shadows>(&questions, version);
-        memberships(&questions, version);
+    file.set_len(content.len() as u64).unwrap();
+    file.write_all_at(content, 0).unwrap();
+    match database % 4 {
+        0 => answers::<Passwds>(&questions, content),
+        1 => answers::<Groups>(&questions, content),
+        2 => answers::<Shadows>(&questions, content),
+        _ => memberships(&questions, content),
     }
 }
 
@@ -98,12 +96,12 @@ impl Exports for Shadows {
     const END: unsafe extern "C" fn() = shadow::endspent;
 }
 
-fn database<D: Exports>(questions: &[&[u8]], content: &[u8]) {
+fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
     let model: Vec<D::Row<'_>> =
         content.split(|&b| b == b'\n').filter_map(super::row::<D>).collect();
     let owned = |row: Option<&D::Row<'_>>| row.map(|row| D::owned(*row));
     // Each answer costs a read of the file, which has only just changed: both forms in turn.
-    for (question, reentrant) in questions.iter().zip([true, false, true, false]) {
+    for (question, reentrant) in questions.iter().zip([true, false]) {
         let name = c_string(question);
         let name = name.as_c_str();
         let got = if reentrant {
@@ -204,14 +202,16 @@ fn memberships(questions: &[&[u8]], content: &[u8]) {
         let mut count = c_int::try_from(want.len()).unwrap() - 1;
         let mut gids = vec![0; want.len() - 1].into_boxed_slice();
         // SAFETY: a C string, and as many elements as `count` says.
-        let rc =
-            unsafe { grp::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count) };
+        let rc = unsafe {
+            membership::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
+        };
         assert_eq!((rc, count), (-1, c_int::try_from(want.len()).unwrap()));
         assert_eq!(*gids, want[..want.len() - 1]);
         let mut gids = vec![0; want.len()].into_boxed_slice();
         // SAFETY: as above.
-        let rc =
-            unsafe { grp::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count) };
+        let rc = unsafe {
+            membership::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
+        };
         assert_eq!((rc, &*gids), (count, &*want));
     }
 }

@@ -60,7 +60,7 @@ fn row<L: Lines>(line: &[u8]) -> Option<L::Row<'_>> {
 /// content.
 fn questions(data: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let end = data.iter().position(|&b| b == b'\n').unwrap_or(data.len());
-    let asked = data[..end].split(|&b| b == b',').take(6).collect();
+    let asked = data[..end].split(|&b| b == b',').take(3).collect();
     (asked, data.get(end + 1..).unwrap_or_default())
 }
 

@@ -5,9 +5,9 @@
 mod face;
 pub(crate) mod grp;
 mod host;
-mod membership;
-mod netdb;
-mod node;
+pub(crate) mod membership;
+pub(crate) mod netdb;
+pub(crate) mod node;
 mod nss;
 mod nss_host;
 mod own;

@@ -2,7 +2,8 @@
 //!
 //! What glibc's files parser accepts is accepted with equal fields (`nss/nss_files/files-parse.c`,
 //! as fgetpwent(3), fgetgrent(3) and fgetspent(3) show it): leading blanks of a line are skipped,
-//! fields missing at the end are empty, numbers are read as `strtoul` does. Three things differ, on purpose:
+//! fields missing at the end are empty, numbers are read as `strtoul` does. Three things differ, on
+//! purpose:
 //!
 //! - Names that start with `+` or `-` are NIS directives to nss_compat, which glibc's parser gives
 //!   uid 0. Here they are refused: nobody becomes root by a line that is not about root.
