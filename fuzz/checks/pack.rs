@@ -9,25 +9,21 @@ use crate::pack::{Pack, pack_at};
 use crate::record::Group;
 use crate::store::{Groups, Passwds, Shadows};
 
-/// Bytes 0 and 1 say the buffer's alignment and how much is lacking or too much; then a line.
-pub fn pack_passwd(data: &[u8]) {
-    packed::<Passwds>(data, |row, _| {
-        needed(&[row.name, row.passwd, row.gecos, row.dir, row.shell])
-    });
-}
-
-/// The same for a group.
-pub fn pack_group(data: &[u8]) {
-    packed::<Groups>(data, |row: &Group<'_>, at| {
-        let members: Vec<&[u8]> = row.members().collect();
-        let list = at.wrapping_neg() % 8 + 8 * (members.len() + 1);
-        list + needed(&members) + needed(&[row.name, row.passwd])
-    });
-}
-
-/// The same for a shadow entry.
-pub fn pack_shadow(data: &[u8]) {
-    packed::<Shadows>(data, |row, _| needed(&[row.name, row.passwd]));
+/// Byte 0 says which database, bytes 1 and 2 the buffer's alignment and how much is lacking or too
+/// much; then comes a line.
+pub fn pack(data: &[u8]) {
+    let Some((database, data)) = data.split_first() else { return };
+    match database % 3 {
+        0 => packed::<Passwds>(data, |row, _| {
+            needed(&[row.name, row.passwd, row.gecos, row.dir, row.shell])
+        }),
+        1 => packed::<Groups>(data, |row: &Group<'_>, at| {
+            let members: Vec<&[u8]> = row.members().collect();
+            let list = at.wrapping_neg() % 8 + 8 * (members.len() + 1);
+            list + needed(&members) + needed(&[row.name, row.passwd])
+        }),
+        _ => packed::<Shadows>(data, |row, _| needed(&[row.name, row.passwd])),
+    }
 }
 
 fn needed(texts: &[&[u8]]) -> usize {

@@ -5,26 +5,21 @@ use crate::config::Path;
 use crate::record::Keyed;
 use crate::store::{Content, Groups, Passwds, Shadows, Table};
 
-/// Questions, a newline, and a passwd(5) file.
-pub fn table_passwd(data: &[u8]) {
-    table::<Passwds>(data);
-}
-
-/// Questions, a newline, and a group(5) file.
-pub fn table_group(data: &[u8]) {
-    table::<Groups>(data);
-}
-
-/// Questions, a newline, and a shadow(5) file.
-pub fn table_shadow(data: &[u8]) {
-    table::<Shadows>(data);
+/// Byte 0 says which database; then questions, a newline, and a file.
+pub fn table(data: &[u8]) {
+    let Some((database, data)) = data.split_first() else { return };
+    match database % 3 {
+        0 => checked::<Passwds>(data),
+        1 => checked::<Groups>(data),
+        _ => checked::<Shadows>(data),
+    }
 }
 
 fn load<L: Reader>(content: &[u8]) -> Table<L> {
     Table::load(content.to_vec(), &Path::new(b"/file").unwrap()).unwrap()
 }
 
-fn table<L: Reader>(data: &[u8]) {
+fn checked<L: Reader>(data: &[u8]) {
     let (questions, content) = super::questions(data);
     let lines = || content.split(|&b| b == b'\n');
     let model: Vec<L::Row<'_>> = lines().filter_map(super::row::<L>).collect();
