@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -217,6 +218,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < ROLES + FILES; i++) {
         children[i] = fork();
         must(children[i] >= 0, "fork");
+        if (children[i] == 0)
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (children[i] == 0 && i < ROLES)
             work(i);
         if (children[i] == 0)
