@@ -57,8 +57,10 @@ pub(super) trait Reader: Lines {
                 assert_eq!(rc, libc::ENOENT, "glibc reads to the end");
                 break;
             }
-            // SAFETY: 0 means that the row is filled, and its text in the buffer.
-            let row = unsafe { Self::copied(&*found) };
+            // SAFETY: 0 means that the row is filled.
+            let row = unsafe { &*found };
+            // SAFETY: its text is in the buffer.
+            let row = unsafe { Self::copied(row) };
             if !matches!(row.0[0].first(), Some(b'+' | b'-')) {
                 rows.push(row);
             }
@@ -73,8 +75,11 @@ pub(super) trait Reader: Lines {
 ///
 /// `text` is null or a C string.
 pub(super) unsafe fn text(text: *const c_char) -> Vec<u8> {
+    if text.is_null() {
+        return Vec::new();
+    }
     // SAFETY: not null, so a C string.
-    if text.is_null() { Vec::new() } else { unsafe { CStr::from_ptr(text) }.to_bytes().to_vec() }
+    unsafe { CStr::from_ptr(text) }.to_bytes().to_vec()
 }
 
 impl Reader for Passwds {

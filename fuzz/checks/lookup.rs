@@ -155,8 +155,10 @@ fn c_string(question: &[u8]) -> CString {
 ///
 /// `row` is null or filled.
 unsafe fn taken<D: Exports>(row: *mut D::C) -> Option<Owned> {
-    // SAFETY: not null, so filled.
-    (!row.is_null()).then(|| unsafe { D::copied(&*row) })
+    // SAFETY: null, or filled.
+    let row = unsafe { row.as_ref() }?;
+    // SAFETY: filled.
+    Some(unsafe { D::copied(row) })
 }
 
 /// Calls with a buffer that grows until the answer fits, on the heap, where the

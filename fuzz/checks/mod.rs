@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn every_input_of_the_corpus_passes() {
         let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-        let checks: [(&str, fn(&[u8])); 5] = [
+        type Check = fn(&[u8]);
+        let checks: [(&str, Check); 5] = [
             ("passwd", super::passwd),
             ("group", super::group),
             ("shadow", super::shadow),

@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use crate::config::Path;
 use crate::errno::Errno;
-use crate::sys::{self, Stamp};
+use crate::sys::{self, FileId, Stamp};
 
 /// What a file held.
 pub(crate) struct Read {
@@ -107,18 +107,22 @@ pub(crate) fn hold(path: &Path, stamp: &Stamp) -> Option<c_int> {
         return None;
     }
     let fd = sys::open(path.as_c(), libc::O_PATH).ok()?;
+    // By now the path may lead to another file than `stamp` is of.
+    let opened = sys::fstat(fd).ok()?.file();
     let high = sys::dup_high(fd, least);
-    if sys::fstat(fd).is_ok_and(|st| st.file() == stamp.file()) {
-        sys::close(fd);
-    }
+    close_if(fd, opened);
     let high = high.ok()?;
-    match sys::fstat(high) {
-        Ok(st) if st == *stamp => Some(high),
-        Ok(st) if st.file() == stamp.file() => {
-            sys::close(high);
-            None
-        }
-        _ => None,
+    if sys::fstat(high) == Ok(*stamp) {
+        return Some(high);
+    }
+    close_if(high, opened);
+    None
+}
+
+/// Closes the descriptor if it is what we opened there; a host may have the number by now.
+pub(super) fn close_if(fd: c_int, file: FileId) {
+    if sys::fstat(fd).is_ok_and(|st| st.file() == file) {
+        sys::close(fd);
     }
 }
 
@@ -156,6 +160,18 @@ mod tests {
         assert!(!is_settled(&stamp((11, 5)), (10, 5)), "from the future");
         assert!(!is_settled(&stamp((10, 0)), (11, 9)), "whole seconds");
         assert!(is_settled(&stamp((10, 0)), (13, 0)));
+    }
+
+    #[test]
+    fn a_path_that_leads_to_another_file_by_now_leaves_no_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().canonicalize().unwrap().join("f");
+        std::fs::write(&name, "").unwrap();
+        let path = Path::new(name.as_os_str().as_encoded_bytes()).unwrap();
+        assert_eq!(hold(&path, &stamp((0, 0))), None);
+        let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
+        assert!(!open.any(|fd| fd.is_ok_and(ours)));
     }
 
     #[test]

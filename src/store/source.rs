@@ -80,7 +80,7 @@ impl<T> Cached<T> {
         if self.file.get() != file {
             let held = self.held.replace(NONE);
             if held >= 0 {
-                close_if(held, self.file.get());
+                file::close_if(held, self.file.get());
             }
             self.file.set(file);
             self.turns.set(0);
@@ -285,13 +285,6 @@ impl<T: Content> Source<T> {
         };
         let settled = AtomicBool::new(read.settled);
         Shared::new(Snapshot { stamp: read.stamp, settled, content }).map(Some)
-    }
-}
-
-/// Closes the descriptor if it is what we opened there; a host may have the number by now.
-fn close_if(fd: i32, file: FileId) {
-    if sys::fstat(fd).is_ok_and(|st| st.file() == file) {
-        sys::close(fd);
     }
 }
 
