@@ -38,15 +38,11 @@ fn configure() -> File {
         // SAFETY: libFuzzer runs the target in one thread.
         unsafe { std::env::set_var(name, &path) };
     }
-    unsafe extern "C" fn remove() {
+    extern "C" fn remove() {
         _ = std::fs::remove_file(format!("/dev/shm/nss_wrapper_rs-fuzz-{}", std::process::id()));
     }
-    extern "C" fn at_exit() {
-        // SAFETY: takes nothing.
-        unsafe { remove() }
-    }
     // SAFETY: the function lives as long as the program.
-    unsafe { libc::atexit(at_exit) };
+    unsafe { libc::atexit(remove) };
     file
 }
 
