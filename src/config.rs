@@ -5,10 +5,8 @@
 
 use core::ffi::{CStr, c_char};
 
-use once_cell::race::OnceBox;
-
 use crate::errno::Errno;
-use crate::sync::{try_box, try_extend};
+use crate::sync::{Once, try_extend};
 use crate::sys;
 
 /// The start of every variable of ours.
@@ -140,12 +138,12 @@ fn level(value: &[u8]) -> u8 {
     }
 }
 
-static CONFIG: OnceBox<Config> = OnceBox::new();
+static CONFIG: Once<Config> = Once::new();
 
 /// The configuration, read at the first call. `ENOMEM` if even that finds no room; the next call
 /// tries again.
 pub(crate) fn get() -> Result<&'static Config, Errno> {
-    CONFIG.get_or_try_init(|| try_box(Config::read()?))
+    CONFIG.get_or_try_init(Config::read)
 }
 
 /// The configuration if it has been read.

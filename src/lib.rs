@@ -35,7 +35,10 @@ compile_error!("the system calls in sys.rs assume 64-bit Linux");
 mod abi;
 mod config;
 mod errno;
-#[cfg(not(test))]
+#[cfg(any(test, fuzzing))]
+#[path = "../fuzz/checks/mod.rs"]
+pub mod fuzz;
+#[cfg(not(any(test, fuzzing)))]
 mod libc_neutral;
 mod lookup;
 mod pack;
@@ -47,3 +50,4 @@ mod sync;
 mod sys;
 mod thread;
 mod trace;
+mod valgrind;

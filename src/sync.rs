@@ -6,11 +6,11 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::alloc::{Layout, alloc, dealloc};
 
-use once_cell::race::OnceRef;
+use once_cell::race::{OnceBox, OnceRef};
 use parking_lot::lock_api::{self, GuardNoSend, RawMutex};
 
 use crate::errno::Errno;
-use crate::sys;
+use crate::{sys, valgrind};
 
 /// Names its owner, so that a waiter can tell an owner that will never return.
 ///
@@ -59,7 +59,7 @@ impl OwnerLock {
     fn wait(&self, me: u64, patience: u32) -> bool {
         for turn in 0..patience {
             let seen = match self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return self.is_taken(),
                 Err(seen) => seen,
             };
             // A signal handler that interrupted the owner must not wait for it.
@@ -71,11 +71,16 @@ impl OwnerLock {
             if dead
                 && self.0.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return true;
+                return self.is_taken();
             }
             sys::nap(NAP);
         }
         false
+    }
+
+    fn is_taken(&self) -> bool {
+        valgrind::acquired(self);
+        true
     }
 }
 
@@ -98,7 +103,8 @@ unsafe impl RawMutex for OwnerLock {
     }
 
     unsafe fn unlock(&self) {
-        self.0.store(0, Ordering::Release);
+        valgrind::releases(self);
+        self.0.swap(0, Ordering::Release);
     }
 }
 
@@ -144,6 +150,51 @@ pub(crate) fn try_resize(vec: &mut Vec<u8>, len: usize) -> Result<(), Errno> {
     Ok(())
 }
 
+/// A value that is made once, by whoever needs it first; a failed attempt leaves nothing behind.
+pub(crate) struct Once<T>(OnceBox<T>);
+
+impl<T> Once<T> {
+    /// Not made.
+    pub(crate) const fn new() -> Self {
+        Self(OnceBox::new())
+    }
+
+    /// The value, if it is made.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        let made = self.0.get();
+        valgrind::acquired(self);
+        made
+    }
+
+    /// The value, made now if need be.
+    #[inline]
+    pub(crate) fn get_or_try_init(
+        &self,
+        make: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<&T, Errno> {
+        match self.get() {
+            Some(made) => Ok(made),
+            None => self.init(make),
+        }
+    }
+
+    #[cold]
+    fn init(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<&T, Errno> {
+        let new = try_box(make()?)?;
+        valgrind::releases(self);
+        // Another thread may have been first; then its value is taken.
+        _ = self.0.set(new);
+        self.get().ok_or(Errno::EAGAIN)
+    }
+}
+
+impl<T> Drop for Once<T> {
+    fn drop(&mut self) {
+        valgrind::forget(self);
+    }
+}
+
 struct Inner<T> {
     count: AtomicUsize,
     value: T,
@@ -187,11 +238,14 @@ impl<T> Deref for Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
+        let place = self.0.as_ptr();
+        valgrind::releases(place);
         if self.inner().count.fetch_sub(1, Ordering::Release) != 1 {
             return;
         }
         fence(Ordering::Acquire);
-        let place = self.0.as_ptr();
+        valgrind::acquired(place);
+        valgrind::forget(place);
         // SAFETY: this was the last owner; nobody else can reach the value.
         unsafe { place.drop_in_place() };
         // SAFETY: allocated in `try_box` with this layout.

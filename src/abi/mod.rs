@@ -3,16 +3,16 @@
 #![allow(unsafe_code, reason = "the C boundary")]
 
 mod face;
-mod grp;
+pub(crate) mod grp;
 mod host;
-mod membership;
-mod netdb;
-mod node;
+pub(crate) mod membership;
+pub(crate) mod netdb;
+pub(crate) mod node;
 mod nss;
 mod nss_host;
 mod own;
-mod pwd;
-mod shadow;
+pub(crate) mod pwd;
+pub(crate) mod shadow;
 mod unistd;
 mod wrapper;
 

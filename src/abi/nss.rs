@@ -73,7 +73,7 @@ impl Door {
         let configured = self.configure();
         drop(keep);
         configured?;
-        self.open.store(true, Ordering::Release);
+        self.open.swap(true, Ordering::Release);
         Ok(())
     }
 

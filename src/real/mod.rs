@@ -46,7 +46,7 @@ impl<F> Symbol<F> {
         let mut at = self.found.load(Ordering::Relaxed);
         if at.is_null() {
             at = dlsym(self.scope, self.name).map_or(MISSING, NonNull::as_ptr);
-            self.found.store(at, Ordering::Relaxed);
+            self.found.swap(at, Ordering::Relaxed);
         }
         if at == MISSING { None } else { NonNull::new(at) }
     }
@@ -104,7 +104,7 @@ fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
             let libdl = unsafe { WEAK.libc_dlopen?(c"libdl.so.2".as_ptr(), libc::RTLD_NOW) };
             // SAFETY: glibc's private dlsym takes a handle, which it checks, and a name.
             at = unsafe { WEAK.libc_dlsym?(libdl, c"dlsym".as_ptr()) };
-            FETCHED.store(at, Ordering::Relaxed);
+            FETCHED.swap(at, Ordering::Relaxed);
         }
         // SAFETY: null becomes None, all else is the address of dlsym.
         unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(at) }

@@ -142,13 +142,15 @@ pub(crate) fn hold(path: &Path, stamp: &Stamp) -> Option<c_int> {
         return None;
     }
     let fd = sys::open(path.as_c(), libc::O_PATH).ok()?;
+    // By now the path may lead to another file than `stamp` is of.
+    let opened = sys::fstat(fd).ok()?.file();
     let high = sys::dup_high(fd, least);
     let kept = high.is_ok_and(|high| sys::fstat(high) == Ok(*stamp));
     for (fd, done) in [(Ok(fd), true), (high, !kept)] {
         if let Ok(fd) = fd
             && done
         {
-            release(fd, stamp.file());
+            release(fd, opened);
         }
     }
     high.ok().filter(|_| kept)
@@ -198,6 +200,18 @@ mod tests {
         assert!(!is_settled(&stamp((11, 5)), (10, 5)), "from the future");
         assert!(!is_settled(&stamp((10, 0)), (11, 9)), "whole seconds");
         assert!(is_settled(&stamp((10, 0)), (13, 0)));
+    }
+
+    #[test]
+    fn a_path_that_leads_to_another_file_by_now_leaves_no_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().canonicalize().unwrap().join("f");
+        std::fs::write(&name, "").unwrap();
+        let path = Path::new(name.as_os_str().as_encoded_bytes()).unwrap();
+        assert_eq!(hold(&path, &stamp((0, 0))), None);
+        let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
+        assert!(!open.any(|fd| fd.is_ok_and(ours)));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::config::Config;
 pub(crate) use file::read_file;
 pub(crate) use hosts::{Hosts, Matches};
 pub(crate) use index::distinct;
+#[cfg(any(test, fuzzing))]
+pub(crate) use source::Content;
 pub(crate) use source::{Cached, Now, Snapshot, Source};
 pub(crate) use table::{Groups, Lines, Passwds, Shadows, Table};
 

@@ -264,12 +264,12 @@ impl<T: Content> Source<T> {
                 return if file::is_absent(error) { Ok(None) } else { Err(error) };
             }
         };
-        self.complained.store(false, Ordering::Relaxed);
+        self.complained.swap(false, Ordering::Relaxed);
         let same = old.filter(|old| old.bytes() == read.bytes);
         if let Some(old) = same
             && old.stamp == read.stamp
         {
-            old.settled.store(read.settled, Ordering::Relaxed);
+            old.settled.swap(read.settled, Ordering::Relaxed);
             return Ok(Some(old.clone()));
         }
         let content = match same {

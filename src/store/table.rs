@@ -6,15 +6,13 @@
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use once_cell::race::OnceBox;
-
 use super::index::{Index, of_bytes, of_number};
 use super::source::Content;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
 use crate::record::{Group, Keyed, Passwd, Shadow};
-use crate::sync::try_box;
+use crate::sync::Once;
 use crate::trace::{Bytes, log};
 
 /// A file format of one row a line.
@@ -79,7 +77,7 @@ pub(crate) struct Table<L> {
     has_nul: bool,
     count: usize,
     asked: AtomicBool,
-    indexes: OnceBox<Indexes>,
+    indexes: Once<Indexes>,
     lines: PhantomData<L>,
 }
 
@@ -114,7 +112,7 @@ impl<L: Lines> Content for Table<L> {
 
 impl<L: Lines> Table<L> {
     fn new(bytes: Vec<u8>) -> Self {
-        let (asked, indexes) = (AtomicBool::new(false), OnceBox::new());
+        let (asked, indexes) = (AtomicBool::new(false), Once::new());
         let has_nul = memchr::memchr(0, &bytes).is_some();
         Self { bytes, has_nul, count: 0, asked, indexes, lines: PhantomData }
     }
@@ -220,7 +218,7 @@ impl<L: Lines> Table<L> {
         if !self.asked.swap(true, Ordering::Relaxed) {
             return Ok(None);
         }
-        self.indexes.get_or_try_init(|| try_box(self.index()?)).map(Some)
+        self.indexes.get_or_try_init(|| self.index()).map(Some)
     }
 
     #[cold]

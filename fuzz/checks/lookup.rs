@@ -1,0 +1,215 @@
+//! The exported functions on a file that changes, against a walk over its lines.
+
+use core::ffi::{c_char, c_int};
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+use std::ffi::CString;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
+
+use super::glibc::{Owned, Reader};
+use crate::abi::{grp, membership, pwd, shadow};
+use crate::record::Keyed;
+use crate::store::{Groups, Passwds, Shadows};
+
+/// Byte 0 says which database; then questions, a newline, and the file, which replaces that of the
+/// run before.
+pub fn lookup(data: &[u8]) {
+    static FILE: OnceLock<File> = OnceLock::new();
+    let file = FILE.get_or_init(configure);
+    let Some((database, data)) = data.split_first() else { return };
+    let (questions, content) = super::questions(data);
+    file.set_len(content.len() as u64).unwrap();
+    file.write_all_at(content, 0).unwrap();
+    match database % 4 {
+        0 => answers::<Passwds>(&questions, content),
+        1 => answers::<Groups>(&questions, content),
+        2 => answers::<Shadows>(&questions, content),
+        _ => memberships(&questions, content),
+    }
+}
+
+/// Names a file in memory in the variables.
+fn configure() -> File {
+    let path = format!("/dev/shm/nss_wrapper_rs-fuzz-{}", std::process::id());
+    let file = File::create(&path).unwrap();
+    for name in ["NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_SHADOW"] {
+        // SAFETY: libFuzzer runs the target in one thread.
+        unsafe { std::env::set_var(name, &path) };
+    }
+    extern "C" fn remove() {
+        _ = std::fs::remove_file(format!("/dev/shm/nss_wrapper_rs-fuzz-{}", std::process::id()));
+    }
+    // SAFETY: the function lives as long as the program.
+    unsafe { libc::atexit(remove) };
+    file
+}
+
+type ByName<T> =
+    unsafe extern "C" fn(*const c_char, *mut T, *mut c_char, usize, *mut *mut T) -> c_int;
+type ById<T> = unsafe extern "C" fn(u32, *mut T, *mut c_char, usize, *mut *mut T) -> c_int;
+type Next<T> = unsafe extern "C" fn(*mut T, *mut c_char, usize, *mut *mut T) -> c_int;
+
+/// The exported functions of a database.
+trait Exports: Reader {
+    const BY_NAME_R: ByName<Self::C>;
+    const BY_ID_R: Option<ById<Self::C>>;
+    const NEXT_R: Next<Self::C>;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut Self::C;
+    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut Self::C>;
+    const SET: unsafe extern "C" fn();
+    const END: unsafe extern "C" fn();
+}
+
+impl Exports for Passwds {
+    const BY_NAME_R: ByName<libc::passwd> = pwd::getpwnam_r;
+    const BY_ID_R: Option<ById<libc::passwd>> = Some(pwd::getpwuid_r);
+    const NEXT_R: Next<libc::passwd> = pwd::getpwent_r;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::passwd = pwd::getpwnam;
+    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::passwd> = Some(pwd::getpwuid);
+    const SET: unsafe extern "C" fn() = pwd::setpwent;
+    const END: unsafe extern "C" fn() = pwd::endpwent;
+}
+
+impl Exports for Groups {
+    const BY_NAME_R: ByName<libc::group> = grp::getgrnam_r;
+    const BY_ID_R: Option<ById<libc::group>> = Some(grp::getgrgid_r);
+    const NEXT_R: Next<libc::group> = grp::getgrent_r;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::group = grp::getgrnam;
+    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::group> = Some(grp::getgrgid);
+    const SET: unsafe extern "C" fn() = grp::setgrent;
+    const END: unsafe extern "C" fn() = grp::endgrent;
+}
+
+impl Exports for Shadows {
+    const BY_NAME_R: ByName<libc::spwd> = shadow::getspnam_r;
+    const BY_ID_R: Option<ById<libc::spwd>> = None;
+    const NEXT_R: Next<libc::spwd> = shadow::getspent_r;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::spwd = shadow::getspnam;
+    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::spwd> = None;
+    const SET: unsafe extern "C" fn() = shadow::setspent;
+    const END: unsafe extern "C" fn() = shadow::endspent;
+}
+
+fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
+    let model: Vec<D::Row<'_>> =
+        content.split(|&b| b == b'\n').filter_map(super::row::<D>).collect();
+    let owned = |row: Option<&D::Row<'_>>| row.map(|row| D::owned(*row));
+    // Each answer costs a read of the file, which has only just changed: both forms in turn.
+    for (question, reentrant) in questions.iter().zip([true, false]) {
+        let name = c_string(question);
+        let name = name.as_c_str();
+        let got = if reentrant {
+            // SAFETY: a C string, and what `with_room` lends.
+            with_room::<D>(0, |out, buf, len, found| unsafe {
+                D::BY_NAME_R(name.as_ptr(), out, buf, len, found)
+            })
+        } else {
+            // SAFETY: a C string.
+            let row = unsafe { D::BY_NAME(name.as_ptr()) };
+            // SAFETY: null, or this thread's row.
+            unsafe { taken::<D>(row) }
+        };
+        assert_eq!(got, owned(model.iter().find(|row| row.name() == name.to_bytes())));
+        let (Some(id), Some(by_id_r), Some(by_id)) = (super::id(question), D::BY_ID_R, D::BY_ID)
+        else {
+            continue;
+        };
+        let got = if reentrant {
+            // SAFETY: what `with_room` lends.
+            with_room::<D>(0, |out, buf, len, found| unsafe { by_id_r(id, out, buf, len, found) })
+        } else {
+            // SAFETY: takes a number.
+            let row = unsafe { by_id(id) };
+            // SAFETY: null, or this thread's row.
+            unsafe { taken::<D>(row) }
+        };
+        assert_eq!(got, owned(model.iter().find(|row| row.id() == Some(id))));
+    }
+    // SAFETY: takes nothing.
+    unsafe { D::SET() };
+    for row in model.iter().map(Some).chain([None]) {
+        // SAFETY: what `with_room` lends.
+        let got = with_room::<D>(libc::ENOENT, |out, buf, len, found| unsafe {
+            D::NEXT_R(out, buf, len, found)
+        });
+        assert_eq!(got, owned(row));
+    }
+    // SAFETY: takes nothing.
+    unsafe { D::END() };
+}
+
+/// A question as C asks it.
+fn c_string(question: &[u8]) -> CString {
+    CString::new(question.split(|&b| b == 0).next().unwrap()).unwrap()
+}
+
+/// A copy of a result.
+///
+/// # Safety
+///
+/// `row` is null or filled.
+unsafe fn taken<D: Exports>(row: *mut D::C) -> Option<Owned> {
+    // SAFETY: null, or filled.
+    let row = unsafe { row.as_ref() }?;
+    // SAFETY: filled.
+    Some(unsafe { D::copied(row) })
+}
+
+/// Calls with a buffer that grows until the answer fits, on the heap, where the
+/// address sanitizer watches its ends. `absent` is what the function returns with null.
+fn with_room<D: Exports>(
+    absent: c_int,
+    mut call: impl FnMut(*mut D::C, *mut c_char, usize, *mut *mut D::C) -> c_int,
+) -> Option<Owned> {
+    let mut len = 96;
+    loop {
+        let mut buf = vec![0_u8; len].into_boxed_slice();
+        let mut out = MaybeUninit::<D::C>::uninit();
+        let mut found = out.as_mut_ptr();
+        let rc = call(out.as_mut_ptr(), buf.as_mut_ptr().cast(), len, &raw mut found);
+        match rc {
+            libc::ERANGE => {
+                assert!(found.is_null());
+                len *= 8;
+            }
+            0 if !found.is_null() => {
+                // SAFETY: filled, as the function says.
+                return unsafe { taken::<D>(found) };
+            }
+            _ => {
+                assert_eq!((rc, found), (absent, null_mut()));
+                return None;
+            }
+        }
+    }
+}
+
+fn memberships(questions: &[&[u8]], content: &[u8]) {
+    let first = 7;
+    let rows = || content.split(|&b| b == b'\n').filter_map(super::row::<Groups>);
+    for question in questions.iter().take(1) {
+        let name = c_string(question);
+        let mut want = vec![first];
+        for row in rows().filter(|row| row.members().any(|member| member == name.to_bytes())) {
+            if !want.contains(&row.gid) {
+                want.push(row.gid);
+            }
+        }
+        let mut count = c_int::try_from(want.len()).unwrap() - 1;
+        let mut gids = vec![0; want.len() - 1].into_boxed_slice();
+        // SAFETY: a C string, and as many elements as `count` says.
+        let rc = unsafe {
+            membership::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
+        };
+        assert_eq!((rc, count), (-1, c_int::try_from(want.len()).unwrap()));
+        assert_eq!(*gids, want[..want.len() - 1]);
+        let mut gids = vec![0; want.len()].into_boxed_slice();
+        // SAFETY: as above.
+        let rc = unsafe {
+            membership::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
+        };
+        assert_eq!((rc, &*gids), (count, &*want));
+    }
+}

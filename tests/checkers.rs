@@ -1,0 +1,88 @@
+//! The probes under valgrind's thread checkers, and built with gcc's sanitizers. Nothing of the
+//! library's is suppressed.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{compiled, file, library, probe, root, run, stdout, under};
+
+/// Runs the command under a tool of valgrind, which must have nothing to say.
+fn silent(tool: &str, program: &Path, prepare: impl FnOnce(&mut Command)) -> String {
+    let mut command = under(library(), "valgrind");
+    command.arg(format!("--tool={tool}")).args(["--quiet", "--error-exitcode=9"]);
+    if tool != "memcheck" {
+        command.arg(format!("--suppressions={}", root().join("tests/glibc.supp").display()));
+    }
+    prepare(command.arg(program));
+    let out = run(&mut command);
+    let log = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && !log.contains("=="), "{tool}: {}\n{log}", out.status);
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn threads(tool: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let said = silent(tool, &probe("threads"), |command| {
+        command.arg(dir.path()).args(["2", "5"]);
+    });
+    assert!(said.contains(" lookups, "), "{said}");
+    let passwd = file(dir.path(), "users", "builder:x:1:1::/home/builder:/bin/sh\n");
+    let said = silent(tool, &probe("inside_threads"), |command| {
+        command.env("NSS_WRAPPER_PASSWD", passwd);
+    });
+    assert_eq!(said, "ok\n");
+}
+
+#[test]
+fn helgrind_sees_no_race_between_threads_and_their_forks() {
+    threads("helgrind");
+}
+
+#[test]
+fn drd_sees_no_race_between_threads_and_their_forks() {
+    threads("drd");
+}
+
+#[test]
+fn memcheck_sees_no_error_in_threads_and_their_forks() {
+    threads("memcheck");
+}
+
+/// The probe built with AddressSanitizer and UndefinedBehaviorSanitizer, the library preloaded behind
+/// the sanitizer's own.
+fn sanitized(name: &str) -> Command {
+    let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    let program = compiled(name, "gcc", &flags);
+    let runtime = stdout(Command::new("gcc").arg("-print-file-name=libasan.so"));
+    let mut command = under(library(), program);
+    command.env("LD_PRELOAD", format!("{}:{}", runtime.trim(), library().display()));
+    command
+}
+
+#[test]
+fn the_address_and_undefined_behaviour_sanitizers_see_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir(&path).expect("the directory is ours");
+        path
+    };
+    let passwd =
+        file(dir.path(), "passwd", "builder:x:1:1::/home/builder:/bin/sh\nbob:x:4242:77:::\n");
+    let group = file(dir.path(), "group", "lab:x:77:bob,eve\n");
+    let shadow = file(dir.path(), "shadow", "bob:$6$salt$hash:19001:1:90:7:30:20000:5\n");
+    let mut client = sanitized("client");
+    client.env("NSS_WRAPPER_PASSWD", &passwd).env("NSS_WRAPPER_GROUP", &group);
+    assert_eq!(stdout(&mut client), "bob:x:4242:77:::\nlab:x:77:bob,eve\n");
+    let mut entries = sanitized("shadow");
+    assert_eq!(stdout(entries.arg("buffers").env("NSS_WRAPPER_SHADOW", &shadow)), "ok\n");
+    let mut inside = sanitized("inside_threads");
+    assert_eq!(stdout(inside.env("NSS_WRAPPER_PASSWD", &passwd)), "ok\n");
+    stdout(sanitized("edits").arg(at("edits")).args(["20", "0"]));
+    let said = stdout(sanitized("threads").arg(at("threads")).args(["2", "20"]));
+    assert!(said.contains(" lookups, "), "{said}");
+    let said = stdout(sanitized("soak").arg(at("soak")).arg("3"));
+    assert!(said.contains(" lookups, "), "{said}");
+}

@@ -1,0 +1,305 @@
+/* The questions of soak.c, and the judge of their answers. */
+#include "soak_files.h"
+#include <grp.h>
+#include <pwd.h>
+#include <shadow.h>
+
+enum { LOOKING, FORKING, CLOSING, FULL, STARVED, INTERRUPTED, ROLES };
+static const char *const roles[ROLES] = {
+    "looking", "forking", "closing descriptors", "without descriptors", "without memory", "interrupted",
+};
+static const int threads_of[ROLES] = { 3, 2, 0, 1, 2, 1 };
+
+enum { SLOTS = 32, STANDSTILL = 60 /* seconds */ };
+
+static struct shared {
+    struct file file[FILES];
+    _Atomic unsigned long progress[SLOTS];
+    _Atomic unsigned long lookups, refused, late, forks, signals;
+} *shared;
+
+static int role;
+static _Thread_local bool starving;
+
+/* malloc and its kin fail now and then while `starving`. */
+#ifndef __SANITIZE_ADDRESS__
+void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
+
+static bool fails(void)
+{
+    static _Thread_local unsigned random = 88172645;
+    random ^= random << 13, random ^= random >> 17, random ^= random << 5;
+    return starving && random % 8 == 0 && (errno = ENOMEM);
+}
+
+void *malloc(size_t size) { return fails() ? NULL : __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return fails() ? NULL : __libc_calloc(count, size); }
+void *realloc(void *old, size_t size) { return fails() ? NULL : __libc_realloc(old, size); }
+
+int posix_memalign(void **to, size_t align, size_t size)
+{
+    return fails() || !(*to = __libc_memalign(align, size)) ? ENOMEM : 0;
+}
+#endif
+
+/* What a question gave: an error, nothing, or an entry and the generations that are written in it. */
+struct answer {
+    int error;
+    unsigned count;
+    char text[5][12];
+};
+
+static void take(struct answer *a, const char *format, unsigned long number, const char *text)
+{
+    if (text)
+        snprintf(a->text[a->count++], sizeof *a->text, "%s", text);
+    else
+        snprintf(a->text[a->count++], sizeof *a->text, format, number);
+}
+
+static void take_user(struct answer *a, const struct passwd *p)
+{
+    take(a, "%08lu", p->pw_gid, NULL);
+    take(a, NULL, 0, p->pw_gecos);
+    take(a, NULL, 0, p->pw_dir + 1);
+    take(a, NULL, 0, p->pw_shell + 2);
+}
+
+static void take_group(struct answer *a, const struct group *g)
+{
+    char **m = g->gr_mem;
+    bool whole = m[0] && m[1] && m[2] && !m[3] && !strcmp(m[1], "m");
+    take(a, NULL, 0, whole ? m[0] + 1 : "members");
+    take(a, NULL, 0, whole ? m[2] + 1 : "members");
+}
+
+static void take_shadow(struct answer *a, const struct spwd *s)
+{
+    take(a, NULL, 0, s->sp_pwdp + 1);
+    take(a, "%08lu", (unsigned long)s->sp_lstchg, NULL);
+}
+
+static void wrong(int f, const char *question, unsigned low, unsigned high, const struct answer *a)
+{
+    dprintf(1, "%s, %s, %s: generation %u to %u: error %d, %u texts: %s %s %s %s\n", roles[role],
+            file_names[f], question, low, high, a->error, a->count, a->text[0], a->text[1], a->text[2],
+            a->text[3]);
+    for (unsigned g = low; g <= high && g < low + 8; g++) {
+        const struct state *s = &shared->file[f].ring[g % RING];
+        dprintf(1, "  %u: %s, base %u, present %x, %u appended from %u\n", g, kinds[s->kind],
+                s->base, s->present, s->appended, s->first);
+    }
+    _exit(1);
+}
+
+/* An error that the process's state explains. */
+static bool is_refusal(int error)
+{
+    return (role == STARVED && error == ENOMEM) || (role == FULL && (error == EMFILE || error == ENOMEM));
+}
+
+/* True if the answer's texts are those of `gen`. */
+static bool says(const struct answer *a, unsigned gen)
+{
+    char want[12];
+    snprintf(want, sizeof want, "%08u", gen);
+    for (unsigned t = 0; t < a->count; t++)
+        if (strcmp(a->text[t], want))
+            return false;
+    return true;
+}
+
+/* True if each byte of the texts is of some generation. */
+static bool is_mixture(const struct answer *a, const struct file *file, unsigned low, unsigned high)
+{
+    char want[12];
+    for (unsigned t = 0; t < a->count; t++)
+        for (size_t at = 0; at < 9; at++) {
+            bool seen = false;
+            for (unsigned g = low; g <= high && !seen; g++) {
+                snprintf(want, sizeof want, "%08u", file->ring[g % RING].base);
+                seen = a->text[t][at] == want[at];
+            }
+            if (!seen)
+                return false;
+        }
+    return true;
+}
+
+/* `user` is the number of a user, or APPENDED plus the generation that appended the entry. */
+static void judge(int f, const char *question, unsigned user, unsigned low, const struct answer *a)
+{
+    const struct file *file = &shared->file[f];
+    unsigned high = atomic_load(&file->begun);
+    bool torn = false;
+
+    shared->lookups++;
+    if (a->error && is_refusal(a->error)) {
+        shared->refused++;
+        return;
+    }
+    if (high - low >= RING / 2) {
+        shared->late++;
+        return;
+    }
+    for (unsigned g = low; g <= high && !a->error; g++) {
+        const struct state *s = &file->ring[g % RING];
+        bool has = user < USERS ? s->present >> user & 1
+                                : s->first <= user - APPENDED && user - APPENDED <= g;
+        if (a->count ? has && says(a, user < USERS ? s->base : user - APPENDED) : !has)
+            return;
+        torn |= g > low && is_torn(s->kind);
+    }
+    if (!torn || a->error || (user < USERS && !is_mixture(a, file, low, high)))
+        wrong(f, question, low, high, a);
+}
+
+/* One question about one entry, in one of the ways there are. */
+static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name)
+{
+    char name[16], buf[1024];
+    unsigned id = user < USERS ? id_of(f, user) : user;
+    struct answer a = { 0 };
+    struct passwd pw, *p = NULL;
+    struct group gr, *g = NULL;
+    struct spwd sp, *s = NULL;
+    static const char *const questions[FILES][4] = {
+        { "getpwuid", "getpwnam", "getpwuid_r", "getpwnam_r" },
+        { "getgrgid", "getgrnam", "getgrgid_r", "getgrnam_r" },
+        { "getspnam", "getspnam", "getspnam_r", "getspnam_r" },
+    };
+
+    if (user < USERS)
+        sprintf(name, "u%02u", user);
+    else
+        sprintf(name, "n%08u", user - APPENDED);
+    errno = 0;
+    starving = role == STARVED;
+    switch (f * 4 + reentrant * 2 + by_name) {
+    case 0: p = getpwuid(id); break;
+    case 1: p = getpwnam(name); break;
+    case 2: a.error = getpwuid_r(id, &pw, buf, sizeof buf, &p); break;
+    case 3: a.error = getpwnam_r(name, &pw, buf, sizeof buf, &p); break;
+    case 4: g = getgrgid(id); break;
+    case 5: g = getgrnam(name); break;
+    case 6: a.error = getgrgid_r(id, &gr, buf, sizeof buf, &g); break;
+    case 7: a.error = getgrnam_r(name, &gr, buf, sizeof buf, &g); break;
+    case 8:
+    case 9: s = getspnam(name); break;
+    default: a.error = getspnam_r(name, &sp, buf, sizeof buf, &s); break;
+    }
+    starving = false;
+    if (!p && !g && !s && !reentrant)
+        a.error = errno;
+    if ((p && (p->pw_uid != id || strcmp(p->pw_name, name))) ||
+        (g && (g->gr_gid != id || strcmp(g->gr_name, name))) || (s && strcmp(s->sp_namp, name)))
+        a.error = -1;
+    if (p)
+        take_user(&a, p);
+    if (g)
+        take_group(&a, g);
+    if (s)
+        take_shadow(&a, s);
+    judge(f, questions[f][reentrant * 2 + by_name], user, low, &a);
+}
+
+/* A whole list: which users, how many appended; -1 for an entry that was never made. */
+struct list {
+    unsigned present;
+    int appended;
+};
+
+static void count(struct list *list, int f, unsigned id)
+{
+    if (id >= APPENDED)
+        list->appended++;
+    else if (id - id_of(f, 0) < USERS && !(list->present >> (id - id_of(f, 0)) & 1))
+        list->present |= 1u << (id - id_of(f, 0));
+    else
+        list->appended = -1000000;
+}
+
+static void judge_list(int f, const char *question, unsigned low, unsigned high, const struct list *list,
+                       int error)
+{
+    struct answer a = { .error = error, .count = list->present };
+    bool torn = false;
+    shared->lookups++;
+    if (error && is_refusal(error)) {
+        shared->refused++;
+        return;
+    }
+    if (high - low >= RING / 2) {
+        shared->late++;
+        return;
+    }
+    for (unsigned g = low; g <= high && !error; g++) {
+        const struct state *s = &shared->file[f].ring[g % RING];
+        if (s->present == list->present && (int)s->appended == list->appended)
+            return;
+        torn |= g > low && is_torn(s->kind);
+    }
+    if (!torn || error || list->appended < 0) {
+        a.count = 0;
+        snprintf(a.text[0], sizeof *a.text, "%x", list->present);
+        snprintf(a.text[1], sizeof *a.text, "%d", list->appended);
+        wrong(f, question, low, high, &a);
+    }
+}
+
+static void ask_list(void)
+{
+    static _Thread_local gid_t gids[1 << 16];
+    struct list list = { 0 };
+    int n = 1 << 16, error = 0;
+    unsigned low = shared->file[GROUP].complete;
+    errno = 0;
+    starving = role == STARVED;
+    if (getgrouplist("m", 7, gids, &n) < 0)
+        error = errno, n = 0;
+    starving = false;
+    for (int i = 1; i < n; i++)
+        count(&list, GROUP, gids[i]);
+    judge_list(GROUP, "getgrouplist", low, shared->file[GROUP].begun, &list, error);
+}
+
+/* One thread of a process only: the enumeration is the process's. */
+static void enumerate(int f)
+{
+    struct list list = { 0 };
+    unsigned low = shared->file[f].complete;
+    (f == PASSWD ? setpwent : f == GROUP ? setgrent : setspent)();
+    unsigned high = shared->file[f].begun;
+    struct passwd *p = NULL;
+    struct group *g = NULL;
+    struct spwd *s = NULL;
+    errno = 0;
+    while (f == PASSWD  ? (p = getpwent()) != NULL
+           : f == GROUP ? (g = getgrent()) != NULL
+                        : (s = getspent()) != NULL) {
+        const char *name = p ? p->pw_name : g ? g->gr_name : s->sp_namp;
+        count(&list, f, *name == 'n' ? APPENDED : id_of(f, (unsigned)atoi(name + 1)));
+    }
+    int error = errno;
+    (f == PASSWD ? endpwent : f == GROUP ? endgrent : endspent)();
+    judge_list(f, "enumeration", low, high, &list, error);
+}
+
+static void look(unsigned turn)
+{
+    int f = (int)(turn % FILES);
+    const struct file *file = &shared->file[f];
+    unsigned low = atomic_load(&file->complete);
+    ask(f, turn / 7 % USERS, low, turn & 1, turn & 2);
+    low = atomic_load(&file->complete);
+    /* what was appended last is still there, or gone for a reason */
+    unsigned since = file->ring[low % RING].first;
+    for (unsigned g = low; g >= since && g > low - 16; g--)
+        if (file->ring[g % RING].kind == APPEND) {
+            ask(f, APPENDED + g, low, turn & 2, turn & 1);
+            break;
+        }
+    if (turn % 16 == 0)
+        ask_list();
+}

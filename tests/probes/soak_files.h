@@ -1,0 +1,219 @@
+/* The files of soak.c: what they say at every generation, and the writers that make it so.
+ *
+ * A writer makes generation after generation of its file by edits of every kind. Before it begins
+ * one it notes what will be true then; an answer is right if it was true of a generation between the
+ * one that was complete before the question and the one that was begun after the answer. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PASSWD, GROUP, SHADOW, FILES };
+static const char *const file_names[FILES] = { "passwd", "group", "shadow" };
+static const char *const variables[FILES] = {
+    "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_SHADOW",
+};
+
+enum { USERS = 24, ALL = (1 << USERS) - 1, RING = 1 << 14, LINE = 64, APPENDED = 1000000 };
+
+enum { RENAME, RENAME_LINKED, DAMAGED, IN_PLACE, SCRATCH, APPEND, REWRITE, CUT, DELETE, CREATE, KINDS };
+static const char *const kinds[KINDS] = {
+    "renamed", "renamed over a link", "damaged", "rewritten in place", "scratched", "appended",
+    "truncated and rewritten", "cut", "deleted", "created",
+};
+
+/* What a generation says. */
+struct state {
+    unsigned base;     /* the generation that the users' lines carry */
+    unsigned present;  /* the users that it has */
+    unsigned first;    /* entries that were appended since this generation are there */
+    unsigned appended; /* so many */
+    int kind;          /* the edit that made it */
+    bool exists, cut;
+};
+
+struct file {
+    _Atomic unsigned begun, complete;
+    struct state ring[RING];
+    _Atomic unsigned long edits[KINDS];
+};
+
+static char path[FILES][4096];
+
+/* A reader may find a mixture while such an edit is being made: all bytes are old or new ones. */
+static bool is_torn(int kind)
+{
+    return kind == IN_PLACE || kind == REWRITE || kind == CREATE;
+}
+
+/* A line of an entry. All lines of users have one length, so that bytes of two generations fit. */
+static int line(char *to, int f, const char *name, unsigned id, unsigned gen)
+{
+    switch (f) {
+    case PASSWD: return sprintf(to, "%s:x:%u:%08u:%08u:/%08u:/s%08u\n", name, id, gen, gen, gen, gen);
+    case GROUP: return sprintf(to, "%s:x:%u:a%08u,m,b%08u\n", name, id, gen, gen);
+    default: return sprintf(to, "%s:p%08u:%08u:0:99999:7:::\n", name, gen, gen);
+    }
+}
+
+static unsigned id_of(int f, unsigned i)
+{
+    return (f == GROUP ? 5000 : 1000) + i;
+}
+
+/* All users' lines, those that are not in `present` damaged. */
+static int users(char *to, int f, unsigned gen, unsigned present)
+{
+    char name[8];
+    int at = 0;
+    for (unsigned i = 0; i < USERS; i++) {
+        int start = at;
+        sprintf(name, "u%02u", i);
+        at += line(to + at, f, name, id_of(f, i), gen);
+        if (!(present >> i & 1))
+            memset(to + start, 'x', (size_t)(at - start - 1));
+    }
+    return at;
+}
+
+/* Standard error is the library's, which reports damaged lines there. */
+static void must(bool ok, const char *what)
+{
+    if (!ok) {
+        dprintf(1, "%s: %s\n", what, strerror(errno));
+        _exit(1);
+    }
+}
+
+static void put(const char *name, int flags, const char *text, int len)
+{
+    int fd = open(name, O_WRONLY | O_CLOEXEC | flags, 0644);
+    must(fd >= 0 && write(fd, text, (size_t)len) == len && !close(fd), name);
+}
+
+static void edit(int f, int kind, unsigned gen, const struct state *to)
+{
+    char text[LINE * USERS], draft[4200], name[16];
+    int len;
+
+    switch (kind) {
+    case RENAME_LINKED:
+        sprintf(draft, "%s.old", path[f]);
+        unlink(draft);
+        if (link(path[f], draft))
+            must(errno == ENOENT, draft);
+        /* fall through */
+    case RENAME:
+    case DAMAGED:
+        len = users(text, f, gen, to->present);
+        sprintf(draft, "%s.new", path[f]);
+        put(draft, O_CREAT | O_TRUNC, text, len);
+        must(!rename(draft, path[f]), draft);
+        break;
+    case IN_PLACE:
+        put(path[f], 0, text, users(text, f, gen, ALL));
+        break;
+    case SCRATCH: {
+        len = line(text, f, "u00", id_of(f, 0), gen);
+        int fd = open(path[f], O_WRONLY | O_CLOEXEC);
+        must(fd >= 0 && pwrite(fd, "#", 1, len * (off_t)(gen % USERS)) == 1 && !close(fd), path[f]);
+        break;
+    }
+    case APPEND:
+        sprintf(name, "n%08u", gen);
+        put(path[f], O_APPEND, text, line(text, f, name, APPENDED + gen, gen));
+        break;
+    case REWRITE:
+        put(path[f], O_TRUNC, text, users(text, f, gen, ALL));
+        break;
+    case CUT:
+        /* two bytes of the next line stay, which is none */
+        len = line(text, f, "u00", id_of(f, 0), gen) * (int)(gen % USERS) + 2;
+        must(!truncate(path[f], len), path[f]);
+        break;
+    case DELETE:
+        must(!unlink(path[f]), path[f]);
+        break;
+    case CREATE:
+        put(path[f], O_CREAT | O_EXCL, text, users(text, f, gen, ALL));
+        break;
+    }
+}
+
+/* The state after an edit; false if the kind does not fit the state before. */
+static bool follows(struct state *s, int kind, unsigned gen, unsigned random)
+{
+    s->kind = kind;
+    if (s->exists == (kind == CREATE))
+        return kind <= DAMAGED && (s->exists = true) && follows(s, kind, gen, random);
+    switch (kind) {
+    case IN_PLACE:
+        if (s->cut)
+            return false;
+        s->base = gen;
+        s->present = ALL;
+        return true;
+    case SCRATCH:
+        if (s->cut)
+            return false;
+        s->present &= ~(1u << gen % USERS);
+        return true;
+    case APPEND:
+        if (s->cut)
+            return false;
+        s->appended++;
+        return true;
+    case CUT:
+        if (s->cut)
+            return false;
+        s->present &= (1u << gen % USERS) - 1;
+        break;
+    case DELETE: s->present = 0; break;
+    case DAMAGED:
+        s->present = random & ALL;
+        s->base = gen;
+        break;
+    default:
+        s->present = ALL;
+        s->base = gen;
+        break;
+    }
+    s->exists = kind != DELETE;
+    s->cut = kind == CUT;
+    s->first = gen + 1;
+    s->appended = 0;
+    return true;
+}
+
+/* Makes generation `gen`. */
+static void advance(struct file *file, int f, unsigned gen, int kind, unsigned random)
+{
+    struct state next = gen > 1 ? file->ring[(gen - 1) % RING] : (struct state){ 0 };
+    while (!follows(&next, kind, gen, random)) {
+        next = file->ring[(gen - 1) % RING];
+        kind = RENAME;
+    }
+    file->ring[gen % RING] = next;
+    atomic_store(&file->begun, gen);
+    edit(f, kind, gen, &next);
+    atomic_store(&file->complete, gen);
+    atomic_fetch_add(&file->edits[kind], 1);
+}
+
+/* Edits as fast as it can for a while, then rests so long that snapshots settle. */
+static void write_on(struct file *file, int f)
+{
+    unsigned random = 2463534242u + (unsigned)f;
+    for (unsigned gen = 2;; gen++) {
+        random ^= random << 13, random ^= random >> 17, random ^= random << 5;
+        advance(file, f, gen, (int)(random % KINDS), random >> 4);
+        usleep(random >> 8 & 63 ? random >> 14 & 255 : 30000);
+    }
+}
