@@ -4,6 +4,7 @@ use core::ffi::c_int;
 
 use crate::config::Path;
 use crate::errno::Errno;
+use crate::sync::try_extend;
 use crate::sys::{self, Stamp};
 
 /// What a file held.
@@ -20,6 +21,11 @@ const TRIES: u32 = 8;
 /// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an
 /// empty file; anything else is `EINVAL`, so that no open or read can block.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
+    if let Some(text) = path.text() {
+        let mut bytes = Vec::new();
+        try_extend(&mut bytes, text)?;
+        return Ok(Read { bytes, stamp: Stamp::NONE, settled: true });
+    }
     let mut tries = TRIES;
     loop {
         tries -= 1;
