@@ -6,7 +6,8 @@
 //!
 //! Differs from the script: lines that are not concerned stay as they are, byte for byte, where the
 //! script cuts empty fields off the end of every passwd line; an id counts as taken also when it is
-//! written with zeros in front; a member called "0" is a member.
+//! written with zeros in front; a member called "0" is a member; a file that loses its last line is
+//! empty, where the script's has a line break in it.
 
 use std::collections::HashSet;
 

@@ -54,32 +54,26 @@ pub(crate) fn run(edit: &Edit) -> ExitCode {
 }
 
 /// Perl's Getopt::Long takes one dash or two or a plus, any letter case, and as a value whatever
-/// comes next; clap gets `--name=value` in small letters.
+/// comes next; clap gets `--name=value` in small letters. What is no option the script ignores.
 fn as_long_options(args: &[OsString]) -> Vec<OsString> {
     let mut out = Vec::new();
     let mut args = args.iter().map(|arg| arg.as_bytes());
-    while let Some(arg) = args.next() {
+    while let Some(arg) = args.next().filter(|arg| *arg != b"--") {
         let option = [&b"--"[..], b"-", b"+"].iter().find_map(|dash| arg.strip_prefix(*dash));
-        match option {
-            Some(b"") | None => out.push(arg.to_vec()),
-            Some(option) => {
-                let end = option.iter().position(|byte| *byte == b'=').unwrap_or(option.len());
-                let (name, value) = option.split_at(end);
-                let name = name.to_ascii_lowercase();
-                let is_help = name == b"?" || b"help".starts_with(&name[..]);
-                let is_flag = is_help || name == b"version";
-                let value = match value {
-                    [] if is_flag => b"".to_vec(),
-                    [] => args.next().map(|next| [b"=", next].concat()).unwrap_or_default(),
-                    value => value.to_vec(),
-                };
-                let name = if is_help { b"help".to_vec() } else { name };
-                out.push([b"--".to_vec(), name, value].concat());
-            }
-        }
-        if arg == b"--" {
-            out.extend(args.by_ref().map(<[u8]>::to_vec));
-        }
+        let Some(option @ [_, ..]) = option else { continue };
+        let end = option.iter().position(|byte| *byte == b'=').unwrap_or(option.len());
+        let (name, value) = option.split_at(end);
+        let name = name.to_ascii_lowercase();
+        let is_help = name == b"?" || b"help".starts_with(&name[..]);
+        let name = if is_help { b"help" } else { &name[..] };
+        let value = match value {
+            [] if is_help || name == b"version" => Vec::new(),
+            [] => args.next().map(|next| [b"=", next].concat()).unwrap_or_default(),
+            // Nothing after the sign is no value.
+            [_] => Vec::new(),
+            value => value.to_vec(),
+        };
+        out.push([b"--", name, &value].concat());
     }
     out.into_iter().map(OsString::from_vec).collect()
 }
@@ -235,13 +229,13 @@ mod tests {
     fn options_are_written_as_getopt_long_takes_them() {
         for (given, want) in [
             ("--type passwd", "--type=passwd"),
-            ("-TYPE=passwd x", "--type=passwd x"),
+            ("-TYPE=passwd x", "--type=passwd"),
             ("+name -x --gid -1", "--name=-x --gid=-1"),
             ("-h", "--help"),
             ("-?", "--help"),
             ("--passwd_path --", "--passwd_path=--"),
-            ("- -- --name x", "- -- --name x"),
-            ("--name", "--name"),
+            ("- x --type=a -- --name x", "--type=a"),
+            ("--name= x --gid", "--name --gid"),
         ] {
             let args: Vec<OsString> = given.split(' ').map(Into::into).collect();
             let made: Vec<_> = want.split(' ').map(OsString::from).collect();

@@ -34,10 +34,13 @@ pub(crate) struct Options {
     /// Add a user; without UID, name whoever runs the command
     ///
     /// UID is the caller's real user id unless it is given, and GID the real group id. A GID
-    /// without a name gets a group called NAME. For the caller's own ids the home directory and
-    /// the shell are those of $HOME and $SHELL, for others / and /bin/sh. May be given several
-    /// times; of two users with one id the first gives the id its name. The users of FILE
-    /// (--passwd), or those that the system has, follow.
+    /// without a name gets a group called NAME (with --passwd only if --group or --fall-through is
+    /// given too). For the caller's own ids the home directory and the shell are those of $HOME
+    /// and $SHELL, for others / and /bin/sh. May be given several times; of two users with one id
+    /// the first gives the id its name.
+    ///
+    /// The users of FILE (--passwd), or those that the system has, follow. FILE is read once then;
+    /// where it only lacks the caller's own id, its edits are still seen.
     #[arg(long, value_name = "NAME[:UID[:GID]]")]
     pub(crate) user: Vec<User>,
 
@@ -146,7 +149,13 @@ pub(crate) enum Generated {
 /// It has the options of the script of the same name. As there, an option may be shortened and
 /// written in any letter case, with one dash or two.
 #[derive(Parser)]
-#[command(name = "nss_wrapper.pl", version, infer_long_args = true, max_term_width = 100)]
+#[command(
+    name = "nss_wrapper.pl",
+    version,
+    infer_long_args = true,
+    args_override_self = true,
+    max_term_width = 100
+)]
 pub(crate) struct Edit {
     /// The passwd(5) file
     #[arg(long = "passwd_path", value_name = "PATH")]
@@ -175,10 +184,6 @@ pub(crate) struct Edit {
     /// The primary group of a new user
     #[arg(long, value_name = "GID", default_value_t = 65534)]
     pub(crate) gid: u32,
-
-    /// Arguments that are no options are not looked at, as in the script.
-    #[arg(hide = true)]
-    pub(crate) ignored: Vec<OsString>,
 }
 
 /// `NAME[:UID[:GID]]`.

@@ -14,8 +14,6 @@ use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, absolute};
 
-use nix::unistd;
-
 use crate::options::{Host, Options, User};
 
 const PASSWD: &str = "NSS_WRAPPER_PASSWD";
@@ -80,14 +78,13 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
     if users.is_empty() {
         return Ok(());
     }
-    let (uid, gid) = (unistd::getuid().as_raw(), unistd::getgid().as_raw());
+    let (uid, gid) = (uzers::get_current_uid(), uzers::get_current_gid());
     let is_own = |user: &User| {
         user.uid.is_none_or(|given| given == uid) && user.gid.is_none_or(|given| given == gid)
     };
     let passwds = Beneath::of(PASSWD, set)?;
     let groups = Beneath::of(GROUP, set)?;
-    let has_user =
-        passwds.has(uid, || unistd::User::from_uid(uid.into()).is_ok_and(|u| u.is_some()));
+    let has_user = passwds.has(uid, || uzers::get_user_by_uid(uid).is_some());
     if let [user] = users
         && is_own(user)
         && !has_user
@@ -104,14 +101,19 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
         let (own_uid, gid) = (user.uid.unwrap_or(uid), user.gid.unwrap_or(gid));
         passwd += &line(user, &own_uid.to_string(), &gid.to_string(), own_uid == uid);
         passwd.push('\n');
-        let in_system = || unistd::Group::from_gid(gid.into()).is_ok_and(|g| g.is_some());
+        let in_system = || uzers::get_group_by_gid(gid).is_some();
         if !named.contains(&gid) && !groups.has(gid, in_system) {
             named.push(gid);
             let _ = writeln!(group, "{}:x:{gid}:", user.name);
         }
     }
     passwds.lay(passwd, set)?;
-    groups.lay(group, set)
+    // One variable lets all databases fall through: a group of ours is not worth that those users
+    // appear whom the given passwd file was to replace.
+    if groups.text.is_some() || set.contains_key(FALLTHROUGH) || groups.falls_through {
+        groups.lay(group, set)?;
+    }
+    Ok(())
 }
 
 /// A passwd(5) line; whoever runs the command has a home directory and a shell already.
