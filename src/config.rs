@@ -46,18 +46,35 @@ impl Text {
     }
 }
 
-/// A file's path, made absolute with the working directory of the first lookup.
-pub(crate) struct Path(Text);
+/// A file's path, made absolute with the working directory of the first lookup. A variable whose
+/// value has a line break in it is a file by itself: the path is its name, and never opened.
+pub(crate) struct Path {
+    name: Text,
+    text: Option<Text>,
+}
 
 impl Path {
     /// As the kernel takes it.
     pub(crate) fn as_c(&self) -> &CStr {
-        self.0.as_c()
+        self.name.as_c()
     }
 
     /// Without the NUL.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.bytes()
+        self.name.bytes()
+    }
+
+    /// What the file holds, if the variable says that itself.
+    pub(crate) fn text(&self) -> Option<&[u8]> {
+        self.text.as_ref().map(Text::bytes)
+    }
+
+    fn of(variable: &CStr, value: &[u8]) -> Result<Self, Errno> {
+        if value.contains(&b'\n') {
+            let name = Text::new(variable.to_bytes())?;
+            return Ok(Self { name, text: Some(Text::new(value)?) });
+        }
+        Self::new(value)
     }
 
     pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
@@ -73,7 +90,7 @@ impl Path {
             }
         }
         try_extend(&mut path, name)?;
-        Text::new(&path).map(Self)
+        Text::new(&path).map(|name| Self { name, text: None })
     }
 }
 
@@ -110,7 +127,7 @@ impl Config {
         if secure() {
             return Ok(Self::default());
         }
-        let path = |name| variable(name).map(Path::new).transpose();
+        let path = |name| variable(name).map(|value| Path::of(name, value)).transpose();
         let text = |name| variable(name).map(Text::new).transpose();
         Ok(Self {
             passwd: path(PASSWD)?,
@@ -192,5 +209,13 @@ mod tests {
         let want = std::env::current_dir().unwrap().join("passwd");
         assert_eq!(path.bytes(), want.as_os_str().as_encoded_bytes());
         assert_eq!(Path::new(b"/a").unwrap().bytes(), b"/a");
+    }
+
+    #[test]
+    fn a_value_with_a_line_break_is_the_file_itself() {
+        let path = Path::of(PASSWD, b"/a").unwrap();
+        assert_eq!((path.bytes(), path.text()), (&b"/a"[..], None));
+        let path = Path::of(PASSWD, b"/a\n").unwrap();
+        assert_eq!((path.bytes(), path.text()), (PASSWD.to_bytes(), Some(&b"/a\n"[..])));
     }
 }

@@ -37,6 +37,10 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
+    /// Of what is no file.
+    pub(crate) const NONE: Self =
+        Self { dev: 0, ino: 0, size: 0, links: 0, mtime: (0, 0), ctime: (0, 0), mode: 0 };
+
     /// Which inode of which file system, whatever its content.
     pub(crate) fn file(&self) -> FileId {
         (self.dev, self.ino)

@@ -212,6 +212,9 @@ impl<T: Content> Source<T> {
         {
             return true;
         }
+        if path.text().is_some() {
+            return true;
+        }
         let current = sys::stat(path.as_c(), true) == Ok(snapshot.stamp);
         if current {
             home.tend(path, &snapshot.stamp);

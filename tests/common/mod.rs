@@ -31,17 +31,30 @@ pub(crate) fn library() -> &'static Path {
         if let Some(path) = std::env::var_os("NSS_WRAPPER_RS_SO") {
             return path.into();
         }
-        let target = built().parent().expect("target/tmp has a parent");
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--lib", "--quiet", "--manifest-path"])
-            .arg(root().join("Cargo.toml"))
-            .arg("--target-dir")
-            .arg(target)
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "the library does not build");
-        target.join("release/libnss_wrapper_rs.so")
+        release(&["--lib"], "libnss_wrapper_rs.so")
     })
+}
+
+/// The built launcher. Its library is beside it.
+pub(crate) fn launcher() -> &'static Path {
+    static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
+    LAUNCHER.get_or_init(|| release(&["--package", "nss-wrapper"], "nss-wrapper"))
+}
+
+/// Builds what `args` select, and returns the file of that name.
+fn release(args: &[&str], name: &str) -> PathBuf {
+    let target = built().parent().expect("target/tmp has a parent");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--quiet"])
+        .args(args)
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "{name} does not build");
+    target.join("release").join(name)
 }
 
 /// Debian's `libnss-wrapper`, if it is installed.

@@ -1,0 +1,74 @@
+//! `nss-wrapper`: puts the library and its variables into the environment and becomes the command.
+//!
+//! Called by the name `nss_wrapper.pl` it does that script's jobs.
+
+mod accounts;
+mod edit;
+mod generate;
+mod options;
+mod preload;
+mod replace;
+mod variables;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use options::{Job, Options};
+
+/// Exit codes as those of env(1).
+const FAILED: u8 = 125;
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let called = args.first().map(Path::new).and_then(Path::file_name);
+    if called == Some(OsStr::new("nss_wrapper.pl")) {
+        return edit::main(&args[1..]);
+    }
+    if args.get(1).is_some_and(|first| first == "--edit" || first == "nss_wrapper.pl") {
+        return edit::main(&args[2..]);
+    }
+    match Options::try_parse_from(&args) {
+        Ok(options) => run(options).unwrap_or_else(|(code, message)| {
+            eprintln!("nss-wrapper: {message}");
+            ExitCode::from(code)
+        }),
+        Err(error) => {
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
+fn run(options: Options) -> Result<ExitCode, (u8, String)> {
+    let own = |message| (FAILED, message);
+    if let Some(Job::Edit(edit)) = options.job {
+        return Ok(edit::run(&edit));
+    }
+    if let Some(what) = options.generate {
+        generate::print(what).map_err(|e| own(e.to_string()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let library = preload::library(options.library.as_deref()).map_err(own)?;
+    let present = std::env::var_os("LD_PRELOAD");
+    let preload = preload::ld_preload(&library, present.as_deref()).map_err(own)?;
+    let mut set = variables::of(&options).map_err(own)?;
+    set.insert("LD_PRELOAD", preload);
+    if options.print_env {
+        let out = std::io::stdout().write_all(&variables::exports(&set));
+        return out.map(|()| ExitCode::SUCCESS).map_err(|e| own(e.to_string()));
+    }
+    let shell = || std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or("/bin/sh".into());
+    let (program, rest) = match options.command.split_first() {
+        Some((program, rest)) => (program.clone(), rest),
+        None => (shell(), &[][..]),
+    };
+    let error = Command::new(&program).args(rest).envs(&set).exec();
+    let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
+    Err((code, format!("{}: {error}", Path::new(&program).display())))
+}

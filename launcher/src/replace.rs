@@ -1,0 +1,90 @@
+//! A file is read, changed and replaced as a whole, by one writer at a time.
+//!
+//! The lock is flock(2) on the file itself: it needs no file of its own and ends with its holder,
+//! however that ends. Who gets it looks whether the path still leads to that file, for the holder
+//! before may have replaced it. The new content is written beside the file, under a name that is
+//! always the same, since only the lock's holder writes it: what a killed writer left there is
+//! removed by the next. rename(2) puts it in place, so at every moment the path leads to the whole
+//! old or the whole new content.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// What went wrong, and with which file.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Open(PathBuf, io::Error),
+    Write(PathBuf, io::Error),
+    Rename(PathBuf, io::Error),
+}
+
+/// Replaces the content of the file by what `change` makes of it. The path must have no symbolic
+/// link at its end.
+pub(crate) fn replace<E: From<Failed>>(
+    path: &Path,
+    change: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<(), E> {
+    let opened = |error| Failed::Open(path.to_owned(), error);
+    let mut file = lock(path).map_err(opened)?;
+    let mut old = Vec::new();
+    file.read_to_end(&mut old).map_err(opened)?;
+    let new = change(&old)?;
+    let beside = beside(path);
+    write(&beside, &new, &file).map_err(|error| Failed::Write(beside.clone(), error))?;
+    let renamed = |error| Failed::Rename(path.to_owned(), error);
+    fs::rename(&beside, path).map_err(renamed)?;
+    // Without permission to read the directory the rename is as lasting as the system makes it.
+    match path.parent().map(File::open) {
+        Some(Ok(directory)) => Ok(directory.sync_all().map_err(renamed)?),
+        _ => Ok(()),
+    }
+}
+
+/// Opens the file that the path leads to, once no other writer holds it.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        // NFS locks only what is open for writing; elsewhere reading is enough.
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path)?,
+            other => other?,
+        };
+        file.lock()?;
+        let (locked, now) = (file.metadata()?, fs::metadata(path)?);
+        if (locked.dev(), locked.ino()) == (now.dev(), now.ino()) {
+            return Ok(file);
+        }
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".nss-wrapper");
+    path.with_file_name(name)
+}
+
+/// Writes `bytes` to a new file with the old one's mode and, as far as that is allowed, its owner.
+fn write(path: &Path, bytes: &[u8], old: &File) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Never a file or link that somebody else put there.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let old = old.metadata()?;
+    let own = file.metadata()?;
+    // As in sed -i, a file whose owner may not be kept is replaced all the same; a random user id
+    // in a container edits files of root through its group.
+    if own.uid() != old.uid() {
+        let _ = fchown(&file, Some(old.uid()), None);
+    }
+    if own.gid() != old.gid() {
+        let _ = fchown(&file, None, Some(old.gid()));
+    }
+    file.set_permissions(old.permissions())?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,271 @@
+//! What the options become in the command's environment.
+//!
+//! Users and hosts that are named on the command line are in no file. They travel as text in the
+//! variable itself: a value with a line break in it is what a file would hold. Nothing else is
+//! there for the whole life of the command and of all that it starts, and leaves nothing behind.
+//! A temporary file needs someone to remove it, and the launcher is gone with its exec; a process
+//! left to do that is a child that the command, as process 1 of a container, does not expect. A
+//! memfd ends when the command closes its descriptors, as daemons do, and no other user may open
+//! it. Both need more than a read-only system with a bare environment has.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, absolute};
+
+use crate::options::{Host, Options, User};
+
+const PASSWD: &str = "NSS_WRAPPER_PASSWD";
+const GROUP: &str = "NSS_WRAPPER_GROUP";
+const SHADOW: &str = "NSS_WRAPPER_SHADOW";
+const HOSTS: &str = "NSS_WRAPPER_HOSTS";
+const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
+const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
+const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
+const USER: &str = "NSS_WRAPPER_USER";
+const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
+const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";
+
+/// The kernel's limit for one variable with its name and NUL: 32 pages, execve(2).
+const LONGEST: usize = 128 << 10;
+
+/// Variables by name.
+pub(crate) type Variables = BTreeMap<&'static str, OsString>;
+
+/// The variables that the options set.
+pub(crate) fn of(options: &Options) -> Result<Variables, String> {
+    let mut set = Variables::new();
+    let files = [
+        (PASSWD, &options.passwd),
+        (GROUP, &options.group),
+        (SHADOW, &options.shadow),
+        (HOSTS, &options.hosts),
+    ];
+    for (name, file) in files {
+        if let Some(file) = file {
+            set.insert(name, whole(file)?);
+        }
+    }
+    if let Some(module) = &options.module {
+        // dlopen(3) searches for a name without a slash.
+        let is_searched = !module.as_os_str().as_bytes().contains(&b'/');
+        set.insert(MODULE_SO_PATH, if is_searched { module.into() } else { whole(module)? });
+    }
+    let texts = [(HOSTNAME, &options.hostname), (MODULE_FN_PREFIX, &options.module_prefix)];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            set.insert(name, text.clone());
+        }
+    }
+    if let Some(level) = options.debug {
+        set.insert(DEBUGLEVEL, level.to_string().into());
+    }
+    if options.fall_through {
+        set.insert(FALLTHROUGH, "1".into());
+    }
+    users(&options.user, &mut set)?;
+    hosts(&options.host, &mut set)?;
+    Ok(set)
+}
+
+/// The path from the root on: the command may change its directory before its first question.
+fn whole(file: &Path) -> Result<OsString, String> {
+    absolute(file).map(Into::into).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let (uid, gid) = (uzers::get_current_uid(), uzers::get_current_gid());
+    let is_own = |user: &User| {
+        user.uid.is_none_or(|given| given == uid) && user.gid.is_none_or(|given| given == gid)
+    };
+    let passwds = Beneath::of(PASSWD, set)?;
+    let groups = Beneath::of(GROUP, set)?;
+    let has_user = passwds.has(uid, || uzers::get_user_by_uid(uid).is_some());
+    if let [user] = users
+        && is_own(user)
+        && !has_user
+        // The library replaces %u and %g.
+        && let line = line(user, "%u", "%g", true)
+        && line.matches('%').count() == 2
+    {
+        set.insert(USER, line.into());
+        return Ok(());
+    }
+    let (mut passwd, mut group) = (String::new(), String::new());
+    let mut named = Vec::new();
+    for user in users {
+        let (own_uid, gid) = (user.uid.unwrap_or(uid), user.gid.unwrap_or(gid));
+        passwd += &line(user, &own_uid.to_string(), &gid.to_string(), own_uid == uid);
+        passwd.push('\n');
+        let in_system = || uzers::get_group_by_gid(gid).is_some();
+        if !named.contains(&gid) && !groups.has(gid, in_system) {
+            named.push(gid);
+            let _ = writeln!(group, "{}:x:{gid}:", user.name);
+        }
+    }
+    passwds.lay(passwd, set)?;
+    // One variable lets all databases fall through: a group of ours is not worth that those users
+    // appear whom the given passwd file was to replace.
+    if groups.text.is_some() || set.contains_key(FALLTHROUGH) || groups.falls_through {
+        groups.lay(group, set)?;
+    }
+    Ok(())
+}
+
+/// A passwd(5) line; whoever runs the command has a home directory and a shell already.
+fn line(user: &User, uid: &str, gid: &str, own: bool) -> String {
+    let field = |name: &str, otherwise: &str| {
+        std::env::var(name)
+            .ok()
+            .filter(|value| own && value.starts_with('/') && !value.contains([':', '\n']))
+            .unwrap_or(otherwise.to_owned())
+    };
+    let (home, shell) = (field("HOME", "/"), field("SHELL", "/bin/sh"));
+    format!("{0}:x:{uid}:{gid}:{0}:{home}:{shell}", user.name)
+}
+
+fn hosts(hosts: &[Host], set: &mut Variables) -> Result<(), String> {
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let mut lines = String::new();
+    for host in hosts {
+        let _ = writeln!(lines, "{} {}", host.address, host.name);
+    }
+    Beneath::of(HOSTS, set)?.lay(lines, set)
+}
+
+/// What a database has without the lines of ours.
+struct Beneath {
+    variable: &'static str,
+    /// The content of the file that is set; without one, the system is asked.
+    text: Option<Vec<u8>>,
+    /// The system is asked after the file too.
+    falls_through: bool,
+}
+
+impl Beneath {
+    fn of(variable: &'static str, set: &Variables) -> Result<Self, String> {
+        let value = |name| match set.get(name) {
+            Some(value) => Some(value.clone()),
+            None => std::env::var_os(name).filter(|value| !value.is_empty()),
+        };
+        let text = match value(variable) {
+            None => None,
+            Some(text) if text.as_bytes().contains(&b'\n') => Some(text.into_vec()),
+            Some(path) => Some(
+                std::fs::read(&path).map_err(|e| format!("{}: {e}", Path::new(&path).display()))?,
+            ),
+        };
+        let falls_through = value(FALLTHROUGH).is_some_and(|value| value == "1");
+        Ok(Self { variable, text, falls_through })
+    }
+
+    /// True if a passwd or group line has the id.
+    fn has(&self, id: u32, in_system: impl FnOnce() -> bool) -> bool {
+        let Some(text) = &self.text else { return in_system() };
+        let is_here = text.split(|byte| *byte == b'\n').any(|line| {
+            let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
+            str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
+        });
+        is_here || self.falls_through && in_system()
+    }
+
+    /// Puts `lines` in front of what is here.
+    fn lay(self, lines: String, set: &mut Variables) -> Result<(), String> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut all = lines.into_bytes();
+        match self.text {
+            None => {
+                set.insert(FALLTHROUGH, "1".into());
+            }
+            Some(text) => all.extend(text),
+        }
+        if all.contains(&0) {
+            return Err(format!("the file of {} has a NUL byte in it", self.variable));
+        }
+        if self.variable.len() + all.len() + 2 > LONGEST {
+            return Err(format!(
+                "the file of {} is too large to be handed on with more lines; \
+                 nss-wrapper --edit adds them to a file",
+                self.variable
+            ));
+        }
+        set.insert(self.variable, OsString::from_vec(all));
+        Ok(())
+    }
+}
+
+/// The lines that set the variables in a shell.
+pub(crate) fn exports(set: &Variables) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in set {
+        out.extend_from_slice(b"export ");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend(quoted(value));
+        out.push(b'\n');
+    }
+    out
+}
+
+/// The value in single quotes, in which a shell finds nothing special but their end.
+fn quoted(value: &OsStr) -> Vec<u8> {
+    let mut out = vec![b'\''];
+    for byte in value.as_bytes() {
+        match byte {
+            b'\'' => out.extend_from_slice(br"'\''"),
+            _ => out.push(*byte),
+        }
+    }
+    out.push(b'\'');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_ends_the_quotes_and_begins_them_again() {
+        assert_eq!(quoted(OsStr::new("it's \"$x\"\n")), b"'it'\\''s \"$x\"\n'");
+        let set = Variables::from([("A", "a b".into()), ("B", "".into())]);
+        assert_eq!(exports(&set), b"export A='a b'\nexport B=''\n");
+    }
+
+    #[test]
+    fn lines_go_before_a_file_or_over_the_system() {
+        let over = |text: Option<&[u8]>| {
+            let beneath =
+                Beneath { variable: PASSWD, text: text.map(Into::into), falls_through: false };
+            let mut set = Variables::new();
+            beneath.lay("a:x:1:1:::\n".to_owned(), &mut set).map(|()| set)
+        };
+        let laid = over(None).expect("fits");
+        assert_eq!(laid[PASSWD], "a:x:1:1:::\n");
+        assert_eq!(laid[FALLTHROUGH], "1");
+        let laid = over(Some(b"b:x:2:2:::")).expect("fits");
+        assert_eq!(laid[PASSWD], "a:x:1:1:::\nb:x:2:2:::");
+        assert!(!laid.contains_key(FALLTHROUGH));
+        assert!(over(Some(b"b\0")).is_err_and(|e| e.contains("NUL")));
+        assert!(over(Some(&[b'b'; LONGEST])).is_err_and(|e| e.contains("too large")));
+    }
+
+    #[test]
+    fn an_id_is_looked_for_in_the_third_field() {
+        let beneath = |falls_through| Beneath {
+            variable: PASSWD,
+            text: Some(b"a:x:10:20::/:/x\n#c\nb:x:7\n".to_vec()),
+            falls_through,
+        };
+        assert!(beneath(false).has(10, || false) && beneath(false).has(7, || false));
+        assert!(!beneath(false).has(20, || true));
+        assert!(beneath(true).has(20, || true));
+    }
+}
