@@ -1,6 +1,7 @@
 //! What the functions about hosts do: those of `<netdb.h>`, and those that libc asks.
 
 use core::ffi::{c_int, c_void};
+use core::iter::once;
 use core::net::IpAddr;
 use core::ptr::null_mut;
 
@@ -69,7 +70,7 @@ pub(super) fn ask_name_or_address(
     let asked = family.unwrap_or(Family::V4);
     match (literal(name, asked), family) {
         (Literal::Address(address), _) => {
-            fill(room, asked, Host { address, name, alias_list: b"" })
+            fill(room, asked, once(Host { address, name, alias_list: b"" }))
         }
         (Literal::Name, Some(family)) => ask_name(name, family, room),
         (Literal::Name, None) | (Literal::Wrong, _) => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
@@ -79,13 +80,7 @@ pub(super) fn ask_name_or_address(
 /// A host by name.
 pub(super) fn ask_name(name: &[u8], family: Family, room: &Lent<hostent>) -> Filled {
     let filled = lookup::host::by_name(name, |answer| match answer {
-        Answer::Row(matches) => {
-            let entry = Entry { family, hosts: matches.hosts() };
-            if entry.is_empty() {
-                return Ok(Found::None(HostErrno::NO_DATA));
-            }
-            room.fill(Answer::Row(entry)).map(|_| Found::Host)
-        }
+        Answer::Row(matches) => fill(room, family, matches.hosts()),
         Answer::Absent => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
         Answer::Pass => Ok(Found::Pass),
     });
@@ -99,9 +94,7 @@ pub(super) fn ask_address(address: Option<IpAddr>, room: &Lent<hostent>) -> Fill
         return Ok(if is_on { Found::None(HostErrno::HOST_NOT_FOUND) } else { Found::Pass });
     };
     let filled = lookup::host::by_address(address, |answer| match answer {
-        Answer::Row(host) => {
-            fill(room, if address.is_ipv4() { Family::V4 } else { Family::V6 }, host)
-        }
+        Answer::Row(host) => fill(room, family_of(address), once(host)),
         Answer::Absent => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
         Answer::Pass => Ok(Found::Pass),
     });
@@ -114,17 +107,26 @@ pub(super) fn next(room: &Lent<hostent>) -> Filled {
         return Ok(Found::Pass);
     }
     lookup::host::next(|answer| match answer {
-        Answer::Row(host) => {
-            fill(room, if host.address.is_ipv4() { Family::V4 } else { Family::V6 }, host)
-        }
+        Answer::Row(host) => fill(room, family_of(host.address), once(host)),
         Answer::Absent => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
         Answer::Pass => Ok(Found::Pass),
     })
 }
 
-fn fill(room: &Lent<hostent>, family: Family, host: Host<'_>) -> Filled {
-    let entry = Entry { family, hosts: core::iter::once(host) };
-    room.fill(Answer::Row(entry)).map(|_| Found::Host)
+fn fill<'a>(
+    room: &Lent<hostent>,
+    family: Family,
+    hosts: impl Iterator<Item = Host<'a>> + Clone,
+) -> Filled {
+    match Entry::of(family, hosts) {
+        Some(entry) => room.fill(Answer::Row(entry)).map(|_| Found::Host),
+        None => Ok(Found::None(HostErrno::NO_DATA)),
+    }
+}
+
+/// The family of an address.
+fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
 }
 
 /// Answers a `_r` function: 0 with the host or null, and why in `*reason`; `None` to call on.

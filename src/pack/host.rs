@@ -8,67 +8,74 @@ use super::{Pack, Packer};
 use crate::errno::Errno;
 use crate::record::{Family, Host};
 
-/// The hosts of one name as one result of the family; the first has the canonical name.
-pub(crate) struct Entry<I> {
-    pub(crate) family: Family,
-    pub(crate) hosts: I,
+/// The hosts of one name as one result.
+pub(crate) struct Entry<'a, I> {
+    family: Family,
+    hosts: I,
+    /// The name of the first host that has an address of the family.
+    canonical: &'a [u8],
+    addresses: usize,
+    aliases: usize,
 }
 
-impl<'a, I: Iterator<Item = Host<'a>> + Clone> Entry<I> {
-    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let family = self.family;
-        self.hosts.clone().filter_map(move |host| host.address_as(family))
-    }
-
-    /// The hosts that have an address of the family.
-    fn shown(&self) -> impl Iterator<Item = Host<'a>> + Clone {
-        let family = self.family;
-        self.hosts.clone().filter(move |host| host.address_as(family).is_some())
-    }
-
-    /// As glibc has it (`gethostbyname3_multi`): all names of the lines but the first one's own.
-    fn aliases(&self) -> impl Iterator<Item = &'a [u8]> {
-        let canonical = self.name();
-        let own = move |host: &Host<'a>| Some(host.name).filter(|name| *name != canonical);
-        self.shown().flat_map(move |host| host.aliases().chain(own(&host)))
-    }
-
-    fn name(&self) -> &'a [u8] {
-        self.shown().next().map_or(b"", |host| host.name)
-    }
-
-    /// True if no host has an address of the family.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shown().next().is_none()
+impl<'a, I: Iterator<Item = Host<'a>> + Clone> Entry<'a, I> {
+    /// `None` if no host has an address of the family.
+    pub(crate) fn of(family: Family, hosts: I) -> Option<Self> {
+        let mut entry = Self { family, hosts, canonical: b"", addresses: 0, aliases: 0 };
+        for (_, host) in shown(family, &entry.hosts) {
+            if entry.addresses == 0 {
+                entry.canonical = host.name;
+            }
+            entry.addresses += 1;
+            entry.aliases += aliases(&host, entry.canonical).count();
+        }
+        (entry.addresses > 0).then_some(entry)
     }
 }
 
-impl<'a, I: Iterator<Item = Host<'a>> + Clone> Pack for Entry<I> {
+/// The hosts that have an address of the family, with that.
+fn shown<'a>(
+    family: Family,
+    hosts: &(impl Iterator<Item = Host<'a>> + Clone),
+) -> impl Iterator<Item = (IpAddr, Host<'a>)> {
+    hosts.clone().filter_map(move |host| Some((host.address_as(family)?, host)))
+}
+
+/// What a line adds to the aliases of a name. As glibc has it (`gethostbyname3_multi`): all names
+/// but the canonical one.
+fn aliases<'a>(host: &Host<'a>, canonical: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let own = (host.name != canonical).then_some(host.name);
+    host.aliases().chain(own)
+}
+
+impl<'a, I: Iterator<Item = Host<'a>> + Clone> Pack for Entry<'a, I> {
     type C = libc::hostent;
 
     fn pack(&self, into: &mut Packer<'_>) -> Result<libc::hostent, Errno> {
         // The pointers first, so that the addresses after them are aligned too.
-        let mut addresses = into.pointers(self.addresses().count() + 1)?;
-        let mut aliases = into.pointers(self.aliases().count() + 1)?;
-        for address in self.addresses() {
+        let mut addresses = into.pointers(self.addresses + 1)?;
+        let mut names = into.pointers(self.aliases + 1)?;
+        for (address, _) in shown(self.family, &self.hosts) {
             addresses.push(match address {
                 IpAddr::V4(ip) => into.bytes(&ip.octets())?,
                 IpAddr::V6(ip) => into.bytes(&ip.octets())?,
             })?;
         }
         addresses.push(null_mut())?;
-        let h_name = into.string(self.name())?;
-        for alias in self.aliases() {
-            aliases.push(into.string(alias)?)?;
+        let h_name = into.string(self.canonical)?;
+        for (_, host) in shown(self.family, &self.hosts) {
+            for alias in aliases(&host, self.canonical) {
+                names.push(into.string(alias)?)?;
+            }
         }
-        aliases.push(null_mut())?;
+        names.push(null_mut())?;
         let (h_addrtype, h_length) = match self.family {
             Family::V4 => (libc::AF_INET, 4),
             Family::V6 => (libc::AF_INET6, 16),
         };
         Ok(libc::hostent {
             h_name,
-            h_aliases: aliases.first,
+            h_aliases: names.first,
             h_addrtype,
             h_length,
             h_addr_list: addresses.first,
@@ -161,7 +168,7 @@ mod tests {
             (Family::V4, (3 + 4) * 8 + 2 * 4 + "Name\0a\0b\0d\0".len()),
             (Family::V6, (2 + 2) * 8 + 16 + "name\0c\0".len()),
         ] {
-            let entry = Entry { family, hosts: hosts.iter().copied() };
+            let entry = Entry::of(family, hosts.iter().copied()).unwrap();
             let fits = |at, len| {
                 // SAFETY: at most 407 bytes of a buffer of 512.
                 let mut packer = unsafe { Packer::new(at, len) };
@@ -172,15 +179,28 @@ mod tests {
     }
 
     #[test]
-    fn addresses_names_and_aliases_are_merged_as_glibc_does() {
-        let hosts = hosts();
-        let entry = Entry { family: Family::V6, hosts: hosts.iter().copied() };
-        assert_eq!((entry.name(), entry.is_empty()), (&b"name"[..], false));
-        let odd = ["10.0.0.1 x y", "10.0.0.2 y x z"].map(|line| parse::host(line.as_bytes()));
-        let entry = Entry { family: Family::V4, hosts: odd.iter().flatten().flatten().copied() };
-        assert_eq!(entry.name(), b"x");
-        assert_eq!(entry.aliases().collect::<Vec<_>>(), [b"y", b"x", b"z", b"y"]);
-        assert!(Entry { family: Family::V6, hosts: entry.hosts }.is_empty());
+    fn names_and_aliases_are_merged_as_glibc_does() {
+        let odd = ["10.0.0.1 x y", "10.0.0.2 y x z", "fd00::1 x w"]
+            .map(|line| parse::host(line.as_bytes()));
+        let hosts = odd.iter().flatten().flatten().copied();
+        let text = |pointer: *mut c_char| {
+            // SAFETY: a C string in the buffer.
+            unsafe { core::ffi::CStr::from_ptr(pointer) }.to_str().unwrap()
+        };
+        let mut buf = [0; 256];
+        // SAFETY: the buffer outlives what is made in it.
+        let mut packer = unsafe { Packer::new(buf.as_mut_ptr(), buf.len()) };
+        let packed = Entry::of(Family::V4, hosts.clone()).unwrap().pack(&mut packer).unwrap();
+        // SAFETY: four aliases and null, aligned.
+        let aliases = unsafe { packed.h_aliases.cast::<[*mut c_char; 5]>().read() };
+        assert_eq!(text(packed.h_name), "x");
+        assert_eq!(
+            aliases[..4].iter().map(|&alias| text(alias)).collect::<Vec<_>>(),
+            ["y", "x", "z", "y"]
+        );
+        assert!(aliases[4].is_null());
+        assert!(Entry::of(Family::V6, hosts.clone()).is_some());
+        assert!(Entry::of(Family::V6, hosts.take(2)).is_none());
     }
 
     #[test]
