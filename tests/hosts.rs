@@ -308,7 +308,9 @@ fn valgrind_finds_no_error_and_no_leak() {
 #[test]
 fn a_failed_allocation_is_an_error_code() {
     let dir = hosts(HOSTS);
-    let mut command = under(library(), probe("starve_hosts"));
+    let failing = compiled("failing_malloc", "cc", &["-shared", "-fPIC"]);
+    let libraries = format!("{}:{}", failing.display(), library().display());
+    let mut command = under(Path::new(&libraries), probe("hosts_memory"));
     command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
     stdout(&mut in_namespace(dir.path(), &file(dir.path(), "libc", ""), &command));
 }

@@ -1,8 +1,9 @@
 /* Each lookup of hosts with every allocation failing in turn, in a child of its own: an error code or
- * the right answer, and after a failure the right answer. The hosts file has "v4" for 127.0.0.11 and
- * several addresses for "multi.site". */
+ * the right answer, and after a failure the right answer. failing_malloc is preloaded. The hosts file
+ * has "v4.site" for 127.0.0.11 and four addresses for "multi.site". */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -11,30 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
-extern void *__libc_memalign(size_t, size_t);
-
-static long failing = -1, count;
-
-static int starved(void)
-{
-    if (++count != failing)
-        return 0;
-    errno = ENOMEM;
-    return 1;
-}
-
-void *malloc(size_t size) { return starved() ? NULL : __libc_malloc(size); }
-void *calloc(size_t n, size_t size) { return starved() ? NULL : __libc_calloc(n, size); }
-void *realloc(void *old, size_t size) { return starved() ? NULL : __libc_realloc(old, size); }
-
-int posix_memalign(void **to, size_t align, size_t size)
-{
-    if (starved())
-        return ENOMEM;
-    *to = __libc_memalign(align, size);
-    return *to ? 0 : ENOMEM;
-}
+static long (*fail_allocation)(long, int);
 
 enum { NAME_R, NAME, ADDRESS_R, ENTRY, INFO, INFO_WARM, NODE, NODE_WARM, LOOKUPS };
 
@@ -80,6 +58,9 @@ static int look(int which)
 
 int main(void)
 {
+    *(void **)&fail_allocation = dlsym(RTLD_DEFAULT, "fail_allocation");
+    if (!fail_allocation)
+        return 2;
     for (int which = 0; which < LOOKUPS; which++) {
         int is_warm = which == INFO_WARM || which == NODE_WARM, is_cold = which == INFO || which == NODE;
         int deaths = 0, lacks = 0, status = -1;
@@ -88,11 +69,9 @@ int main(void)
             if (child == 0) {
                 if (is_warm && look(which) != 1)
                     _exit(1);
-                count = 0;
-                failing = n;
+                fail_allocation(n, 0);
                 int answer = look(which);
-                int reached = count >= n;
-                failing = -1;
+                int reached = fail_allocation(0, 0) > 0;
                 /* glibc remembers for good that it could not load a module. */
                 if (answer < 0 || (answer == 0 && !is_cold && look(which) != 1))
                     _exit(1);
