@@ -137,16 +137,33 @@ pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
 }
 
 /// `Vec::extend_from_slice`, with `ENOMEM` where that aborts.
-pub(crate) fn try_extend(vec: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Errno> {
-    vec.try_reserve(bytes.len()).map_err(|_| Errno::ENOMEM)?;
-    vec.extend_from_slice(bytes);
-    Ok(())
+pub(crate) fn try_extend<T: Copy>(vec: &mut Vec<T>, items: &[T]) -> Result<(), Errno> {
+    try_fill(vec, items.len(), items.iter().copied())
 }
 
 /// `Vec::resize` with zeros, with `ENOMEM` where that aborts.
-pub(crate) fn try_resize(vec: &mut Vec<u8>, len: usize) -> Result<(), Errno> {
-    vec.try_reserve_exact(len.saturating_sub(vec.len())).map_err(|_| Errno::ENOMEM)?;
-    vec.resize(len, 0);
+pub(crate) fn try_resize<T: Copy + Default>(vec: &mut Vec<T>, len: usize) -> Result<(), Errno> {
+    vec.truncate(len);
+    let more = len - vec.len();
+    try_fill(vec, more, core::iter::repeat_n(T::default(), more))
+}
+
+/// Adds `count` items. Vec's own ways can grow it, and so abort, wherever the compiler does not see
+/// that there is room.
+fn try_fill<T>(
+    vec: &mut Vec<T>,
+    count: usize,
+    items: impl Iterator<Item = T>,
+) -> Result<(), Errno> {
+    vec.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+    let mut filled = 0;
+    for (to, item) in vec.spare_capacity_mut().iter_mut().zip(items) {
+        to.write(item);
+        filled += 1;
+    }
+    let len = vec.len() + filled;
+    // SAFETY: the first `filled` items of the spare capacity were written.
+    unsafe { vec.set_len(len) };
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::errno::{Errno, KeepErrno};
 use crate::lookup::{Answer, membership};
 use crate::real::{self, Passing};
 use crate::store::distinct;
+use crate::sync::{try_extend, try_resize};
 use crate::trace::log;
 
 export! {
@@ -88,8 +89,7 @@ fn add_those_of_libc(
     loop {
         let room = usize::try_from(count).unwrap_or(0);
         let mut gids: Vec<gid_t> = Vec::new();
-        gids.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
-        gids.resize(room, 0);
+        try_resize(&mut gids, room)?;
         let passing = Passing::new();
         // SAFETY: `user` is the caller's C string, and `gids` has room for `count` elements.
         let total = unsafe { next(user, first, gids.as_mut_ptr(), &raw mut count) };
@@ -97,8 +97,7 @@ fn add_those_of_libc(
         let needed = usize::try_from(count).unwrap_or(0);
         if total >= 0 {
             gids.truncate(needed);
-            list.try_reserve(gids.len()).map_err(|_| Errno::ENOMEM)?;
-            list.append(&mut gids);
+            try_extend(list, &gids)?;
             return distinct(list);
         }
         // It has said how many there are; if not, it is no lack of room.

@@ -48,7 +48,7 @@ fn exists_elsewhere<D: Face>(id: u32) -> Result<bool, Errno> {
 fn libc_has<D: Face>(id: u32) -> Result<bool, Errno> {
     let Some(by_id_r) = D::next().by_id_r.get() else { return Ok(false) };
     let mut row = core::mem::MaybeUninit::<D::C>::uninit();
-    let mut buf = Vec::new();
+    let mut buf: Vec<u8> = Vec::new();
     let mut size = 1024;
     loop {
         try_resize(&mut buf, size)?;

@@ -170,19 +170,18 @@ pub(crate) fn release(fd: c_int, file: FileId) {
     }
 }
 
+/// True also where that cannot be told.
 fn has_symlink(path: &Path) -> bool {
-    let mut part = Vec::new();
     let bytes = path.bytes();
-    if part.try_reserve_exact(bytes.len() + 1).is_err() {
-        return true;
-    }
     let ends = memchr::memchr_iter(b'/', bytes).filter(|&at| at > 0).chain([bytes.len()]);
+    let mut part = Vec::new();
     for end in ends {
         part.clear();
-        part.extend_from_slice(bytes.get(..end).unwrap_or_default());
-        part.push(0);
-        let Ok(part) = core::ffi::CStr::from_bytes_until_nul(&part) else { return true };
-        if !sys::stat(part, false).is_ok_and(|st| st.mode & libc::S_IFMT != libc::S_IFLNK) {
+        let written = try_extend(&mut part, bytes.get(..end).unwrap_or_default())
+            .and_then(|()| try_extend(&mut part, b"\0"));
+        let name = core::ffi::CStr::from_bytes_until_nul(&part);
+        let (Ok(()), Ok(name)) = (written, name) else { return true };
+        if !sys::stat(name, false).is_ok_and(|st| st.mode & libc::S_IFMT != libc::S_IFLNK) {
             return true;
         }
     }
