@@ -107,7 +107,8 @@ pub(crate) struct Config {
     pub(crate) hosts: Option<Path>,
     /// `NSS_WRAPPER_HOSTNAME`: what gethostname(3) says.
     pub(crate) hostname: Option<Text>,
-    /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it.
+    /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it; with a slash in it an
+    /// absolute path.
     pub(crate) module: Option<Text>,
     /// `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in the module's `_nss_NAME_getpwnam_r`.
     pub(crate) module_prefix: Option<Text>,
@@ -135,7 +136,7 @@ impl Config {
             shadow: path(SHADOW)?,
             hosts: path(HOSTS)?,
             hostname: text(HOSTNAME)?,
-            module: text(MODULE_SO_PATH)?,
+            module: variable(MODULE_SO_PATH).map(file_or_soname).transpose()?,
             module_prefix: text(MODULE_FN_PREFIX)?,
             user: text(USER)?,
             fall_through: variable(FALLTHROUGH) == Some(b"1"),
@@ -143,6 +144,11 @@ impl Config {
             level: variable(DEBUGLEVEL).map_or(0, level),
         })
     }
+}
+
+/// A path with a slash is a file's. Without one dlopen(3) searches for it.
+fn file_or_soname(value: &[u8]) -> Result<Text, Errno> {
+    if value.contains(&b'/') { Path::new(value).map(|path| path.name) } else { Text::new(value) }
 }
 
 /// The leading digits, like the peer's `atoi`.
@@ -209,6 +215,10 @@ mod tests {
         let want = std::env::current_dir().unwrap().join("passwd");
         assert_eq!(path.bytes(), want.as_os_str().as_encoded_bytes());
         assert_eq!(Path::new(b"/a").unwrap().bytes(), b"/a");
+        let want = std::env::current_dir().unwrap().join("./lib.so");
+        let path = file_or_soname(b"./lib.so").unwrap();
+        assert_eq!(path.bytes(), want.as_os_str().as_encoded_bytes());
+        assert_eq!(file_or_soname(b"lib.so").unwrap().bytes(), b"lib.so", "left to dlopen");
     }
 
     #[test]

@@ -116,6 +116,17 @@ impl From<Errno> for HostErrno {
     }
 }
 
+/// Sets `errno` to 0, before a call that says only there what went wrong.
+pub(crate) fn clear() {
+    write(0);
+}
+
+/// Where the calling thread's `errno` is, for functions that are told where to report.
+pub(crate) fn place() -> *mut c_int {
+    // SAFETY: takes nothing, and returns the calling thread's own errno.
+    unsafe { libc::__errno_location() }
+}
+
 /// Restores `errno` when dropped: POSIX lets a lookup that finds nothing leave it untouched only.
 pub(crate) struct KeepErrno(c_int);
 
@@ -133,15 +144,11 @@ impl Drop for KeepErrno {
 }
 
 fn read() -> c_int {
-    // SAFETY: takes nothing, and returns the calling thread's own errno.
-    let place = unsafe { libc::__errno_location() };
     // SAFETY: glibc and musl return a valid pointer for the life of the thread.
-    unsafe { *place }
+    unsafe { *place() }
 }
 
 fn write(value: c_int) {
-    // SAFETY: takes nothing, and returns the calling thread's own errno.
-    let place = unsafe { libc::__errno_location() };
     // SAFETY: glibc and musl return a valid pointer for the life of the thread.
-    unsafe { *place = value };
+    unsafe { *place() = value };
 }

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! abi ──> lookup ──> store ──> parse ──> record
-//!  ├─────> real
+//!  │         └─────> module ───────────> record
+//!  ├─────> real <───── module
 //!  └─────> pack ───────────────────────> record
 //! any layer ──> errno, config, sync, sys, trace ──> core, libc
 //! ```
@@ -13,6 +14,7 @@
 //! - [`abi`]: the exported functions, one file per C header; unpack, ask, pack or call on.
 //! - [`lookup`]: who answers, in what order; enumeration cursors.
 //! - [`store`]: parsed tables, kept while the file is unchanged.
+//! - [`module`]: an NSS module: load, bind, call.
 //! - [`real`]: the next definition of what we interpose.
 //! - [`pack`]: records into the caller's buffer.
 //! - [`parse`]: lines into records, pure.
@@ -41,6 +43,7 @@ pub mod fuzz;
 #[cfg(not(any(test, fuzzing)))]
 mod libc_neutral;
 mod lookup;
+mod module;
 mod pack;
 mod parse;
 mod real;

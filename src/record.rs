@@ -38,15 +38,21 @@ pub(crate) struct Group<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) passwd: &'a [u8],
     pub(crate) gid: u32,
-    /// As the file has it; [`Group::members`] takes it apart.
+    /// As the file has it, or, from a module, names that each end in NUL, which no line of a file
+    /// has; [`Group::members`] takes it apart.
     pub(crate) member_list: &'a [u8],
 }
 
 impl<'a> Group<'a> {
-    /// The members in the file's order. As glibc has it, blanks before a name are skipped and
-    /// empty names dropped.
+    /// The members in the list's order. As glibc has it, in a file blanks before a name are skipped
+    /// and empty names dropped.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        self.member_list.split(|&b| b == b',').map(skip_space).filter(|name| !name.is_empty())
+        let apart = self.member_list.last() == Some(&0);
+        let separator = if apart { 0 } else { b',' };
+        self.member_list
+            .split(move |&b| b == separator)
+            .map(move |name| if apart { name } else { skip_space(name) })
+            .filter(|name| !name.is_empty())
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Thread {
     pub(crate) group: Static<libc::group>,
     pub(crate) shadow: Static<libc::spwd>,
     pub(crate) host: Static<libc::hostent>,
+    /// The functions of the NSS module that the thread is in: a bit for each.
+    pub(crate) inside: Cell<u32>,
 }
 
 /// The result of a function without `_r`: it lives until the thread's next call of that family.
@@ -93,6 +95,7 @@ fn first() -> Result<&'static Thread, Errno> {
         group: Static::new(),
         shadow: Static::new(),
         host: Static::new(),
+        inside: Cell::new(0),
     })?;
     let new: &'static Thread = Box::leak(new);
     HERE.with(|here| here.set(new));

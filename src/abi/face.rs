@@ -173,8 +173,8 @@ fn if_ours<D: Face>(
     if lookup::has_sources::<D>()? { then() } else { Ok(cursor::Libc::Asked) }
 }
 
-/// The next row of an enumeration: of the files, then of libc where it is asked too, then the own
-/// entry. Each name once.
+/// The next row of an enumeration: of the files, the module, libc where it is asked too, then the
+/// own entry. Each name once.
 fn next_row<D: Face>(room: &Lent<D::C>) -> Filled {
     if !cursor::is_begun::<D>()? {
         cursor::start::<D>(own::matching::<D>(|_| true)?)?;
@@ -183,8 +183,14 @@ fn next_row<D: Face>(room: &Lent<D::C>) -> Filled {
         match cursor::next::<D, _>(|row| D::fill(room, Answer::Row(row)))? {
             cursor::Step::Row(filled) => return Ok(filled),
             cursor::Step::End => return Ok(Some(false)),
+            cursor::Step::Module => {
+                let row = cursor::next_of_module::<D, _>(|row| D::fill(room, Answer::Row(row)))?;
+                if let Some(filled) = row {
+                    return Ok(filled);
+                }
+            }
             cursor::Step::Libc => {
-                if next_of_libc::<D>(room)? {
+                if lookup::asks_libc::<D>()? && next_of_libc::<D>(room)? {
                     return Ok(Some(true));
                 }
                 cursor::libc_is_done::<D>()?;

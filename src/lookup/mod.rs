@@ -11,6 +11,7 @@ pub(crate) mod own;
 
 use crate::config;
 use crate::errno::Errno;
+use crate::module::{self, Reply, Served};
 use crate::record::{Group, Keyed, Passwd};
 use crate::store::{self, Cached, Groups, Lines, Now, Passwds, Shadows, Source, Table};
 use crate::thread::{self, Thread};
@@ -38,11 +39,21 @@ pub(crate) trait Database: Lines + Sized + 'static {
     fn cursor() -> &'static Cursor<Self>;
     /// What the own entry's user has here, if anything.
     fn own(user: Passwd<'_>) -> Option<Self::Row<'_>>;
+    /// What a module fills for it.
+    type Entry: Served;
+    /// A row from a module.
+    fn of_module(kept: &Kept<Self>) -> Option<Self::Row<'_>>;
 }
+
+/// A row that a module gave.
+pub(crate) type Kept<D> = <<D as Database>::Entry as module::Entry>::Kept;
 
 /// Says where a database's sources are.
 macro_rules! database {
-    ($lines:ty: $source:ident, $home:ident, $user:ident => $own:expr) => {
+    (
+        $lines:ty: $source:ident, $home:ident, $user:ident => $own:expr,
+        $entry:ty: $kept:ident => $row:expr
+    ) => {
         impl Database for $lines {
             fn source() -> &'static Source<Table<Self>> {
                 &store::$source
@@ -60,18 +71,30 @@ macro_rules! database {
             fn own($user: Passwd<'_>) -> Option<Self::Row<'_>> {
                 $own
             }
+
+            type Entry = $entry;
+
+            fn of_module($kept: &Kept<Self>) -> Option<Self::Row<'_>> {
+                $row
+            }
         }
     };
 }
 
-database! { Passwds: PASSWD, passwds, user => Some(user) }
-database! { Groups: GROUP, groups, user => Some(Group {
-    name: user.name,
-    passwd: b"x",
-    gid: user.gid,
-    member_list: b"",
-}) }
-database! { Shadows: SHADOW, shadows, _user => None }
+database! {
+    Passwds: PASSWD, passwds, user => Some(user),
+    libc::passwd: kept => Some(kept.row())
+}
+database! {
+    Groups: GROUP, groups, user => Some(Group {
+        name: user.name,
+        passwd: b"x",
+        gid: user.gid,
+        member_list: b"",
+    }),
+    libc::group: kept => Some(kept.row())
+}
+database! { Shadows: SHADOW, shadows, _user => None, module::Nothing: _kept => None }
 
 /// The name of a row.
 pub(crate) fn name_of<'a, D: Database>(row: &'a D::Row<'_>) -> &'a [u8] {
@@ -85,12 +108,18 @@ pub(crate) fn id_of<D: Database>(row: &D::Row<'_>) -> Option<u32> {
 
 /// True if anything of ours takes part in the database; else all is libc's.
 pub(crate) fn has_sources<D: Database>() -> Result<bool, Errno> {
-    Ok(D::source().is_on()? || D::HAS_ID && own::is_set()?)
+    Ok(D::source().is_on()? || D::HAS_ID && (own::is_set()? || module::is_on()?))
+}
+
+/// True if a module takes part in the database.
+pub(crate) fn asks_module<D: Database>() -> Result<bool, Errno> {
+    Ok(D::HAS_ID && module::is_on()?)
 }
 
 /// True if libc is asked for what our sources do not know.
 pub(crate) fn asks_libc<D: Database>() -> Result<bool, Errno> {
-    Ok(!D::source().is_on()? || config::get()?.fall_through)
+    let ours = D::source().is_on()? || D::HAS_ID && module::serves::<D::Entry>()?;
+    Ok(!ours || config::get()?.fall_through)
 }
 
 /// Asks for the row of that name, and hands the answer to `take` while its bytes are there.
@@ -99,7 +128,9 @@ pub(crate) fn by_name<D: Database, R>(
     name: &[u8],
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    ask::<D, R>(|table| table.by_name(name), format_args!("{}", Bytes(name)), take)
+    let shown = Bytes(name);
+    let of_module = || module::by_name::<D::Entry>(name);
+    ask::<D, R>(|table| table.by_name(name), of_module, format_args!("{shown}"), take)
 }
 
 /// Asks for the row of that id.
@@ -108,18 +139,20 @@ pub(crate) fn by_id<D: Database, R>(
     id: u32,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    ask::<D, R>(|table| table.by_id(id), format_args!("{id}"), take)
+    let of_module = || module::by_id::<D::Entry>(id);
+    ask::<D, R>(|table| table.by_id(id), of_module, format_args!("{id}"), take)
 }
 
 #[inline]
 fn ask<D: Database, R>(
     find: impl FnOnce(&Table<D>) -> Result<Option<D::Row<'_>>, Errno>,
+    of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
     what: core::fmt::Arguments<'_>,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     // Before the thread is given anything of ours.
     if !D::source().is_on()? {
-        return Ok(take(Answer::Pass));
+        return ask_module::<D, R>(of_module, what, take);
     }
     let now = D::source().now(D::home(thread::here()?))?;
     let row = match &now {
@@ -127,9 +160,40 @@ fn ask<D: Database, R>(
         Now::Here(lease) => lease.get().map(find).transpose()?.flatten(),
     };
     log!(Trace, D::NAME, "{what}: {}", if row.is_some() { "found" } else { "not found" });
-    Ok(take(match row {
-        Some(row) => Answer::Row(row),
-        None if asks_libc::<D>()? => Answer::Pass,
-        None => Answer::Absent,
-    }))
+    if let Some(row) = row {
+        return Ok(take(Answer::Row(row)));
+    }
+    // What is lent may be asked for again while the module is asked.
+    drop(now);
+    ask_module::<D, R>(of_module, what, take)
+}
+
+/// The rest of a lookup, once the file does not know the row.
+#[cold]
+fn ask_module<D: Database, R>(
+    of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
+    what: core::fmt::Arguments<'_>,
+    take: impl FnOnce(Answer<D::Row<'_>>) -> R,
+) -> Result<R, Errno> {
+    let mut is_ours = D::source().is_on()?;
+    if asks_module::<D>()? {
+        match of_module() {
+            Ok(Reply::Row(kept)) => {
+                log!(Trace, D::NAME, "{what}: found by the module");
+                return Ok(take(D::of_module(&kept).map_or(Answer::Absent, Answer::Row)));
+            }
+            Ok(Reply::Absent) => is_ours = true,
+            Ok(Reply::Off) => {}
+            Err(error) => {
+                let why = error.text();
+                log!(Debug, D::NAME, "{what}: the module failed: {why}");
+                // As in glibc the next service is asked, if there is one.
+                if error == Errno::ENOMEM || !config::get()?.fall_through {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    let pass = !is_ours || config::get()?.fall_through;
+    Ok(take(if pass { Answer::Pass } else { Answer::Absent }))
 }

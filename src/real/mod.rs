@@ -1,6 +1,8 @@
 //! The next definition of what we interpose: typed, found when first needed, possibly missing.
 #![allow(unsafe_code, reason = "dlsym")]
 
+mod library;
+
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::marker::PhantomData;
@@ -8,6 +10,8 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{gid_t, group, passwd, size_t, spwd};
+
+pub(crate) use library::{Library, complaint};
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
 pub(crate) struct Symbol<F> {
@@ -109,8 +113,8 @@ fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
         // SAFETY: null becomes None, all else is the address of dlsym.
         unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(at) }
     })?;
-    // SAFETY: `name` ends in NUL, and `scope` is RTLD_NEXT or RTLD_DEFAULT. RTLD_NEXT goes by the
-    // address of the call, which is here, in this library.
+    // SAFETY: `name` ends in NUL, and `scope` is RTLD_NEXT, RTLD_DEFAULT or what dlopen returned.
+    // RTLD_NEXT goes by the address of the call, which is here, in this library.
     let found = unsafe { dlsym(scope, name.as_ptr()) };
     NonNull::new(found)
 }
@@ -258,6 +262,8 @@ impl Drop for Passing {
 symbols! { RTLD_DEFAULT:
     CONFIGURE_LOOKUP = c"__nss_configure_lookup":
         unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
+    DLOPEN = c"dlopen": unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
+    DLERROR = c"dlerror": unsafe extern "C" fn() -> *const c_char;
     SETGROUPS = c"setgroups": unsafe extern "C" fn(size_t, *const gid_t) -> c_int;
     PROGRAM_NAME = c"program_invocation_short_name": ();
     KEY_CREATE = c"pthread_key_create":

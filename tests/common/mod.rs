@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "a test, not the library")]
 
+pub(crate) mod module_scene;
 pub(crate) mod scene;
 
 pub(crate) mod session;
@@ -83,8 +84,18 @@ pub(crate) fn probe(name: &str) -> PathBuf {
 
 /// Compiles `tests/probes/NAME.c` once with `compiler` and more `flags`.
 pub(crate) fn compiled(name: &str, compiler: &str, flags: &[&str]) -> PathBuf {
+    build(&format!("probes/{name}.c"), name, compiler, flags)
+}
+
+/// Compiles `tests/modules/NAME.c`, an NSS module, once with more `flags`.
+pub(crate) fn module(name: &str, flags: &[&str]) -> PathBuf {
+    let flags = [&["-shared", "-fPIC"], flags].concat();
+    build(&format!("modules/{name}.c"), &format!("libnss_{name}"), "cc", &flags)
+}
+
+fn build(source: &str, name: &str, compiler: &str, flags: &[&str]) -> PathBuf {
     static DONE: OnceLock<Mutex<HashMap<PathBuf, ()>>> = OnceLock::new();
-    let source = root().join("tests/probes").join(format!("{name}.c"));
+    let source = root().join("tests").join(source);
     let flavour: String =
         flags.concat().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     let program = built().join(format!("{name}-{compiler}{flavour}"));

@@ -1,0 +1,281 @@
+/* An NSS module with users m0 … m4 and groups g0 … g4, whose names say how it behaves:
+ *
+ *   static            all strings in static memory, none in the caller's buffer
+ *   room:N            N bytes of gecos, or a member name of N bytes
+ *   status:S:E        returns status S with errno E
+ *   greedy            wants more room for ever
+ *   asks              asks the program's getpwuid(10) meanwhile, and shows the answer
+ *   loops             asks the program's getpwnam for itself
+ *
+ * WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING its constructor asks for a user
+ * of its own. Each set…, end… and load is a line in $MODULE_LOG. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <nss.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void note(const char *what)
+{
+    const char *path = getenv("MODULE_LOG");
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    if (fd < 0)
+        return;
+    char line[128];
+    int n = snprintf(line, sizeof line, "%s\n", what);
+    if (write(fd, line, (size_t)n) != n)
+        abort();
+    close(fd);
+}
+
+__attribute__((constructor)) static void load(void)
+{
+#ifdef ASKS_WHILE_LOADING
+    note(getpwnam("static") ? "load: static is known" : "load: static is not known");
+#else
+    note("load");
+#endif
+}
+
+/* Room in the caller's buffer, or null. */
+static char *take(char **buf, size_t *len, size_t size)
+{
+    char *at = *buf;
+    if (*len < size)
+        return NULL;
+    *buf += size;
+    *len -= size;
+    return at;
+}
+
+static char *copy(char **buf, size_t *len, const char *text)
+{
+    char *at = take(buf, len, strlen(text) + 1);
+    return at ? strcpy(at, text) : NULL;
+}
+
+static enum nss_status short_of_room(int *errnop)
+{
+    *errnop = ERANGE;
+    return NSS_STATUS_TRYAGAIN;
+}
+
+/* True if the name asks for a status alone. */
+static int is_status(const char *name, enum nss_status *status, int *errnop)
+{
+    int s, e;
+    if (!strcmp(name, "greedy")) {
+        *status = short_of_room(errnop);
+        return 1;
+    }
+    if (sscanf(name, "status:%d:%d", &s, &e) != 2)
+        return 0;
+    *status = (enum nss_status)s;
+    *errnop = e;
+    return 1;
+}
+
+static enum nss_status user(const char *name, uid_t uid, struct passwd *pw, char *buf, size_t len, int *errnop)
+{
+    size_t room = 0;
+    sscanf(name, "room:%zu", &room);
+    char *gecos = take(&buf, &len, room + 1);
+    if (!gecos)
+        return short_of_room(errnop);
+    memset(gecos, 'g', room);
+    gecos[room] = 0;
+    pw->pw_name = copy(&buf, &len, name);
+    pw->pw_passwd = copy(&buf, &len, "x");
+    pw->pw_dir = copy(&buf, &len, "/m");
+    pw->pw_shell = copy(&buf, &len, "/bin/m");
+    pw->pw_gecos = gecos;
+    pw->pw_uid = uid;
+    pw->pw_gid = uid + 1;
+    return pw->pw_shell && pw->pw_dir && pw->pw_passwd && pw->pw_name ? NSS_STATUS_SUCCESS : short_of_room(errnop);
+}
+
+enum nss_status _nss_plain_getpwnam_r(const char *name, struct passwd *pw, char *buf, size_t len, int *errnop)
+{
+    enum nss_status status;
+    int n;
+    if (is_status(name, &status, errnop))
+        return status;
+    if (!strcmp(name, "static")) {
+        static char line[] = "static\0x\0in static memory\0/s\0/bin/s";
+        pw->pw_name = line;
+        pw->pw_passwd = line + 7;
+        pw->pw_gecos = line + 9;
+        pw->pw_dir = line + 26;
+        pw->pw_shell = line + 29;
+        pw->pw_uid = 900;
+        pw->pw_gid = 901;
+        return NSS_STATUS_SUCCESS;
+    }
+    if (!strcmp(name, "asks")) {
+        struct passwd *other = getpwuid(10);
+        char answer[64];
+        snprintf(answer, sizeof answer, "room:1 %s", other ? other->pw_name : "nobody");
+        return user(answer, 902, pw, buf, len, errnop);
+    }
+    if (!strcmp(name, "loops"))
+        return user(getpwnam("loops") ? "knows itself" : "loops", 903, pw, buf, len, errnop);
+    if (!strncmp(name, "room:", 5))
+        return user(name, 904, pw, buf, len, errnop);
+    if (sscanf(name, "m%d", &n) == 1 && n >= 0 && n < 5)
+        return user(name, 10 + (uid_t)n, pw, buf, len, errnop);
+    *errnop = ENOENT;
+    return NSS_STATUS_NOTFOUND;
+}
+
+enum nss_status _nss_plain_getpwuid_r(uid_t uid, struct passwd *pw, char *buf, size_t len, int *errnop)
+{
+    char name[16];
+    if (uid < 10 || uid > 14) {
+        *errnop = ENOENT;
+        return NSS_STATUS_NOTFOUND;
+    }
+    snprintf(name, sizeof name, "m%u", uid - 10);
+    return user(name, uid, pw, buf, len, errnop);
+}
+
+static _Thread_local int next_user = -1;
+
+enum nss_status _nss_plain_setpwent(int stayopen)
+{
+    (void)stayopen;
+    note("setpwent");
+    next_user = 0;
+    return NSS_STATUS_SUCCESS;
+}
+
+enum nss_status _nss_plain_endpwent(void)
+{
+    note("endpwent");
+    next_user = -1;
+    return NSS_STATUS_SUCCESS;
+}
+
+/* m0, room:2000, m2, room:70000, m4; only after setpwent. */
+enum nss_status _nss_plain_getpwent_r(struct passwd *pw, char *buf, size_t len, int *errnop)
+{
+    static const char *const names[] = { "m0", "room:2000", "m2", "room:70000", "m4" };
+    if (next_user < 0 || next_user > 4) {
+        *errnop = ENOENT;
+        return next_user < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
+    }
+    enum nss_status status = user(names[next_user], 10 + (uid_t)next_user, pw, buf, len, errnop);
+    next_user += status == NSS_STATUS_SUCCESS;
+    return status;
+}
+
+/* Members: m0, and a name that is not taken apart; room:N adds one of N bytes. */
+static enum nss_status group(const char *name, gid_t gid, struct group *gr, char *buf, size_t len, int *errnop)
+{
+    size_t room = 0;
+    sscanf(name, "room:%zu", &room);
+    size_t pad = -(size_t)buf % sizeof(char *);
+    if (!take(&buf, &len, pad))
+        return short_of_room(errnop);
+    char **members = (char **)(void *)take(&buf, &len, 4 * sizeof(char *));
+    char *large = take(&buf, &len, room + 1);
+    if (!members || !large)
+        return short_of_room(errnop);
+    memset(large, 'm', room);
+    large[room] = 0;
+    members[0] = copy(&buf, &len, "m0");
+    members[1] = copy(&buf, &len, "a, b");
+    members[2] = room ? large : NULL;
+    members[3] = NULL;
+    gr->gr_name = copy(&buf, &len, name);
+    gr->gr_passwd = copy(&buf, &len, "x");
+    gr->gr_gid = gid;
+    gr->gr_mem = members;
+    return gr->gr_passwd && gr->gr_name && members[1] && members[0] ? NSS_STATUS_SUCCESS : short_of_room(errnop);
+}
+
+enum nss_status _nss_plain_getgrnam_r(const char *name, struct group *gr, char *buf, size_t len, int *errnop)
+{
+    enum nss_status status;
+    int n;
+    if (is_status(name, &status, errnop))
+        return status;
+    if (!strncmp(name, "room:", 5))
+        return group(name, 904, gr, buf, len, errnop);
+    if (sscanf(name, "g%d", &n) == 1 && n >= 0 && n < 5)
+        return group(name, 20 + (gid_t)n, gr, buf, len, errnop);
+    *errnop = ENOENT;
+    return NSS_STATUS_NOTFOUND;
+}
+
+enum nss_status _nss_plain_getgrgid_r(gid_t gid, struct group *gr, char *buf, size_t len, int *errnop)
+{
+    char name[16];
+    if (gid < 20 || gid > 24) {
+        *errnop = ENOENT;
+        return NSS_STATUS_NOTFOUND;
+    }
+    snprintf(name, sizeof name, "g%u", gid - 20);
+    return group(name, gid, gr, buf, len, errnop);
+}
+
+static _Thread_local int next_group = -1;
+
+enum nss_status _nss_plain_setgrent(int stayopen)
+{
+    (void)stayopen;
+    note("setgrent");
+    next_group = 0;
+    return NSS_STATUS_SUCCESS;
+}
+
+enum nss_status _nss_plain_endgrent(void)
+{
+    note("endgrent");
+    next_group = -1;
+    return NSS_STATUS_SUCCESS;
+}
+
+enum nss_status _nss_plain_getgrent_r(struct group *gr, char *buf, size_t len, int *errnop)
+{
+    static const char *const names[] = { "g0", "room:2000", "g2", "room:70000", "g4" };
+    if (next_group < 0 || next_group > 4) {
+        *errnop = ENOENT;
+        return next_group < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
+    }
+    enum nss_status status = group(names[next_group], 20 + (gid_t)next_group, gr, buf, len, errnop);
+    next_group += status == NSS_STATUS_SUCCESS;
+    return status;
+}
+
+#ifndef WITHOUT_INITGROUPS
+/* 1,000 groups for m0, more than the array has at first, and the user's own among them. */
+enum nss_status _nss_plain_initgroups_dyn(const char *name, gid_t own, long *start, long *size, gid_t **gids,
+                                          long limit, int *errnop)
+{
+    enum nss_status status;
+    if (is_status(name, &status, errnop))
+        return status;
+    if (strcmp(name, "m0"))
+        return NSS_STATUS_NOTFOUND;
+    for (gid_t i = 0; i < 1000; i++) {
+        if (limit > 0 && *start >= limit)
+            break;
+        if (*start == *size) {
+            gid_t *more = realloc(*gids, 2 * (size_t)*size * sizeof **gids);
+            if (!more) {
+                *errnop = ENOMEM;
+                return NSS_STATUS_TRYAGAIN;
+            }
+            *gids = more;
+            *size *= 2;
+        }
+        (*gids)[(*start)++] = i % 2 ? own : 5000 + i;
+    }
+    return NSS_STATUS_SUCCESS;
+}
+#endif
