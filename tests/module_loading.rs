@@ -65,8 +65,8 @@ fn functions_that_a_module_lacks_are_a_warning_as_with_the_peer() {
             .arg("pwnam=part"),
     );
     // The peer binds a function twice where it falls back.
-    for line in warned(&peers).iter().filter(|line| !line.contains("gethost")) {
-        assert!(ours.contains(line), "{line} is not in {ours:?}");
+    for line in warned(&peers) {
+        assert!(ours.contains(&line), "{line} is not in {ours:?}");
     }
 }
 

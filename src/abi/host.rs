@@ -79,7 +79,7 @@ pub(super) fn ask_name_or_address(
 
 /// A host by name.
 pub(super) fn ask_name(name: &[u8], family: Family, room: &Lent<hostent>) -> Filled {
-    let filled = lookup::host::by_name(name, |answer| match answer {
+    let filled = lookup::host::by_name(name, Some(family), |answer| match answer {
         Answer::Row(matches) => fill(room, family, matches.hosts()),
         Answer::Absent => Ok(Found::None(HostErrno::HOST_NOT_FOUND)),
         Answer::Pass => Ok(Found::Pass),

@@ -17,7 +17,7 @@ use super::face::lent;
 use super::nss;
 use super::nss_host::times_asked;
 use crate::errno::{Errno, KeepErrno};
-use crate::lookup::{self, Answer};
+use crate::lookup;
 use crate::parse::numeric;
 use crate::real::CONFIGURE_LOOKUP;
 use crate::real::netdb::{FREEADDRINFO, GETADDRINFO, GETNAMEINFO};
@@ -108,10 +108,10 @@ unsafe fn family_and_flags(hints: *const addrinfo) -> (c_int, c_int) {
 /// `first` is the list that glibc's getaddrinfo(3) made.
 unsafe fn name_first(first: *mut addrinfo, node: &[u8], family: c_int) -> Result<(), Errno> {
     if let Some(ip) = numeric(node) {
-        return lookup::host::by_address(ip, |answer| match answer {
+        return lookup::host::listed_address(ip, |found| match found {
             // SAFETY: by the contract.
-            Answer::Row(host) => unsafe { set_name(first, host.name) },
-            Answer::Absent | Answer::Pass => Ok(()),
+            Some(host) => unsafe { set_name(first, host.name) },
+            None => Ok(()),
         })
         .flatten();
     }
@@ -119,13 +119,12 @@ unsafe fn name_first(first: *mut addrinfo, node: &[u8], family: c_int) -> Result
     if !unsafe { (*first).ai_canonname }.is_null() {
         return Ok(());
     }
-    lookup::host::by_name(node, |answer| match answer {
-        Answer::Row(matches) => match canonical(matches, family) {
+    lookup::host::listed_name(node, |found| {
+        match found.and_then(|matches| canonical(matches, family)) {
             // SAFETY: by the contract.
             Some(host) => unsafe { set_name(first, host.name) },
             None => Ok(()),
-        },
-        Answer::Absent | Answer::Pass => Ok(()),
+        }
     })
     .flatten()
 }

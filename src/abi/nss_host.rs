@@ -76,7 +76,7 @@ export_unchecked! {
         // SAFETY: libc gives a C string.
         let key = unsafe { lent(name) }.unwrap_or_default();
         let ask = || {
-            lookup::host::by_name(key, |answer| match answer {
+            lookup::host::by_name(key, None, |answer| match answer {
                 Answer::Row(matches) => {
                     // SAFETY: libc gives memory for the result.
                     let stored = unsafe { tuples_at(matches.hosts(), list, buf.cast(), len) };

@@ -5,7 +5,8 @@ use core::net::IpAddr;
 use crate::config;
 use crate::errno::Errno;
 use crate::lookup::Answer;
-use crate::record::{Host, without_dot};
+use crate::module;
+use crate::record::{Family, Host, without_dot};
 use crate::store::{HOSTS, Hosts, Matches, Now, Snapshot};
 use crate::sync::{Mutex, Shared};
 use crate::thread;
@@ -16,18 +17,29 @@ pub(crate) fn is_on() -> Result<bool, Errno> {
     HOSTS.is_on()
 }
 
-/// Asks for all lines of a name, and hands the answer to `take` while their bytes are there. What
-/// is asked after the file is asked here.
+/// Asks for all lines of a name, and hands the answer to `take` while their bytes are there. A
+/// module is asked after the file, for its addresses of the family, or of both.
 pub(crate) fn by_name<R>(
     name: &[u8],
+    family: Option<Family>,
     take: impl FnOnce(Answer<&Matches<'_>>) -> R,
 ) -> Result<R, Errno> {
     let name = without_dot(name);
-    file(|hosts, is_on| {
-        let found = hosts.map(|hosts| hosts.by_name(name)).transpose()?.flatten();
-        tell(is_on, format_args!("{}", Bytes(name)), found.is_some());
-        Ok(take(found.as_ref().map_or(unknown(is_on)?, Answer::Row)))
-    })
+    let now = HOSTS.now(&thread::here()?.hosts)?;
+    let found = file(&now).map(|hosts| hosts.by_name(name)).transpose()?.flatten();
+    let is_on = tell(&now, format_args!("{}", Bytes(name)), found.is_some());
+    if let Some(found) = &found {
+        return Ok(take(Answer::Row(found)));
+    }
+    // What is lent may be asked for again while the module is asked.
+    drop(found);
+    drop(now);
+    if is_on && let Some(host) = or_libc(module::host_by_name(name, family))? {
+        log!(Trace, "hosts", "{}: found by the module", Bytes(name));
+        let found = Matches::of(host.hosts())?;
+        return Ok(take(found.as_ref().map_or(unknown(is_on)?, Answer::Row)));
+    }
+    Ok(take(unknown(is_on)?))
 }
 
 /// Asks for the first line of an address; like [`by_name`].
@@ -35,19 +47,52 @@ pub(crate) fn by_address<R>(
     address: IpAddr,
     take: impl FnOnce(Answer<Host<'_>>) -> R,
 ) -> Result<R, Errno> {
-    file(|hosts, is_on| {
-        let found = hosts.map(|hosts| hosts.by_address(address)).transpose()?.flatten();
-        tell(is_on, format_args!("{address}"), found.is_some());
-        Ok(take(found.map_or(unknown(is_on)?, Answer::Row)))
-    })
+    let now = HOSTS.now(&thread::here()?.hosts)?;
+    let found = file(&now).map(|hosts| hosts.by_address(address)).transpose()?.flatten();
+    let is_on = tell(&now, format_args!("{address}"), found.is_some());
+    if let Some(found) = found {
+        return Ok(take(Answer::Row(found)));
+    }
+    drop(now);
+    if is_on && let Some(host) = or_libc(module::host_by_address(address))? {
+        log!(Trace, "hosts", "{address}: found by the module");
+        return Ok(take(Answer::Row(host.at(address))));
+    }
+    Ok(take(unknown(is_on)?))
 }
 
-/// Gives `ask` the file's content, if there is any, and whether there should be.
-fn file<R>(ask: impl FnOnce(Option<&Hosts>, bool) -> Result<R, Errno>) -> Result<R, Errno> {
-    match HOSTS.now(&thread::here()?.hosts)? {
-        Now::Off => ask(None, false),
-        Now::Missing => ask(None, true),
-        Now::Here(lease) => ask(lease.get(), true),
+/// All lines of a name in the file, if there are any.
+pub(crate) fn listed_name<R>(
+    name: &[u8],
+    take: impl FnOnce(Option<&Matches<'_>>) -> R,
+) -> Result<R, Errno> {
+    let now = HOSTS.now(&thread::here()?.hosts)?;
+    let found = file(&now).map(|hosts| hosts.by_name(without_dot(name))).transpose()?.flatten();
+    Ok(take(found.as_ref()))
+}
+
+/// The first line of an address in the file, if there is one.
+pub(crate) fn listed_address<R>(
+    address: IpAddr,
+    take: impl FnOnce(Option<Host<'_>>) -> R,
+) -> Result<R, Errno> {
+    let now = HOSTS.now(&thread::here()?.hosts)?;
+    let found = file(&now).map(|hosts| hosts.by_address(address)).transpose()?.flatten();
+    Ok(take(found))
+}
+
+fn file<'a>(now: &'a Now<'_, Hosts>) -> Option<&'a Hosts> {
+    match now {
+        Now::Off | Now::Missing => None,
+        Now::Here(lease) => lease.get(),
+    }
+}
+
+/// A module that cannot say now is passed over where libc is asked next.
+fn or_libc<T>(asked: Result<Option<T>, Errno>) -> Result<Option<T>, Errno> {
+    match asked {
+        Err(error) if error != Errno::ENOMEM && config::get()?.fall_through => Ok(None),
+        asked => asked,
     }
 }
 
@@ -56,10 +101,13 @@ fn unknown<T>(is_on: bool) -> Result<Answer<T>, Errno> {
     Ok(if is_on && !config::get()?.fall_through { Answer::Absent } else { Answer::Pass })
 }
 
-fn tell(is_on: bool, what: core::fmt::Arguments<'_>, is_found: bool) {
-    if is_on {
-        log!(Trace, "hosts", "{what}: {}", if is_found { "found" } else { "not found" });
+/// True if the hosts are ours; then it is worth a line what the file knows.
+fn tell(now: &Now<'_, Hosts>, what: core::fmt::Arguments<'_>, is_found: bool) -> bool {
+    if matches!(now, Now::Off) {
+        return false;
     }
+    log!(Trace, "hosts", "{what}: {}", if is_found { "found" } else { "not found" });
+    true
 }
 
 /// An enumeration: our file, then libc where it is asked for what the file does not know.

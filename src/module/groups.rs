@@ -20,14 +20,13 @@ pub(crate) fn groups_of(user: &[u8], first: gid_t, gids: &mut Vec<gid_t>) -> Res
     let Some(call) = module.groups_of else { return groups_with(user, gids) };
     let Some(_inside) = Inside::enter(GROUPS_OF)? else { return Ok(()) };
     let key = c_string(user)?;
-    let Some(key) = as_c(&key) else { return Ok(()) };
     let mut list = List::new(first)?;
     errno::clear();
     // SAFETY: a C string, and an array from malloc of `size` elements, `start` of them filled. A
     // limit below 1 is none.
     let status = unsafe {
         call(
-            key.as_ptr(),
+            as_c(&key).as_ptr(),
             first,
             &raw mut list.start,
             &raw mut list.size,

@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 mod groups;
+mod host;
 mod open;
 mod row;
 
@@ -20,6 +21,7 @@ use crate::trace::log;
 use open::{Functions, Module, State};
 
 pub(crate) use groups::{epoch, groups_of};
+pub(crate) use host::{host_by_address, host_by_name};
 pub(crate) use open::is_on;
 pub(crate) use row::{Entry, Nothing};
 
@@ -114,10 +116,10 @@ pub(crate) fn by_name<C: Served>(name: &[u8]) -> Result<Reply<C::Kept>, Errno> {
     };
     let Some(call) = functions.by_name else { return Ok(Reply::Absent) };
     let key = c_string(name)?;
-    let Some(key) = as_c(&key) else { return Ok(Reply::Absent) };
     ask(C::FIRST_BIT, |row, buf, len, error| {
+        let key = as_c(&key).as_ptr();
         // SAFETY: a C string, and what `ask` lends.
-        unsafe { call(key.as_ptr(), row, buf, len, error) }
+        unsafe { call(key, row, buf, len, error) }
     })
 }
 
@@ -186,7 +188,7 @@ fn functions<C: Served>() -> Result<Result<&'static Functions<C>, Reply<C::Kept>
 
 /// Calls a function with a buffer that grows for as long as the module wants more, and copies what
 /// it found. An error is what the module says is wrong with it, or `ENOMEM`.
-fn ask<C: Served>(
+fn ask<C: Entry>(
     bit: u32,
     mut call: impl FnMut(*mut C, *mut c_char, size_t, *mut c_int) -> c_int,
 ) -> Result<Reply<C::Kept>, Errno> {
@@ -245,8 +247,8 @@ fn c_string(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
     Ok(text)
 }
 
-fn as_c(text: &[u8]) -> Option<&CStr> {
-    CStr::from_bytes_with_nul(text).ok()
+fn as_c(text: &[u8]) -> &CStr {
+    CStr::from_bytes_until_nul(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use libc::{gid_t, group, passwd, size_t};
 use once_cell::race::OnceBox;
 
 use super::row::Entry;
-use super::{Inside, OPENING};
+use super::{Inside, OPENING, host};
 use crate::config::{self, Text};
 use crate::errno::Errno;
 use crate::real::{Library, complaint};
@@ -50,11 +50,19 @@ impl<C> Functions<C> {
     }
 }
 
+/// The functions about hosts; as above.
+pub(super) struct Hosts {
+    pub(super) by_name2: Option<host::ByName2>,
+    pub(super) by_name: Option<host::ByName>,
+    pub(super) by_address: Option<host::ByAddress>,
+}
+
 /// A loaded module.
 pub(crate) struct Module {
     pub(super) passwd: Functions<passwd>,
     pub(super) group: Functions<group>,
     pub(super) groups_of: Option<GroupsOf>,
+    pub(super) hosts: Hosts,
 }
 
 /// What has become of the configured module.
@@ -124,6 +132,7 @@ fn open(path: &Text, prefix: &Text) -> Result<Option<Module>, Errno> {
         ])?,
         // SAFETY: the type that glibc gives initgroups_dyn.
         groups_of: unsafe { names.find("initgroups_dyn") }?,
+        hosts: names.hosts()?,
     };
     // The loader would tell the host of what we missed.
     complaint(&mut []);
@@ -159,6 +168,19 @@ impl Names<'_> {
             // SAFETY: of endXXent.
             end: unsafe { self.find(end) }?,
         })
+    }
+
+    fn hosts(&mut self) -> Result<Hosts, Errno> {
+        // SAFETY: the type that glibc gives gethostbyname2_r.
+        let by_name2 = unsafe { self.find("gethostbyname2_r") }?;
+        let by_name = match by_name2 {
+            Some(_) => None,
+            // SAFETY: of gethostbyname_r.
+            None => unsafe { self.find("gethostbyname_r") }?,
+        };
+        // SAFETY: of gethostbyaddr_r.
+        let by_address = unsafe { self.find("gethostbyaddr_r") }?;
+        Ok(Hosts { by_name2, by_name, by_address })
     }
 
     /// `_nss_PREFIX_NAME`; one that is missing is worth a warning, as with the peer.

@@ -131,7 +131,7 @@ impl Entry for Nothing {
 /// # Safety
 ///
 /// `text` is null or a C string.
-unsafe fn append(to: &mut Vec<u8>, text: *const c_char) -> Result<(), Errno> {
+pub(super) unsafe fn append(to: &mut Vec<u8>, text: *const c_char) -> Result<(), Errno> {
     if text.is_null() {
         return Ok(());
     }
@@ -144,7 +144,7 @@ unsafe fn append(to: &mut Vec<u8>, text: *const c_char) -> Result<(), Errno> {
 /// # Safety
 ///
 /// `list` is null or an array of C strings that ends in null.
-unsafe fn append_each(to: &mut Vec<u8>, list: *const *mut c_char) -> Result<(), Errno> {
+pub(super) unsafe fn append_each(to: &mut Vec<u8>, list: *const *mut c_char) -> Result<(), Errno> {
     let mut at = list;
     while !at.is_null() {
         // SAFETY: not past the array's end, which was not seen yet.

@@ -53,7 +53,8 @@ pub(crate) struct Matches<'a> {
 }
 
 impl<'a> Matches<'a> {
-    fn of(mut hosts: impl Iterator<Item = Host<'a>>) -> Result<Option<Self>, Errno> {
+    /// Of hosts that share a name; `None` if there is none.
+    pub(crate) fn of(mut hosts: impl Iterator<Item = Host<'a>>) -> Result<Option<Self>, Errno> {
         let Some(first) = hosts.next() else { return Ok(None) };
         let mut later = Vec::new();
         for host in hosts {

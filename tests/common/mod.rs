@@ -162,7 +162,18 @@ pub(crate) fn file(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf
 /// The command in a mount namespace of its own, where libc reads its hosts from the file `hosts`
 /// and from nowhere else. It needs root, or user namespaces; `dir` takes small files.
 pub(crate) fn in_namespace(dir: &Path, hosts: &Path, command: &Command) -> Command {
-    let nsswitch = file(dir, "nsswitch.conf", "hosts: files\nservices: files\n");
+    with_services(dir, hosts, "files", command)
+}
+
+/// The same with these services for hosts: nsswitch.conf(5).
+pub(crate) fn with_services(
+    dir: &Path,
+    hosts: &Path,
+    services: &str,
+    command: &Command,
+) -> Command {
+    let nsswitch = format!("hosts: {services}\nservices: files\n");
+    let nsswitch = file(dir, "nsswitch.conf", nsswitch);
     let host_conf = file(dir, "host.conf", "multi on\n");
     let script = "mount --bind \"$1\" /etc/hosts; mount --bind \"$2\" /etc/nsswitch.conf; \
         mount --bind \"$3\" /etc/host.conf; shift 3; exec env \"$@\"";

@@ -14,6 +14,7 @@ impl Scene {
         let dir = tempfile::tempdir().expect("a temporary directory");
         file(dir.path(), "passwd", "root:x:0:0::/root:/bin/sh\nfirst:x:11:11:of the file:/f:/f\n");
         file(dir.path(), "group", "root:x:0:\nfiles:x:7:m0,first\n");
+        file(dir.path(), "hosts", "127.0.0.7 listed also\n10.9.0.3 three\n");
         Self(dir)
     }
 
@@ -37,6 +38,17 @@ impl Scene {
             .env("NSS_WRAPPER_MODULE_SO_PATH", module)
             .env("NSS_WRAPPER_MODULE_FN_PREFIX", prefix)
             .env("MODULE_LOG", self.path("log"));
+        command
+    }
+
+    /// The probe for hosts under `library`, with the file and the module.
+    pub(crate) fn hosts(&self, library: &Path, module: &Path, prefix: &str) -> Command {
+        let mut command = under(library, probe("module_hosts"));
+        command
+            .current_dir(self.0.path())
+            .env("NSS_WRAPPER_HOSTS", self.path("hosts"))
+            .env("NSS_WRAPPER_MODULE_SO_PATH", module)
+            .env("NSS_WRAPPER_MODULE_FN_PREFIX", prefix);
         command
     }
 

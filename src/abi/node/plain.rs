@@ -74,16 +74,15 @@ pub(super) unsafe fn addresses(
 
 fn find(node: &[u8], family: c_int, flags: c_int) -> Result<Node, Errno> {
     if let Some(ip) = numeric(node) {
-        return lookup::host::by_address(ip, |answer| match answer {
-            Answer::Row(host) => listed(ip, host.name),
-            Answer::Absent | Answer::Pass => Ok(Node::Given),
+        return lookup::host::listed_address(ip, |found| {
+            found.map_or(Ok(Node::Given), |host| listed(ip, host.name))
         })
         .flatten();
     }
     if flags & libc::AI_NUMERICHOST != 0 {
         return Ok(Node::Given);
     }
-    lookup::host::by_name(node, |answer| match answer {
+    lookup::host::by_name(node, None, |answer| match answer {
         Answer::Row(matches) => match suiting(matches, family, flags) {
             Some((ip, host)) => listed(ip, host.name),
             None => Ok(Node::NoAddress),
