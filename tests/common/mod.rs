@@ -68,7 +68,8 @@ pub(crate) fn uid_wrapper() -> PathBuf {
     installed("libuid_wrapper.so")
 }
 
-fn installed(name: &str) -> PathBuf {
+/// What Debian puts into the directory of libraries.
+pub(crate) fn installed(name: &str) -> PathBuf {
     let found =
         ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
             .iter()
