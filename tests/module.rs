@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::module_scene::Scene;
-use common::{library, module, stdout};
+use common::{file, library, module, stdout};
 
 #[test]
 fn users_and_groups_come_from_the_files_and_then_from_the_module() {
@@ -264,6 +266,29 @@ pwnam=loops: loops:x:903:904::/m:/bin/m
 pwnam=m1: m1:x:11:12::/m:/bin/m
 ";
     assert_eq!(said, want);
+}
+
+#[test]
+fn what_libc_asks_from_inside_gets_to_the_module() {
+    let said = Scene::new().plain(&["expand=~first/x", "expand=~m1/x", "expand=~nobody/x"]);
+    assert_eq!(
+        said,
+        "expand=~first/x: 0 /f/x\nexpand=~m1/x: 0 /m/x\nexpand=~nobody/x: 0 ~nobody/x\n"
+    );
+}
+
+#[test]
+fn the_own_entry_is_not_needed_by_a_user_of_the_module() {
+    let scene = Scene::new();
+    let uid = stdout(Command::new("id").arg("-u"));
+    let module = module("plain", &["-DWHOEVER_ASKS"]);
+    for (prefix, want) in [("plain", "whoever"), ("none", "own")] {
+        let mut command = scene.probe(library(), &module, prefix);
+        file(scene.dir(), "passwd", "nobody:x:65534:65534:::\n");
+        command.env("NSS_WRAPPER_USER", "own:x:%u:%g:::");
+        let said = stdout(command.arg(format!("pwuid={}", uid.trim())));
+        assert!(said.contains(&format!(": {want}:x:")), "{said}");
+    }
 }
 
 #[test]

@@ -84,9 +84,8 @@ fn is_search(error: c_int, flags: c_int) -> bool {
 
 /// True if the file has an address for the name, or does not say for lack of memory.
 fn has_address(name: &[u8], family: c_int) -> bool {
-    let found = lookup::host::by_name(name, |answer| match answer {
-        Answer::Row(matches) => canonical(matches, family).is_some(),
-        Answer::Absent | Answer::Pass => false,
+    let found = lookup::host::listed_name(name, |found| {
+        found.is_some_and(|matches| canonical(matches, family).is_some())
     });
     found.unwrap_or(true)
 }
@@ -201,6 +200,5 @@ pub(super) unsafe fn names(
 
 /// True if the file has a name for the address, or does not say for lack of memory.
 fn has_name(address: IpAddr) -> bool {
-    let found = lookup::host::by_address(address, |answer| matches!(answer, Answer::Row(_)));
-    found.unwrap_or(true)
+    lookup::host::listed_address(address, |found| found.is_some()).unwrap_or(true)
 }

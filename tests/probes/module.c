@@ -3,6 +3,7 @@
  *   pwnam=NAME pwuid=ID pwent[=N] setpwent endpwent      and gr… for groups: without _r
  *   pwnam_r=NAME pwuid_r=ID pwent_r=LEN                  with _r and a buffer that fits, or of LEN bytes
  *   list=NAME init=NAME                                  getgrouplist, initgroups; first group 1
+ *   expand=WORD                                          wordexp: libc's own lookup
  *   fork                                                 goes on in a child
  *   link=TO                                              makes a symbolic link there named module.so
  *   threads=N                                            N threads look up users and groups of the module
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 static void field(const char *text, char end)
 {
@@ -240,6 +242,11 @@ static void act(const char *arg)
         list(arg, v);
     } else if (is(arg, "init", &v)) {
         init(arg, v);
+    } else if (is(arg, "expand", &v)) {
+        wordexp_t found;
+        code = wordexp(v, &found, WRDE_NOCMD);
+        printf("%s: %d %s\n", arg, code, code ? "-" : found.we_wordv[0]);
+        wordfree(&found);
     } else if (is(arg, "fork", &v)) {
         int status;
         pid_t child = fork();
