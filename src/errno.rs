@@ -12,6 +12,7 @@ impl Errno {
     pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
     pub(crate) const EBADF: Self = Self(libc::EBADF);
     pub(crate) const EINTR: Self = Self(libc::EINTR);
+    pub(crate) const EMFILE: Self = Self(libc::EMFILE);
     pub(crate) const EINVAL: Self = Self(libc::EINVAL);
     pub(crate) const EPERM: Self = Self(libc::EPERM);
     pub(crate) const ESRCH: Self = Self(libc::ESRCH);

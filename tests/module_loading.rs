@@ -34,6 +34,20 @@ grnam=g1: g1:x:21:m0|a, b
 }
 
 #[test]
+fn without_a_free_descriptor_for_loading_the_answer_is_an_error_and_no_absence() {
+    let scene = Scene::new();
+    let mut command = scene.probe(library(), &module("plain", &[]), "plain");
+    command.env_remove("NSS_WRAPPER_PASSWD").env_remove("MODULE_LOG");
+    let out = run(command.args(["files=3", "pwnam_r=m1", "pwnam=m1", "files=99", "pwnam_r=m1"]));
+    let full = libc::EMFILE;
+    let want = format!(
+        "pwnam_r=m1: none {full}\npwnam=m1: none {full}\npwnam_r=m1: m1:x:11:12::/m:/bin/m\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&out.stdout), want);
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
+}
+
+#[test]
 fn functions_that_a_module_lacks_are_a_warning_as_with_the_peer() {
     let scene = Scene::new();
     let partial = module("partial", &[]);

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use super::{DLERROR, DLOPEN, WEAK, dlsym};
 use crate::errno::{self, Errno};
+use crate::sys;
 
 /// An object that was loaded; it stays loaded.
 pub(crate) struct Library(NonNull<c_void>);
@@ -16,7 +17,7 @@ unsafe impl Sync for Library {}
 
 impl Library {
     /// Loads it, or takes what is loaded; `None` if the loader cannot, or if there is no loader to
-    /// ask. [`complaint`] says why. `ENOMEM` is not the object's fault.
+    /// ask. [`complaint`] says why. An error is a passing lack of something.
     pub(crate) fn open(path: &CStr) -> Result<Option<Self>, Errno> {
         // Before glibc 2.34 dlopen is in libdl.so; without that libc has its own entry.
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
@@ -28,6 +29,8 @@ impl Library {
         let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
         match NonNull::new(handle) {
             None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
+            // glibc keeps the number of other errors to itself.
+            None if is_without_descriptors() => Err(Errno::EMFILE),
             handle => Ok(handle.map(Self)),
         }
     }
@@ -39,6 +42,17 @@ impl Library {
             None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
             found => Ok(found),
         }
+    }
+}
+
+/// True if no file can be opened now.
+fn is_without_descriptors() -> bool {
+    match sys::open(c"/", libc::O_PATH) {
+        Ok(fd) => {
+            sys::close(fd);
+            false
+        }
+        Err(error) => matches!(error.get(), libc::EMFILE | libc::ENFILE),
     }
 }
 

@@ -4,6 +4,7 @@
  *   pwnam_r=NAME pwuid_r=ID pwent_r=LEN                  with _r and a buffer that fits, or of LEN bytes
  *   list=NAME init=NAME                                  getgrouplist, initgroups; first group 1
  *   expand=WORD                                          wordexp: libc's own lookup
+ *   files=N                                              the limit of open files from now on
  *   fork                                                 goes on in a child
  *   link=TO                                              makes a symbolic link there named module.so
  *   threads=N                                            N threads look up users and groups of the module
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wordexp.h>
@@ -247,6 +249,10 @@ static void act(const char *arg)
         code = wordexp(v, &found, WRDE_NOCMD);
         printf("%s: %d %s\n", arg, code, code ? "-" : found.we_wordv[0]);
         wordfree(&found);
+    } else if (is(arg, "files", &v)) {
+        struct rlimit limit = { (rlim_t)atol(v), 1024 };
+        if (setrlimit(RLIMIT_NOFILE, &limit))
+            abort();
     } else if (is(arg, "fork", &v)) {
         int status;
         pid_t child = fork();
