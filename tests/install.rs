@@ -233,9 +233,10 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
         nss_wrapper.pl --action add --type group --group_path "$1/group" --name new
         cat "$1/group"
     "#;
-    let mut command = Command::new("unshare");
+    // A user namespace would not do: the mounts below the root are locked in it.
+    let mut command = Command::new(if is_root() { "unshare" } else { "sudo" });
     if !is_root() {
-        command.arg("--map-root-user");
+        command.args(["-n", "unshare"]);
     }
     command.args(["--mount", "--", "sh", "-euc", script, "sh", inside]);
     command.arg(place.path()).arg(root()).current_dir(place.path()).env_remove("LD_PRELOAD");
