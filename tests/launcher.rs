@@ -139,6 +139,33 @@ fn shadow_entries_the_host_name_and_the_level_are_set() {
 }
 
 #[test]
+fn hosts_are_found_beside_those_of_a_file_or_of_the_system() {
+    let scene = scene().0;
+    file(&scene.home, "hosts", "10.9.8.7 filed\n");
+    let hosts = ["--host", "db.it=10.1.2.3", "--host", "db.it=10.1.2.4", "--host", "six=fd00::9"];
+    for (more, name, want) in [
+        (&[][..], "db.it", "10.1.2.3 10.1.2.4"),
+        (&[], "six", "fd00::9"),
+        (&[], "localhost", "127.0.0.1"),
+        (&["--hosts", "hosts"], "filed", "10.9.8.7"),
+        (&["--hosts", "hosts"], "db.it", "10.1.2.3 10.1.2.4"),
+    ] {
+        let python = "import socket, sys; print(*dict.fromkeys(i[4][0] for i in \
+                      socket.getaddrinfo(sys.argv[1], 80) if sys.argv[1] != 'localhost' or \
+                      i[0] == socket.AF_INET))";
+        let mut command = as_self(&scene, hosts);
+        command.args(more).args(["python3", "-c", python, name]);
+        assert_eq!(stdout(&mut command), format!("{want}\n"), "{more:?} {name}");
+    }
+    // The functions that ask no resolver, too.
+    let python = "import socket; print(socket.gethostbyname('db.it'), \
+                  socket.gethostbyname('localhost'), socket.gethostbyaddr('10.1.2.4')[0])";
+    let mut command = as_self(&scene, hosts);
+    let said = stdout(command.args(["python3", "-c", python]));
+    assert_eq!(said, "10.1.2.3 127.0.0.1 db.it\n");
+}
+
+#[test]
 fn it_becomes_the_command_and_leaves_no_trace_but_the_variables() {
     let scene = scene().0;
     let look = "echo $$; read c </proc/$$/task/$$/children; echo \"children: $c\"; \

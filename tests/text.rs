@@ -39,7 +39,7 @@ const PYTHON: &str = "
 import os, pwd, resource
 before = sorted(os.listdir('/proc/self/fd'))
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
 found = [pwd.getpwuid(4242).pw_name for i in range(300)]
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 assert sorted(os.listdir('/proc/self/fd')) == before

@@ -42,7 +42,7 @@ fn triple() -> String {
 pub(crate) fn ld_preload(library: &Path, present: Option<&OsStr>) -> Result<OsString, String> {
     let is_separator = |byte: &u8| matches!(byte, b':' | b' ');
     let own = library.as_os_str().as_bytes();
-    if own.iter().any(|byte| is_separator(byte)) {
+    if own.iter().any(is_separator) {
         let path = library.display();
         return Err(format!("ld.so(8) takes no path with a space or colon in it: {path}"));
     }

@@ -1,0 +1,120 @@
+#!/bin/sh
+# Installs the library, its header, the launcher, and what build systems and shells find them by.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+usage: ./install.sh [--compat | --compat-only] [NAME=VALUE...]
+
+  --compat        also under the peer's names: libnss_wrapper.so, pkg-config nss_wrapper,
+                  find_package(nss_wrapper), nss_wrapper(1)
+  --compat-only   nothing but those names; the rest is installed already
+
+  PREFIX=DIR      where it is used from; /usr/local
+  LIBDIR=DIR      where libraries are; PREFIX/lib (Debian's: /usr/lib/x86_64-linux-gnu)
+  DESTDIR=DIR     put in front of every path, to make a package from; nothing
+
+The names may come from the environment too. What cargo build --release makes is taken from
+CARGO_TARGET_DIR, or target, and built if it is not there.
+TEXT
+}
+
+fail() {
+    echo "install.sh: $1" >&2
+    exit 1
+}
+
+own=yes compat=no
+for argument; do
+    case $argument in
+        --compat) compat=yes ;;
+        --compat-only) own=no compat=yes ;;
+        --help | -h) usage && exit 0 ;;
+        PREFIX=*) PREFIX=${argument#*=} ;;
+        LIBDIR=*) LIBDIR=${argument#*=} ;;
+        DESTDIR=*) DESTDIR=${argument#*=} ;;
+        *) usage >&2 && fail "what is $argument?" ;;
+    esac
+done
+PREFIX=${PREFIX:-/usr/local}
+LIBDIR=${LIBDIR:-$PREFIX/lib}
+DESTDIR=${DESTDIR:-}
+case $PREFIX$LIBDIR in
+    *[!A-Za-z0-9/._+~-]*) fail "PREFIX and LIBDIR: letters, digits and /._+~- only" ;;
+esac
+for dir in "$PREFIX" "$LIBDIR"; do
+    case $dir in /*) ;; *) fail "$dir is not an absolute path" ;; esac
+done
+includedir=$PREFIX/include
+man1=$PREFIX/share/man/man1
+
+# A relative DESTDIR and target directory are the caller's.
+case $DESTDIR in '' | /*) ;; *) DESTDIR=$PWD/$DESTDIR ;; esac
+target=${CARGO_TARGET_DIR:-}
+case $target in '' | /*) ;; *) target=$PWD/$target ;; esac
+cd "$(dirname "$0")"
+built=${target:-target}/release
+if ! [ -f "$built/libnss_wrapper_rs.so" ] || ! [ -x "$built/nss-wrapper" ]; then
+    cargo build --release
+fi
+version=$("$built/nss-wrapper" --version)
+version=${version##* }
+# The newest version of the peer whose interface docs/compatibility.md compares with: a build that
+# asks for at least some version must find all that this version had.
+peer_version=1.1.16
+
+# put MODE TO copies standard input to a file.
+put() {
+    mkdir -p "$DESTDIR$(dirname "$2")"
+    # Not into a file that a running program has mapped.
+    rm -f "$DESTDIR$2"
+    cat >"$DESTDIR$2"
+    chmod "$1" "$DESTDIR$2"
+}
+# fill FROM TO VERSION copies a template, with the names in their places.
+fill() {
+    sed -e "s|@PREFIX@|$PREFIX|g" -e "s|@LIBDIR@|$LIBDIR|g" -e "s|@INCLUDEDIR@|$includedir|g" \
+        -e "s|@VERSION@|$3|g" "install/$1" | put 644 "$2"
+}
+link() {
+    mkdir -p "$DESTDIR$(dirname "$2")"
+    ln -sf "$1" "$DESTDIR$2"
+}
+
+if [ $own = yes ]; then
+    put 644 "$LIBDIR/libnss_wrapper_rs.so" <"$built/libnss_wrapper_rs.so"
+    # Programs that are linked with the library look for it by its SONAME.
+    link libnss_wrapper_rs.so "$LIBDIR/libnss_wrapper_rs.so.2"
+    put 644 "$includedir/nss_wrapper_rs.h" <include/nss_wrapper_rs.h
+    fill nss_wrapper_rs.pc.in "$LIBDIR/pkgconfig/nss_wrapper_rs.pc" "$version"
+    cmake=$LIBDIR/cmake/nss_wrapper_rs
+    fill nss_wrapper_rs-config.cmake.in "$cmake/nss_wrapper_rs-config.cmake" "$version"
+    fill config-version.cmake.in "$cmake/nss_wrapper_rs-config-version.cmake" "$version"
+
+    put 755 "$PREFIX/bin/nss-wrapper" <"$built/nss-wrapper"
+    link nss-wrapper "$PREFIX/bin/nss_wrapper.pl"
+    share=$PREFIX/share
+    generate() { "$built/nss-wrapper" --generate "$1" | put 644 "$2"; }
+    generate bash "$share/bash-completion/completions/nss-wrapper"
+    generate zsh "$share/zsh/site-functions/_nss-wrapper"
+    generate fish "$share/fish/vendor_completions.d/nss-wrapper.fish"
+    generate man "$man1/nss-wrapper.1"
+    generate edit-man "$man1/nss_wrapper.pl.1"
+    put 644 "$man1/nss_wrapper_rs.1" <docs/nss_wrapper_rs.1
+fi
+
+if [ $compat = yes ]; then
+    link libnss_wrapper_rs.so "$LIBDIR/libnss_wrapper.so"
+    # As upstream's own build names it; Debian's package has only the name above.
+    link libnss_wrapper_rs.so "$LIBDIR/libnss_wrapper.so.0"
+    fill nss_wrapper.pc.in "$LIBDIR/pkgconfig/nss_wrapper.pc" "$peer_version"
+    cmake=$LIBDIR/cmake/nss_wrapper
+    fill nss_wrapper-config.cmake.in "$cmake/nss_wrapper-config.cmake" "$peer_version"
+    fill config-version.cmake.in "$cmake/nss_wrapper-config-version.cmake" "$peer_version"
+    echo '.so man1/nss_wrapper_rs.1' | put 644 "$man1/nss_wrapper.1"
+fi
+
+# Linked programs find the library by ld.so's cache.
+if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ]; then
+    ldconfig
+fi
