@@ -7,15 +7,13 @@
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use once_cell::race::OnceBox;
-
 use super::index::{Index, of_bytes};
 use super::source::Content;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
 use crate::record::{Family, Host, without_dot};
-use crate::sync::try_box;
+use crate::sync::Once;
 use crate::trace::{Bytes, log};
 
 /// As nsswitch.conf(5) names the database.
@@ -43,7 +41,7 @@ pub(crate) struct Hosts {
     /// How many addresses, with those of the other family; see [`Host::address_as`].
     addresses: usize,
     asked: AtomicU32,
-    indexes: OnceBox<Indexes>,
+    indexes: Once<Indexes>,
 }
 
 /// The lines that have a name, in the file's order.
@@ -101,7 +99,7 @@ impl Content for Hosts {
 
 impl Hosts {
     fn new(bytes: Vec<u8>) -> Self {
-        let (asked, indexes) = (AtomicU32::new(0), OnceBox::new());
+        let (asked, indexes) = (AtomicU32::new(0), Once::new());
         let has_nul = memchr::memchr(0, &bytes).is_some();
         Self { bytes, has_nul, names: 0, addresses: 0, asked, indexes }
     }
@@ -179,7 +177,7 @@ impl Hosts {
         if self.asked.fetch_add(1, Ordering::Relaxed) < SEARCHES {
             return Ok(None);
         }
-        self.indexes.get_or_try_init(|| try_box(self.index()?)).map(Some)
+        self.indexes.get_or_try_init(|| self.index()).map(Some)
     }
 
     #[cold]
