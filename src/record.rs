@@ -164,6 +164,6 @@ pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
     bytes.get(at..).unwrap_or_default()
 }
 
-fn is_space(byte: &u8) -> bool {
+pub(crate) fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

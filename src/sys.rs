@@ -181,6 +181,15 @@ pub(crate) fn coarse(clock: c_int) -> (i64, i64) {
     (now.tv_sec, now.tv_nsec)
 }
 
+/// Eight of the random bytes that the kernel gives each new program: `AT_RANDOM` of getauxval(3).
+pub(crate) fn random() -> Option<u64> {
+    // SAFETY: takes a number, returns a number.
+    let at = unsafe { libc::getauxval(libc::AT_RANDOM) };
+    let at = core::ptr::with_exposed_provenance::<[u8; 8]>(usize::try_from(at).ok()?);
+    // SAFETY: null, or the address of 16 bytes that stay for the life of the process.
+    unsafe { at.as_ref() }.copied().map(u64::from_ne_bytes)
+}
+
 /// getpid(2), asked of the kernel: a copy in memory would be wrong after fork.
 pub(crate) fn pid() -> u32 {
     // SAFETY: takes no argument.

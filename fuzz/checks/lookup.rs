@@ -8,9 +8,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use super::glibc::{Owned, Reader};
-use crate::abi::{grp, membership, pwd, shadow};
-use crate::record::Keyed;
+use super::glibc::{Owned, Reader, text};
+use super::hosts::Entry;
+use crate::abi::{grp, membership, netdb, pwd, shadow};
+use crate::parse::{Literal, literal};
+use crate::record::{Family, Keyed};
 use crate::store::{Groups, Passwds, Shadows};
 
 /// Byte 0 says which database; then questions, a newline, and the file, which replaces that of the
@@ -22,11 +24,12 @@ pub fn lookup(data: &[u8]) {
     let (questions, content) = super::questions(data);
     file.set_len(content.len() as u64).unwrap();
     file.write_all_at(content, 0).unwrap();
-    match database % 4 {
+    match database % 6 {
         0 => answers::<Passwds>(&questions, content),
         1 => answers::<Groups>(&questions, content),
         2 => answers::<Shadows>(&questions, content),
-        _ => memberships(&questions, content),
+        3 => memberships(&questions, content),
+        v6 => hosts(&questions, content, v6 == 5),
     }
 }
 
@@ -34,7 +37,9 @@ pub fn lookup(data: &[u8]) {
 fn configure() -> File {
     let path = format!("/dev/shm/nss_wrapper_rs-fuzz-{}", std::process::id());
     let file = File::create(&path).unwrap();
-    for name in ["NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_SHADOW"] {
+    for name in
+        ["NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_SHADOW", "NSS_WRAPPER_HOSTS"]
+    {
         // SAFETY: libFuzzer runs the target in one thread.
         unsafe { std::env::set_var(name, &path) };
     }
@@ -212,4 +217,86 @@ fn memberships(questions: &[&[u8]], content: &[u8]) {
         };
         assert_eq!((rc, &*gids), (count, &*want));
     }
+}
+
+/// Hosts by name, in a buffer that grows byte by byte at first.
+fn hosts(questions: &[&[u8]], content: &[u8], v6: bool) {
+    let (family, number) =
+        if v6 { (Family::V6, libc::AF_INET6) } else { (Family::V4, libc::AF_INET) };
+    for question in questions.iter().take(2) {
+        let name = c_string(question);
+        let mut len = usize::from(content.first().copied().unwrap_or(0)) / 2;
+        let got = loop {
+            let mut buf = vec![0_u8; len].into_boxed_slice();
+            let mut out = MaybeUninit::<libc::hostent>::uninit();
+            let (mut found, mut reason) = (out.as_mut_ptr(), 0);
+            // SAFETY: a C string, and memory of these lengths.
+            let rc = unsafe {
+                netdb::gethostbyname2_r(
+                    name.as_ptr(),
+                    number,
+                    out.as_mut_ptr(),
+                    buf.as_mut_ptr().cast(),
+                    len,
+                    &raw mut found,
+                    &raw mut reason,
+                )
+            };
+            if rc == libc::ERANGE {
+                assert!(found.is_null());
+                len = len * 2 + 1;
+                continue;
+            }
+            assert_eq!(rc, 0);
+            // SAFETY: null, or filled.
+            let row = unsafe { found.as_ref() };
+            // SAFETY: filled, and what it points to is in `buf`.
+            break row.map(|row| unsafe { entry(row, v6) });
+        };
+        if literal(name.as_bytes(), family) == Literal::Name {
+            assert_eq!(got, Entry::read(content, name.as_bytes(), v6));
+        }
+    }
+}
+
+/// # Safety
+///
+/// What `row` points to is as the function left it.
+unsafe fn entry(row: &libc::hostent, v6: bool) -> Entry {
+    assert_eq!(row.h_length, if v6 { 16 } else { 4 });
+    // SAFETY: a list that ends in null.
+    let aliases = unsafe { list(row.h_aliases) };
+    // SAFETY: as above.
+    let addresses = unsafe { list(row.h_addr_list) };
+    Entry {
+        // SAFETY: a C string.
+        name: unsafe { text(row.h_name) },
+        // SAFETY: C strings.
+        aliases: aliases.into_iter().map(|at| unsafe { text(at) }).collect(),
+        addresses: addresses
+            .into_iter()
+            .map(|at| match v6 {
+                // SAFETY: sixteen bytes, for the length says so.
+                true => unsafe { at.cast::<[u8; 16]>().read() }.into(),
+                // SAFETY: four bytes, for the length says so.
+                false => unsafe { at.cast::<[u8; 4]>().read() }.into(),
+            })
+            .collect(),
+    }
+}
+
+/// # Safety
+///
+/// `at` points to pointers that end in null.
+unsafe fn list(mut at: *mut *mut c_char) -> Vec<*mut c_char> {
+    let mut all = Vec::new();
+    // SAFETY: by the contract.
+    while let pointer = unsafe { *at }
+        && !pointer.is_null()
+    {
+        all.push(pointer);
+        // SAFETY: the list goes on until null.
+        at = unsafe { at.add(1) };
+    }
+    all
 }

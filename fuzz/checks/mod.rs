@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "the targets are another crate; the unit test is not")]
 
 mod glibc;
+mod hosts;
 #[cfg(fuzzing)]
 mod lookup;
 mod pack;
@@ -35,6 +36,7 @@ pub fn shadow(data: &[u8]) {
     lines::<Shadows>(data);
 }
 
+pub use hosts::hosts;
 pub use pack::pack;
 pub use table::table;
 
@@ -75,10 +77,11 @@ mod tests {
     fn every_input_of_the_corpus_passes() {
         let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         type Check = fn(&[u8]);
-        let checks: [(&str, Check); 5] = [
+        let checks: [(&str, Check); 6] = [
             ("passwd", super::passwd),
             ("group", super::group),
             ("shadow", super::shadow),
+            ("hosts", super::hosts),
             ("pack", super::pack),
             ("table", super::table),
         ];

@@ -7,15 +7,13 @@
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use once_cell::race::OnceBox;
-
 use super::index::{Index, of_bytes};
 use super::source::Content;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
-use crate::record::{Family, Host, without_dot};
-use crate::sync::try_box;
+use crate::record::{Family, Host, is_space, without_dot};
+use crate::sync::Once;
 use crate::trace::{Bytes, log};
 
 /// As nsswitch.conf(5) names the database.
@@ -25,11 +23,11 @@ const NAME: &str = "hosts";
 const SEARCHES: u32 = 3;
 
 struct Indexes {
-    /// The first line of each name.
+    /// Where each name stands first: compared there, for a line may be long.
     by_name: Index,
     /// The first line of each address; see [`Host::address_as`].
     by_address: Index,
-    /// The first line of a name, and a later one that shares a name with it; sorted.
+    /// Where a name stands first, and a later line that has it too; sorted.
     later: Vec<(usize, usize)>,
 }
 
@@ -43,7 +41,7 @@ pub(crate) struct Hosts {
     /// How many addresses, with those of the other family; see [`Host::address_as`].
     addresses: usize,
     asked: AtomicU32,
-    indexes: OnceBox<Indexes>,
+    indexes: Once<Indexes>,
 }
 
 /// The lines that have a name, in the file's order.
@@ -102,7 +100,7 @@ impl Content for Hosts {
 
 impl Hosts {
     fn new(bytes: Vec<u8>) -> Self {
-        let (asked, indexes) = (AtomicU32::new(0), OnceBox::new());
+        let (asked, indexes) = (AtomicU32::new(0), Once::new());
         let has_nul = memchr::memchr(0, &bytes).is_some();
         Self { bytes, has_nul, names: 0, addresses: 0, asked, indexes }
     }
@@ -151,13 +149,27 @@ impl Hosts {
             let hosts = self.lines_from(0).map(|(_, host, _)| host);
             return Matches::of(hosts.filter(|host| host.has_name(name)));
         };
-        let host_at = |at| self.host_at(at).filter(|host| host.has_name(name));
-        let found = indexes.by_name.find(of_name(name), |at| Some((at, host_at(at)?)));
-        let Some((first, host)) = found else { return Ok(None) };
+        let found = indexes.by_name.find(of_name(name), |at| self.name_at(at, name));
+        let Some(first) = found else { return Ok(None) };
+        let Some(host) = self.host_at(self.line_around(first)) else { return Ok(None) };
         let later = indexes.later.partition_point(|&(of, _)| of < first);
         let later = indexes.later.get(later..).unwrap_or_default();
         let later = later.iter().take_while(|&&(of, _)| of == first);
-        Matches::of(core::iter::once(host).chain(later.filter_map(|&(_, at)| host_at(at))))
+        Matches::of(core::iter::once(host).chain(later.filter_map(|&(_, at)| self.host_at(at))))
+    }
+
+    /// `at` if the name stands there.
+    fn name_at(&self, at: usize, name: &[u8]) -> Option<usize> {
+        let rest = self.bytes.get(at..)?;
+        let end = rest.iter().position(|b| is_space(b) || *b == b'#').unwrap_or(rest.len());
+        let own = without_dot(rest.get(..end)?);
+        own.eq_ignore_ascii_case(without_dot(name)).then_some(at)
+    }
+
+    /// Where the line begins that `at` is in.
+    fn line_around(&self, at: usize) -> usize {
+        let before = self.bytes.get(..at).unwrap_or_default();
+        memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)
     }
 
     /// The first line with that address.
@@ -180,7 +192,7 @@ impl Hosts {
         if self.asked.fetch_add(1, Ordering::Relaxed) < SEARCHES {
             return Ok(None);
         }
-        self.indexes.get_or_try_init(|| try_box(self.index()?)).map(Some)
+        self.indexes.get_or_try_init(|| self.index()).map(Some)
     }
 
     #[cold]
@@ -188,14 +200,18 @@ impl Hosts {
         let mut by_name = Index::new(self.names)?;
         let mut by_address = Index::new(self.addresses)?;
         let mut later = Vec::new();
-        for (at, host, _) in self.lines_from(0) {
+        for (at, host, next) in self.lines_from(0) {
             for name in host.names() {
                 let hash = of_name(name);
-                let has_name = |at| self.host_at(at).is_some_and(|host| host.has_name(name));
-                match by_name.find(hash, |at| has_name(at).then_some(at)) {
-                    None => by_name.insert(hash, at, |_| false),
+                match by_name.find(hash, |at| self.name_at(at, name)) {
+                    None => {
+                        // A line without a name has an empty one at its end.
+                        let own = name.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
+                        let own = if name.is_empty() { next - 1 } else { own };
+                        by_name.insert(hash, own, |_| false);
+                    }
                     // A line may have a name twice.
-                    Some(first) if first == at || later.last() == Some(&(first, at)) => {}
+                    Some(first) if first >= at || later.last() == Some(&(first, at)) => {}
                     Some(first) => {
                         later.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                         later.push((first, at));
@@ -318,6 +334,18 @@ mod tests {
         table.asked.store(SEARCHES, Ordering::Relaxed);
         assert_eq!(lines(&table, "SAME").len(), 5000);
         assert_eq!(lines(&table, "h4999"), ["10.0.19.249"]);
+    }
+
+    /// Quadratic work would take minutes here.
+    #[test]
+    fn two_long_lines_of_the_same_names_are_no_burden() {
+        let names: String = (0..60_000).map(|n| format!(" n{n}")).collect();
+        let text = format!("10.0.0.1{names}\n10.0.0.2{names}#c\n10.0.0.3\n10.0.0.4#x\n");
+        let table = Hosts::load(text.into_bytes(), &Path::new(b"/t").unwrap()).unwrap();
+        table.asked.store(SEARCHES, Ordering::Relaxed);
+        assert_eq!(lines(&table, "N59999."), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(lines(&table, ""), ["10.0.0.3", "10.0.0.4"]);
+        assert_eq!(lines(&table, "n60000"), [""; 0]);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! A slot holds a part of the key's hash and the offset of its line, so a probe touches the file's
 //! bytes only for the line it looks for.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use crate::errno::Errno;
+use crate::sys;
 
 /// Bits of a slot that hold the offset plus one; files up to 1 TiB.
 const OFFSET_BITS: u32 = 40;
@@ -65,7 +68,26 @@ impl Index {
     }
 }
 
-const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The odd number that hashes are made with: random, so that nobody can write a file whose keys all
+/// meet in one slot.
+static SECRET: AtomicU64 = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
+
+#[allow(unsafe_code, reason = "a constructor")]
+#[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
+#[cfg_attr(test, allow(dead_code, reason = "the unit tests are not preloaded"))]
+#[used]
+static AT_LOAD: extern "C" fn() = {
+    extern "C" fn at_load() {
+        if let Some(random) = sys::random() {
+            SECRET.store(random | 1, Ordering::Relaxed);
+        }
+    }
+    at_load
+};
+
+fn secret() -> u64 {
+    SECRET.load(Ordering::Relaxed)
+}
 
 fn mix(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
@@ -76,18 +98,26 @@ fn mix(a: u64, b: u64) -> u64 {
 
 /// Of an id.
 pub(crate) fn of_number(id: u32) -> u64 {
-    mix(u64::from(id) ^ 0xa076_1d64_78bd_642f, ODD)
+    number_with(secret(), id)
+}
+
+fn number_with(secret: u64, id: u32) -> u64 {
+    mix(u64::from(id) ^ 0xa076_1d64_78bd_642f, secret)
 }
 
 /// Of a name.
 pub(crate) fn of_bytes(name: &[u8]) -> u64 {
+    bytes_with(secret(), name)
+}
+
+fn bytes_with(secret: u64, name: &[u8]) -> u64 {
     let mut hash = name.len() as u64 ^ 0xe703_7ed1_a0b4_28db;
     for part in name.chunks(8) {
         let word = match <[u8; 8]>::try_from(part) {
             Ok(whole) => u64::from_le_bytes(whole),
             Err(_) => part.iter().fold(0, |word, &b| word << 8 | u64::from(b)),
         };
-        hash = mix(hash ^ word, ODD);
+        hash = mix(hash ^ word, secret);
     }
     mix(hash, 0x8ebc_6af0_9c88_c6e3)
 }
@@ -136,6 +166,26 @@ mod tests {
         let hashes: std::collections::HashSet<u64> =
             names.iter().map(|n| of_bytes(n.as_bytes())).collect();
         assert_eq!(hashes.len(), names.len());
+    }
+
+    #[test]
+    fn keys_that_meet_under_one_secret_do_not_under_another() {
+        let (one, other) = (0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03);
+        let slot = |hash: u64| hash as usize & 0xfff;
+        let name = |id: u32| format!("user{id}");
+        for hash in [
+            |secret: u64, id: u32, _: &str| number_with(secret, id),
+            |secret: u64, _: u32, name: &str| bytes_with(secret, name.as_bytes()),
+        ] {
+            let met: Vec<u32> =
+                (0..400_000).filter(|&id| slot(hash(one, id, &name(id))) == 7).collect();
+            assert!(met.len() > 50, "{}", met.len());
+            let mut slots: Vec<_> =
+                met.iter().map(|&id| slot(hash(other, id, &name(id)))).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            assert!(slots.len() > met.len() / 2, "{} of {}", slots.len(), met.len());
+        }
     }
 
     #[test]

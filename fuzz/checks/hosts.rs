@@ -1,0 +1,144 @@
+//! hosts(5), against a reading of the page and libc's `inet_pton`.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::net::{IpAddr, Ipv4Addr};
+use std::ffi::CString;
+
+use crate::config::Path;
+use crate::parse;
+use crate::record::Host;
+use crate::store::{Content, Hosts};
+
+unsafe extern "C" {
+    fn inet_pton(family: c_int, text: *const c_char, to: *mut c_void) -> c_int;
+}
+
+/// A line: the address and the names, which are empty where there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    address: IpAddr,
+    names: Vec<Vec<u8>>,
+}
+
+impl Line {
+    fn of(host: Host<'_>) -> Self {
+        Self { address: host.address, names: host.names().map(<[u8]>::to_vec).collect() }
+    }
+
+    fn read(line: &[u8]) -> Option<Self> {
+        let before_comment = line.split(|&b| b == b'#').next()?;
+        let is_space = |b: &u8| b" \t\n\x0b\x0c\r".contains(b);
+        let mut words = before_comment.split(is_space).filter(|word| !word.is_empty());
+        let address = pton(words.next()?)?;
+        let mut names: Vec<_> = words.map(<[u8]>::to_vec).collect();
+        if names.is_empty() {
+            names.push(Vec::new());
+        }
+        Some(Self { address, names }).filter(|_| !line.contains(&0))
+    }
+
+    fn has_name(&self, name: &[u8]) -> bool {
+        let bare = |name: &[u8]| match name {
+            [rest @ .., b'.'] if !rest.is_empty() => rest.to_ascii_lowercase(),
+            name => name.to_ascii_lowercase(),
+        };
+        self.names.iter().any(|own| bare(own) == bare(name))
+    }
+
+    /// The address for a family, with what glibc's files service maps.
+    fn shown(&self, v6: bool) -> Option<IpAddr> {
+        match (v6, self.address) {
+            (true, ip) => Some(ip).filter(IpAddr::is_ipv6),
+            (false, IpAddr::V6(ip)) if ip.is_loopback() => Some(Ipv4Addr::LOCALHOST.into()),
+            (false, IpAddr::V6(ip)) => ip.to_ipv4_mapped().map(IpAddr::V4),
+            (false, ip) => Some(ip),
+        }
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        [false, true].iter().any(|&v6| self.shown(v6) == Some(address))
+    }
+}
+
+fn pton(text: &[u8]) -> Option<IpAddr> {
+    let text = CString::new(text).ok()?;
+    let (mut v4, mut v6) = ([0_u8; 4], [0_u8; 16]);
+    let take = |family, to: *mut c_void, text: &CStr| {
+        // SAFETY: a C string, and room for an address of the family.
+        unsafe { inet_pton(family, text.as_ptr(), to) == 1 }
+    };
+    if take(libc::AF_INET, (&raw mut v4).cast(), &text) {
+        return Some(v4.into());
+    }
+    take(libc::AF_INET6, (&raw mut v6).cast(), &text).then(|| v6.into())
+}
+
+/// All lines of a file that have an address.
+fn model(content: &[u8]) -> Vec<Line> {
+    content.split(|&b| b == b'\n').filter_map(Line::read).collect()
+}
+
+fn load(content: &[u8]) -> Hosts {
+    Hosts::load(content.to_vec(), &Path::new(b"/file").unwrap()).unwrap()
+}
+
+/// Questions, a newline, and a hosts(5) file.
+pub fn hosts(data: &[u8]) {
+    let (questions, content) = super::questions(data);
+    for line in content.split(|&b| b == b'\n').filter(|line| !line.contains(&0)) {
+        assert_eq!(parse::host(line).ok().flatten().map(Line::of), Line::read(line));
+    }
+    let model = model(content);
+    let table = load(content);
+    let (mut rows, mut at) = (Vec::new(), 0);
+    while let Some((host, next)) = table.host_from(at) {
+        assert!(next > at);
+        rows.push(Line::of(host));
+        at = next;
+    }
+    assert_eq!(rows, model);
+    let own = model.iter().rev().take(3).flat_map(|line| line.names.iter().take(2));
+    let names: Vec<&[u8]> = questions.iter().copied().chain(own.map(Vec::as_slice)).collect();
+    // The first questions to a table are searched for, later ones go through the index.
+    for (at, name) in names.iter().chain(&names).enumerate() {
+        let named = |table: &Hosts| match table.by_name(name).unwrap() {
+            Some(matches) => matches.hosts().map(Line::of).collect(),
+            None => Vec::new(),
+        };
+        let want: Vec<Line> = model.iter().filter(|line| line.has_name(name)).cloned().collect();
+        assert_eq!(named(&table), want);
+        if at < 2 {
+            assert_eq!(named(&load(content)), want);
+        }
+    }
+    let own = model.iter().rev().take(3).flat_map(|line| [line.shown(false), line.shown(true)]);
+    for address in questions.iter().map(|question| pton(question)).chain(own).flatten() {
+        let want = model.iter().find(|line| line.has_address(address)).cloned();
+        assert_eq!(table.by_address(address).unwrap().map(Line::of), want);
+        assert_eq!(load(content).by_address(address).unwrap().map(Line::of), want);
+    }
+}
+
+/// The host that a file has for a name: what `struct hostent` shows of the lines of a family.
+#[cfg(fuzzing)]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) name: Vec<u8>,
+    pub(super) aliases: Vec<Vec<u8>>,
+    pub(super) addresses: Vec<IpAddr>,
+}
+
+#[cfg(fuzzing)]
+impl Entry {
+    pub(super) fn read(content: &[u8], name: &[u8], v6: bool) -> Option<Self> {
+        let lines = model(content);
+        let shown = || lines.iter().filter(|line| line.has_name(name) && line.shown(v6).is_some());
+        let canonical = shown().next()?.names[0].clone();
+        let aliases = shown().flat_map(|line| {
+            let own = Some(&line.names[0]).filter(|own| **own != canonical);
+            line.names[1..].iter().chain(own).cloned().collect::<Vec<_>>()
+        });
+        let addresses = shown().filter_map(|line| line.shown(v6)).collect();
+        Some(Self { aliases: aliases.collect(), name: canonical, addresses })
+    }
+}
