@@ -126,11 +126,14 @@ impl<T> Mutex<T> {
 
 /// `Box::new`, with `ENOMEM` where that aborts.
 pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
-    const { assert!(size_of::<T>() > 0) };
-    // SAFETY: the size is not zero.
-    let place = unsafe { alloc(Layout::new::<T>()) }.cast::<T>();
-    let place = NonNull::new(place).ok_or(Errno::ENOMEM)?;
-    // SAFETY: fresh memory of T's layout.
+    let place = if size_of::<T>() == 0 {
+        NonNull::dangling()
+    } else {
+        // SAFETY: the size is not zero.
+        let place = unsafe { alloc(Layout::new::<T>()) }.cast::<T>();
+        NonNull::new(place).ok_or(Errno::ENOMEM)?
+    };
+    // SAFETY: fresh memory of T's layout, or none where T takes none.
     unsafe { place.write(value) };
     // SAFETY: allocated by the global allocator with T's layout, and initialised.
     Ok(unsafe { Box::from_raw(place.as_ptr()) })
