@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::module_scene::{Scene, debian};
-use common::{file, library, module, peer, probe, run, stderr, stdout};
+use common::{compiled, file, library, module, peer, probe, run, stderr, stdout};
 
 #[test]
 fn a_module_that_cannot_be_loaded_is_reported_once_and_works_once_it_can() {
@@ -235,22 +235,29 @@ fn memcheck_finds_nothing() {
     }
 }
 
-/// Has each allocation of the command fail in its turn: every line of it must be right all the same,
+/// Has each allocation of the probe fail in its turn: every line must be as it is with all of them,
 /// or say that there was no memory.
-fn without_memory(command: impl Fn() -> Command, is_error: impl Fn(&str) -> bool) {
-    let no_memory = module("no_memory", &[]);
-    let right = stdout(&mut command());
-    for at in 1..1000 {
-        let preload = format!("{}:{}", no_memory.display(), library().display());
-        let out = run(command().env("LD_PRELOAD", preload).env("FAIL_AT", at.to_string()));
-        let said = String::from_utf8_lossy(&out.stdout).into_owned();
-        assert!(out.status.success(), "allocation {at}: {}\n{said}", out.status);
-        assert_eq!(said.lines().count(), right.lines().count(), "allocation {at}: {said}");
-        for (line, right) in said.lines().zip(right.lines()) {
-            assert!(line == right || is_error(line), "allocation {at}: {line}");
+fn without_memory(probe: Command, args: &[&str], is_error: impl Fn(&str) -> bool) {
+    let failing = compiled("failing_malloc", "cc", &["-shared", "-fPIC"]);
+    let preload = format!("{}:{}", failing.display(), library().display());
+    let mut right = String::new();
+    for nth in 0..1000 {
+        let mut command = Command::new(probe.get_program());
+        command.envs(probe.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("LD_PRELOAD", &preload).arg(format!("fail={nth}")).args(args).arg("failed=");
+        let said = stdout(&mut command);
+        let (lines, failed) = said.rsplit_once("failed ").expect("the last line");
+        if nth == 0 {
+            right = lines.to_owned();
+            continue;
         }
-        if String::from_utf8_lossy(&out.stderr).contains("not reached") {
-            assert!(at > 20, "the module alone takes more");
+        assert_eq!(lines.lines().count(), right.lines().count(), "allocation {nth}: {said}");
+        for (line, right) in lines.lines().zip(right.lines()) {
+            assert!(line == right || is_error(line), "allocation {nth}: {line}");
+        }
+        if failed == "0\n" {
+            assert!(nth > 20, "the module alone takes more");
+            assert_eq!(lines, right);
             return;
         }
     }
@@ -260,28 +267,48 @@ fn without_memory(command: impl Fn() -> Command, is_error: impl Fn(&str) -> bool
 #[test]
 fn an_allocation_that_fails_is_an_error_and_never_an_absence() {
     let scene = Scene::new();
-    let plain = module("plain", &[]);
     let args = ["pwnam_r=m3", "grnam_r=g1", "pwuid_r=12", "grnam_r=room:3000", "list=m0"];
-    let command = || {
-        let mut command = scene.probe(library(), &plain, "plain");
-        command.args(args);
-        command
-    };
     let no_memory = format!("none {}", libc::ENOMEM);
-    without_memory(command, |line| line.ends_with(&no_memory) || line == "list=m0: -1:");
+    let probe = scene.probe(library(), &module("plain", &[]), "plain");
+    without_memory(probe, &args, |line| line.ends_with(&no_memory) || line == "list=m0: -1:");
+}
+
+#[test]
+fn an_allocation_that_fails_loses_no_row_of_an_enumeration() {
+    let scene = Scene::new();
+    // Each is asked for twice: one of them succeeds.
+    let args = ["pwent_r"; 6];
+    let failing = compiled("failing_malloc", "cc", &["-shared", "-fPIC"]);
+    let preload = format!("{}:{}", failing.display(), library().display());
+    let rows = |nth: u32| {
+        let mut command = scene.probe(library(), &module("plain", &[]), "plain");
+        command.env("LD_PRELOAD", &preload).arg(format!("fail={nth}")).args(args);
+        let said = stdout(command.arg("failed="));
+        let rows = said.lines().filter(|line| line.starts_with("pwent_r: ") && line.contains('/'));
+        (rows.map(str::to_owned).collect::<Vec<_>>(), said.contains("failed 1\n"))
+    };
+    let (right, _) = rows(0);
+    assert_eq!(right.len(), 6);
+    let mut nth = 1;
+    loop {
+        let (rows, failed) = rows(nth);
+        // The one call that failed gave none.
+        assert_eq!(rows, right[..rows.len()], "allocation {nth}");
+        assert!(rows.len() >= 5, "allocation {nth}: {rows:?}");
+        if !failed {
+            break;
+        }
+        nth += 1;
+    }
+    assert!(nth > 20, "{nth}");
 }
 
 #[test]
 fn an_allocation_that_fails_for_a_host_is_an_error_and_never_an_absence() {
     let scene = Scene::new();
-    let plain = module("plain", &[]);
     let args = ["host_r=h1", "host_r=room:400", "host6=h2", "addr=fd00::2"];
-    let command = || {
-        let mut command = scene.hosts(library(), &plain, "plain");
-        command.args(args);
-        command
-    };
     // h_errno is NETDB_INTERNAL.
     let no_memory = format!("none {} -1", libc::ENOMEM);
-    without_memory(command, |line| line.ends_with(&no_memory) || line.ends_with("none 0 -1"));
+    let probe = scene.hosts(library(), &module("plain", &[]), "plain");
+    without_memory(probe, &args, |line| line.ends_with(&no_memory) || line.ends_with("none 0 -1"));
 }

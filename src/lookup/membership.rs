@@ -4,6 +4,7 @@ use crate::errno::Errno;
 use crate::lookup::{self, Answer, Database};
 use crate::module;
 use crate::store::{Groups, Now, distinct};
+use crate::sync::try_extend;
 use crate::thread;
 
 /// `first`, then the groups that list `user`, in the file's order, then those of the module, each
@@ -16,7 +17,7 @@ pub(crate) fn of(user: &[u8], first: u32) -> Result<Answer<Vec<u32>>, Errno> {
         return Ok(Answer::Pass);
     }
     let mut gids = Vec::new();
-    push(&mut gids, first)?;
+    try_extend(&mut gids, &[first])?;
     if has_file {
         of_file(user, &mut gids)?;
     }
@@ -35,14 +36,8 @@ fn of_file(user: &[u8], gids: &mut Vec<u32>) -> Result<(), Errno> {
     let can_be_listed = !user.is_empty() && !user.iter().any(|b| b",\n".contains(b));
     for row in lease.get().filter(|_| can_be_listed).iter().flat_map(|t| t.rows_with(user)) {
         if row.members().any(|name| name == user) {
-            push(gids, row.gid)?;
+            try_extend(gids, &[row.gid])?;
         }
     }
-    Ok(())
-}
-
-fn push(gids: &mut Vec<u32>, gid: u32) -> Result<(), Errno> {
-    gids.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-    gids.push(gid);
     Ok(())
 }

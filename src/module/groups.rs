@@ -8,6 +8,7 @@ use libc::{gid_t, group};
 use super::open::{self, State};
 use super::{Inside, Outcome, Reply, Served, as_c, c_string, close, next, outcome, rewind};
 use crate::errno::{self, Errno};
+use crate::sync::try_extend;
 use crate::trace::log;
 
 /// In [`Inside`], beside the bits of the databases.
@@ -41,10 +42,7 @@ pub(crate) fn groups_of(user: &[u8], first: gid_t, gids: &mut Vec<gid_t>) -> Res
         Outcome::Short => log!(Warn, "module", "initgroups_dyn wants a buffer that it has not"),
         Outcome::Found | Outcome::Absent => {}
     }
-    let new = list.filled();
-    gids.try_reserve(new.len()).map_err(|_| Errno::ENOMEM)?;
-    gids.extend_from_slice(new);
-    Ok(())
+    try_extend(gids, list.filled())
 }
 
 /// Counts what has been done to the module's enumeration of groups behind the back of the host's.
@@ -62,8 +60,7 @@ fn groups_with(user: &[u8], gids: &mut Vec<gid_t>) -> Result<(), Errno> {
     loop {
         match next::<group>() {
             Ok(Reply::Row(kept)) if kept.row().members().any(|name| name == user) => {
-                gids.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                gids.push(kept.row().gid);
+                try_extend(gids, &[kept.row().gid])?;
             }
             Ok(Reply::Row(_)) => {}
             Ok(Reply::Absent | Reply::Off) => break,

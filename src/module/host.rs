@@ -11,6 +11,7 @@ use super::row::{Entry, append, append_each};
 use super::{Reply, as_c, ask, c_string};
 use crate::errno::Errno;
 use crate::record::{Family, Host};
+use crate::sync::try_extend;
 use crate::trace::log;
 
 /// In [`super::Inside`], beside the bits of the databases.
@@ -99,8 +100,7 @@ impl Entry for hostent {
             }
             // SAFETY: an element before the end has `h_length` bytes.
             if let Some(address) = unsafe { address_at(bytes, self.h_addrtype, self.h_length) } {
-                addresses.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                addresses.push(address);
+                try_extend(&mut addresses, &[address])?;
             }
             // SAFETY: this element was not the end, so there is another.
             at = unsafe { at.add(1) };
@@ -158,8 +158,7 @@ pub(crate) fn host_by_name(name: &[u8], family: Option<Family>) -> Result<Option
 fn both(first: Option<KeptHost>, second: Option<KeptHost>) -> Result<Option<KeptHost>, Errno> {
     match (first, second) {
         (Some(mut host), Some(more)) => {
-            host.addresses.try_reserve(more.addresses.len()).map_err(|_| Errno::ENOMEM)?;
-            host.addresses.extend_from_slice(&more.addresses);
+            try_extend(&mut host.addresses, &more.addresses)?;
             Ok(Some(host))
         }
         (first, second) => Ok(first.or(second)),

@@ -4,14 +4,13 @@ use core::ffi::{CStr, c_char, c_int, c_long};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{gid_t, group, passwd, size_t};
-use once_cell::race::OnceBox;
 
 use super::row::Entry;
 use super::{Inside, OPENING, host};
 use crate::config::{self, Text};
 use crate::errno::Errno;
 use crate::real::{Library, complaint};
-use crate::sync::{try_box, try_extend};
+use crate::sync::{Once, try_extend};
 use crate::trace::{Bytes, log};
 
 pub(super) type ByName<C> =
@@ -78,7 +77,7 @@ pub(super) enum State {
 /// The module, loaded at the first call. One that cannot be loaded is reported once, and works once
 /// it can.
 pub(super) fn state() -> Result<State, Errno> {
-    static MODULE: OnceBox<Module> = OnceBox::new();
+    static MODULE: Once<Module> = Once::new();
     if let Some(module) = MODULE.get() {
         return Ok(State::In(module));
     }
@@ -87,8 +86,7 @@ pub(super) fn state() -> Result<State, Errno> {
     let Some(_inside) = Inside::enter(OPENING)? else { return Ok(State::Out) };
     let Some(module) = open(path, prefix)? else { return Ok(State::Out) };
     // Two threads may get here: both have the same functions.
-    _ = MODULE.set(try_box(module)?);
-    Ok(MODULE.get().map_or(State::Out, State::In))
+    MODULE.get_or_try_init(|| Ok(module)).map(State::In)
 }
 
 /// The path and the prefix, if both are set.

@@ -4,6 +4,8 @@
  *   pwnam_r=NAME pwuid_r=ID pwent_r=LEN                  with _r and a buffer that fits, or of LEN bytes
  *   list=NAME init=NAME                                  getgrouplist, initgroups; first group 1
  *   expand=WORD                                          wordexp: libc's own lookup
+ *   fail=N failed                                        the allocation of that number from now on
+ *                                                        fails; how many have failed
  *   files=N                                              the limit of open files from now on
  *   fork                                                 goes on in a child
  *   link=TO                                              makes a symbolic link there named module.so
@@ -23,6 +25,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wordexp.h>
+
+/* Of failing_malloc.c, if it is preloaded. */
+extern long fail_allocation(long nth, int all) __attribute__((weak));
 
 static void field(const char *text, char end)
 {
@@ -249,6 +254,10 @@ static void act(const char *arg)
         code = wordexp(v, &found, WRDE_NOCMD);
         printf("%s: %d %s\n", arg, code, code ? "-" : found.we_wordv[0]);
         wordfree(&found);
+    } else if (is(arg, "failed", &v)) {
+        printf("failed %ld\n", fail_allocation(0, 0));
+    } else if (is(arg, "fail", &v)) {
+        fail_allocation(atol(v), 0);
     } else if (is(arg, "files", &v)) {
         struct rlimit limit = { (rlim_t)atol(v), 1024 };
         if (setrlimit(RLIMIT_NOFILE, &limit))

@@ -5,6 +5,7 @@
  *   addr=IP                      gethostbyaddr
  *   ai=NAME                      getaddrinfo of a stream socket with AI_CANONNAME
  *   name=IP                      getnameinfo with NI_NAMEREQD
+ *   fail=N failed=               the allocation of that number from now on fails; how many have failed
  *
  * More than four addresses are counted. */
 #define _GNU_SOURCE
@@ -13,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of failing_malloc.c, if it is preloaded. */
+extern long fail_allocation(long nth, int all) __attribute__((weak));
 
 static void host(const char *what, const struct hostent *h, int code, int reason)
 {
@@ -101,6 +105,10 @@ int main(int argc, char **argv)
             addresses(argv[i], v);
         } else if (!strncmp(argv[i], "name=", 5)) {
             name(argv[i], v);
+        } else if (!strncmp(argv[i], "failed=", 7)) {
+            printf("failed %ld\n", fail_allocation(0, 0));
+        } else if (!strncmp(argv[i], "fail=", 5)) {
+            fail_allocation(atol(v), 0);
         } else {
             return 2;
         }
