@@ -25,17 +25,24 @@ pub(crate) enum Failed {
 /// link at its end.
 pub(crate) fn replace<E: From<Failed>>(
     path: &Path,
-    change: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+    change: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
 ) -> Result<(), E> {
-    let opened = |error| Failed::Open(path.to_owned(), error);
-    let mut file = lock(path).map_err(opened)?;
-    let mut old = Vec::new();
-    file.read_to_end(&mut old).map_err(opened)?;
-    let new = change(&old)?;
     let beside = beside(path);
-    write(&beside, &new, &file).map_err(|error| Failed::Write(beside.clone(), error))?;
+    let opened = |error| Failed::Open(path.to_owned(), error);
+    let written = |error| Failed::Write(beside.clone(), error);
     let renamed = |error| Failed::Rename(path.to_owned(), error);
-    fs::rename(&beside, path).map_err(renamed)?;
+    loop {
+        let mut file = lock(path).map_err(opened)?;
+        let mut old = Vec::new();
+        file.read_to_end(&mut old).map_err(opened)?;
+        let new = change(&old)?;
+        let copy = write(&beside, &new, &file).map_err(written)?;
+        // Somebody who knows of no lock may have put another file there.
+        if leads_to(path, &file).map_err(opened)? && leads_to(&beside, &copy).map_err(written)? {
+            fs::rename(&beside, path).map_err(renamed)?;
+            break;
+        }
+    }
     // Without permission to read the directory the rename is as lasting as the system makes it.
     match path.parent().map(File::open) {
         Some(Ok(directory)) => Ok(directory.sync_all().map_err(renamed)?),
@@ -52,11 +59,15 @@ fn lock(path: &Path) -> io::Result<File> {
             other => other?,
         };
         file.lock()?;
-        let (locked, now) = (file.metadata()?, fs::metadata(path)?);
-        if (locked.dev(), locked.ino()) == (now.dev(), now.ino()) {
+        if leads_to(path, &file)? {
             return Ok(file);
         }
     }
+}
+
+fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
+    let (there, here) = (fs::metadata(path)?, file.metadata()?);
+    Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -67,7 +78,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// Writes `bytes` to a new file with the old one's mode and, as far as that is allowed, its owner.
-fn write(path: &Path, bytes: &[u8], old: &File) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8], old: &File) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -86,5 +97,6 @@ fn write(path: &Path, bytes: &[u8], old: &File) -> io::Result<()> {
     }
     file.set_permissions(old.permissions())?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
