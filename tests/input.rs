@@ -310,6 +310,23 @@ fn a_character_device_is_an_empty_file() {
 }
 
 #[test]
+fn a_line_of_a_mebibyte_is_found_whole() {
+    let (_dir, passwd, group) = scene();
+    let long = "x".repeat(1 << 20);
+    fs::write(&passwd, format!("a:x:1:1:::\nb:x:2:2:{long}:/b:\nc:x:3:3:::")).expect("written");
+    fs::write(&group, format!("a:x:1:\nb:x:2:{long},c,{long}\nc:x:3:{long}")).expect("written");
+    let mut session = Session::with(&passwd, &group);
+    for key in ["b", "2"] {
+        assert!(session.ask(&format!("user {key}")) == format!("b:x:2:2:{long}:/b:"));
+        assert!(session.ask(&format!("group {key}")) == format!("b:x:2:{long},c,{long}"));
+    }
+    assert_eq!(session.ask("users"), "a b c");
+    assert_eq!(session.ask("groups"), "a b c");
+    assert_eq!(session.ask("memberships c"), "7 2");
+    assert_eq!(session.end(), [""; 0]);
+}
+
+#[test]
 fn good_files_give_what_the_peer_gives() {
     let (_dir, passwd, group) = scene();
     fs::copy("/etc/passwd", &passwd).expect("copied");

@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use common::session::Session;
 use common::{file, peer, probe, stdout, under, wrapped};
 use tempfile::TempDir;
 
@@ -109,4 +110,20 @@ fn what_the_peer_finds_is_found_with_the_same_fields() {
         }
     }
     assert!(equal > 40, "{theirs}");
+}
+
+/// It is the one that the program had at its first lookup.
+#[test]
+fn a_relative_path_stays_in_the_working_directory() {
+    let (dir, path) = passwd();
+    let mut command = wrapped(probe("ask"), Path::new("passwd"), Path::new("./group"));
+    let mut session = Session::new(command.current_dir(dir.path()));
+    file(dir.path(), "group", "lab:x:5:bob\n");
+    assert_eq!(session.ask("user 1001"), "ann:*:1001:100::/home/ann:");
+    assert_eq!(session.ask("chdir /"), "done");
+    assert_eq!(session.ask("user 1001"), "ann:*:1001:100::/home/ann:");
+    assert_eq!(session.ask("group lab"), "lab:x:5:bob");
+    std::fs::write(path, "carl:x:1001:1:::\n").expect("written");
+    assert_eq!(session.ask("user 1001"), "carl:x:1001:1:::");
+    assert_eq!(session.end(), [""; 0]);
 }

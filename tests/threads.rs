@@ -31,3 +31,11 @@ fn children_of_vfork_and_threads_take_no_lock_from_each_other() {
     let counts: Vec<u64> = said.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(counts.len() == 2 && counts[0] > 1000 && counts[1] > 50, "{counts:?}");
 }
+
+#[test]
+fn a_result_without_r_is_the_threads_own_until_its_next_call() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (passwd, group) = (dir.path().join("passwd"), dir.path().join("group"));
+    let said = stdout(&mut common::wrapped(probe("statics"), &*passwd, &*group));
+    assert_eq!(said, "fine\n");
+}

@@ -6,7 +6,7 @@
  *   share users|groups  8 threads begin and walk one enumeration together
  *   threads NAME     so many of 8 threads as find the user, each asking 50 times
  *   fork QUESTION    asks in a child
- *   setenv NAME VALUE   stderr FILE (to have that at descriptor 2) */
+ *   setenv NAME VALUE   chdir DIR   stderr FILE (to have that at descriptor 2) */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -118,6 +118,8 @@ static void answer(const char *verb, char *what)
     } else if (!strcmp(verb, "setenv")) {
         char *name = strsep(&what, " ");
         puts(setenv(name, what, 1) ? "failed" : "done");
+    } else if (!strcmp(verb, "chdir")) {
+        puts(chdir(what) ? "failed" : "done");
     } else if (!strcmp(verb, "stderr")) {
         close(2);
         puts(open(what, O_WRONLY | O_CREAT, 0644) == 2 ? "done" : "failed");

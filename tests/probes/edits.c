@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,10 +165,10 @@ static void expect(int version)
     rest("n", 10000 + (unsigned)version);
 }
 
-enum { APPEND, SAME_SIZE, RENAME, RENAME_LINKED, TRUNCATE, UNLINK, LINK_FILE, LINK_DIR, KINDS };
+enum { APPEND, SAME_SIZE, RENAME, RENAME_LINKED, TRUNCATE, UNLINK, LINK_FILE, LINK_DIR, EXCHANGE, KINDS };
 static const char *const names[KINDS] = {
     "append", "rewrite in place", "rename", "rename over a linked file", "truncate and write",
-    "unlink", "switched link to a file", "switched link to a directory",
+    "unlink", "switched link to a file", "switched link to a directory", "exchange with another file",
 };
 
 static void edit(int which, int version, const char *file)
@@ -199,6 +200,10 @@ static void edit(int which, int version, const char *file)
     case RENAME:
         put("new", version, O_TRUNC);
         must(!rename("new", file), "rename");
+        break;
+    case EXCHANGE:
+        put("other", version, O_TRUNC);
+        must(!syscall(SYS_renameat2, AT_FDCWD, "other", AT_FDCWD, file, 2 /* RENAME_EXCHANGE */), "renameat2");
         break;
     case TRUNCATE:
         put(file, version, O_TRUNC);
