@@ -32,7 +32,12 @@ fn memory() -> u32 {
     static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
     /// Copied by fork like any other memory, so that a child counts on.
     static LAST: AtomicU32 = AtomicU32::new(0);
-    let here = WIPED.get_or_init(|| sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED));
+    let here = WIPED.get_or_init(|| {
+        let here = sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED);
+        valgrind::releases(&raw const WIPED);
+        here
+    });
+    valgrind::acquired(&raw const WIPED);
     if core::ptr::eq(here, &raw const NOT_WIPED) {
         // The process id stands for the memory: right but for vfork.
         return sys::pid();

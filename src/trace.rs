@@ -116,7 +116,7 @@ fn has_room() -> bool {
     static GIVEN_UP: AtomicBool = AtomicBool::new(false);
     let patience = if GIVEN_UP.load(Ordering::Relaxed) { 0 } else { PATIENCE_MS };
     let room = sys::can_be_written(2, patience);
-    GIVEN_UP.store(!room, Ordering::Relaxed);
+    GIVEN_UP.swap(!room, Ordering::Relaxed);
     room
 }
 

@@ -33,6 +33,25 @@ fn threads(tool: &str) {
         command.env("NSS_WRAPPER_PASSWD", passwd);
     });
     assert_eq!(said, "ok\n");
+    // Threads whose first question comes at once, that share an enumeration, and that end.
+    let users: String = (0..300).map(|n| format!("u{n}:x:{n}:1:::\n")).collect();
+    let passwd = file(dir.path(), "many", users);
+    let asked = file(dir.path(), "asked", "threads u3\nshare users\nthreads u5\n");
+    let said = silent(tool, &probe("ask"), |command| {
+        let asked = std::fs::File::open(asked).expect("it is there");
+        command.env("NSS_WRAPPER_PASSWD", passwd).stdin(asked);
+    });
+    assert_eq!(said, "8\n300 rows, 300 different\n8\n");
+    let at = dir.path().join("ended");
+    std::fs::create_dir(&at).expect("the directory is ours");
+    silent(tool, &probe("descriptors"), |command| {
+        command.arg(&at).arg("ended");
+    });
+    let hosts =
+        file(dir.path(), "hosts", "10.0.0.1 one.site\nfd00::2 two.site\n10.0.0.2 two.site\n");
+    silent(tool, &probe("hosts"), |command| {
+        command.args(["threads", "one.site", "two.site"]).env("NSS_WRAPPER_HOSTS", hosts);
+    });
 }
 
 #[test]
