@@ -1,5 +1,7 @@
 //! The groups that list a user as a member: getgrouplist(3).
 
+use alloc::vec::Vec;
+
 use crate::errno::Errno;
 use crate::lookup::{Answer, Database};
 use crate::store::{Groups, Now, distinct};

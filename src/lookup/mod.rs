@@ -12,9 +12,9 @@ pub(crate) mod own;
 use crate::config;
 use crate::errno::Errno;
 use crate::record::{Group, Keyed, Passwd};
-use crate::store::{self, Cached, Groups, Lines, Now, Passwds, Shadows, Source, Table};
+use crate::store::{self, Cached, Groups, Key, Lines, Now, Passwds, Shadows, Source, Table};
 use crate::thread::{self, Thread};
-use crate::trace::{Bytes, log};
+use crate::trace::log;
 use cursor::Cursor;
 
 /// What our sources say.
@@ -70,6 +70,7 @@ database! { Groups: GROUP, groups, user => Some(Group {
     passwd: b"x",
     gid: user.gid,
     member_list: b"",
+    line: b"",
 }) }
 database! { Shadows: SHADOW, shadows, _user => None }
 
@@ -94,42 +95,48 @@ pub(crate) fn asks_libc<D: Database>() -> Result<bool, Errno> {
 }
 
 /// Asks for the row of that name, and hands the answer to `take` while its bytes are there.
-#[inline]
+#[inline(always)]
 pub(crate) fn by_name<D: Database, R>(
     name: &[u8],
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    ask::<D, R>(|table| table.by_name(name), format_args!("{}", Bytes(name)), take)
+    ask::<D, R>(Key::name(name), take)
 }
 
 /// Asks for the row of that id.
-#[inline]
+#[inline(always)]
 pub(crate) fn by_id<D: Database, R>(
     id: u32,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    ask::<D, R>(|table| table.by_id(id), format_args!("{id}"), take)
+    ask::<D, R>(Key::id(id), take)
 }
 
-#[inline]
+#[inline(always)]
 fn ask<D: Database, R>(
-    find: impl FnOnce(&Table<D>) -> Result<Option<D::Row<'_>>, Errno>,
-    what: core::fmt::Arguments<'_>,
+    key: Key<'_>,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     // Before the thread is given anything of ours.
-    if !D::source().is_on()? {
-        return Ok(take(Answer::Pass));
-    }
-    let now = D::source().now(D::home(thread::here()?))?;
+    let now = match D::source().is_on()? {
+        true => D::source().now_after(D::home(thread::here()?), |table| table.expect(&key))?,
+        false => Now::Off,
+    };
     let row = match &now {
         Now::Off | Now::Missing => None,
-        Now::Here(lease) => lease.get().map(find).transpose()?.flatten(),
+        Now::Here(lease) => match lease.get() {
+            Some(table) => table.find(&key)?,
+            None => None,
+        },
     };
-    log!(Trace, D::NAME, "{what}: {}", if row.is_some() { "found" } else { "not found" });
-    Ok(take(match row {
+    let answer = match row {
         Some(row) => Answer::Row(row),
         None if asks_libc::<D>()? => Answer::Pass,
         None => Answer::Absent,
-    }))
+    };
+    if !matches!(now, Now::Off) {
+        let found = if matches!(answer, Answer::Row(_)) { "found" } else { "not found" };
+        log!(Trace, D::NAME, "{key}: {found}");
+    }
+    Ok(take(answer))
 }

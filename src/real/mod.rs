@@ -1,13 +1,14 @@
 //! The next definition of what we interpose: typed, found when first needed, possibly missing.
 #![allow(unsafe_code, reason = "dlsym")]
 
-use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{gid_t, group, passwd, size_t, spwd};
+
+use crate::tls;
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
 pub(crate) struct Symbol<F> {
@@ -229,28 +230,26 @@ pub(crate) mod inside {
     }
 }
 
-thread_local! {
-    static PASSING: Cell<u32> = const { Cell::new(0) };
-}
-
 /// While it lives the calling thread is inside the next definition, which our sources have been
 /// asked before: they keep silent when libc or an NSS module asks them again.
 pub(crate) struct Passing(());
 
 impl Passing {
     pub(crate) fn new() -> Self {
-        PASSING.with(|depth| depth.set(depth.get() + 1));
+        let depth = &tls::own().passing;
+        depth.set(depth.get() + 1);
         Self(())
     }
 
     pub(crate) fn is_on() -> bool {
-        PASSING.with(Cell::get) > 0
+        tls::own().passing.get() > 0
     }
 }
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        PASSING.with(|depth| depth.set(depth.get() - 1));
+        let depth = &tls::own().passing;
+        depth.set(depth.get() - 1);
     }
 }
 

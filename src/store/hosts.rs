@@ -4,18 +4,18 @@
 //! As with users, lines are parsed when they are asked for, and the first questions of a process
 //! are answered by a search.
 
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use once_cell::race::OnceBox;
-
 use super::index::{Index, of_bytes};
 use super::source::Content;
+use super::text::Text;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
 use crate::record::{Family, Host, without_dot};
-use crate::sync::try_box;
+use crate::sync::Once;
 use crate::trace::{Bytes, log};
 
 /// As nsswitch.conf(5) names the database.
@@ -35,7 +35,7 @@ struct Indexes {
 
 /// A hosts file.
 pub(crate) struct Hosts {
-    bytes: Vec<u8>,
+    text: Text,
     /// A NUL byte is in some line.
     has_nul: bool,
     /// How many names are in the lines.
@@ -43,7 +43,7 @@ pub(crate) struct Hosts {
     /// How many addresses, with those of the other family; see [`Host::address_as`].
     addresses: usize,
     asked: AtomicU32,
-    indexes: OnceBox<Indexes>,
+    indexes: Once<Indexes>,
 }
 
 /// The lines that have a name, in the file's order.
@@ -70,8 +70,8 @@ impl<'a> Matches<'a> {
 }
 
 impl Content for Hosts {
-    fn load(bytes: Vec<u8>, path: &Path) -> Result<Self, Errno> {
-        let mut table = Self::new(bytes);
+    fn load(text: Text, path: &Path) -> Result<Self, Errno> {
+        let mut table = Self::new(text);
         let (mut at, mut number) = (0, 0_usize);
         let (mut count, mut names, mut addresses) = (0_usize, 0, 0);
         while let Some((line, next)) = table.line(at) {
@@ -95,20 +95,20 @@ impl Content for Hosts {
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.text
     }
 }
 
 impl Hosts {
-    fn new(bytes: Vec<u8>) -> Self {
-        let (asked, indexes) = (AtomicU32::new(0), OnceBox::new());
-        let has_nul = memchr::memchr(0, &bytes).is_some();
-        Self { bytes, has_nul, names: 0, addresses: 0, asked, indexes }
+    fn new(text: Text) -> Self {
+        let (asked, indexes) = (AtomicU32::new(0), Once::new());
+        let has_nul = memchr::memchr(0, &text).is_some();
+        Self { text, has_nul, names: 0, addresses: 0, asked, indexes }
     }
 
     /// The line that begins at `at`, and where the next one does; `None` at the end.
     fn line(&self, at: usize) -> Option<(&[u8], usize)> {
-        let rest = self.bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
         let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         Some((rest.get(..len)?, at + len + 1))
     }
@@ -176,16 +176,17 @@ impl Hosts {
         if let Some(indexes) = self.indexes.get() {
             return Ok(Some(indexes));
         }
-        if self.asked.fetch_add(1, Ordering::Relaxed) < SEARCHES {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if asked < SEARCHES || self.text.len() >= Index::LIMIT {
             return Ok(None);
         }
-        self.indexes.get_or_try_init(|| try_box(self.index()?)).map(Some)
+        self.indexes.get_or_try_init(|| self.index()).map(Some)
     }
 
     #[cold]
     fn index(&self) -> Result<Indexes, Errno> {
-        let mut by_name = Index::new(self.names)?;
-        let mut by_address = Index::new(self.addresses)?;
+        let mut by_name = Index::new(self.names, self.text.len())?;
+        let mut by_address = Index::new(self.addresses, self.text.len())?;
         let mut later = Vec::new();
         for (at, host, _) in self.lines_from(0) {
             for name in host.names() {
@@ -251,7 +252,8 @@ mod tests {
         10.0.0.9 n\n10.0.0.5\n10.0.0.6 end";
 
     fn table(asked: u32) -> Hosts {
-        let table = Hosts::load(FILE.as_bytes().to_vec(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(FILE.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(asked, Ordering::Relaxed);
         table
     }
@@ -313,7 +315,8 @@ mod tests {
     fn a_name_in_every_line_has_every_line() {
         let text: String =
             (0..5000).map(|n| format!("10.0.{}.{} same h{n}\n", n / 250, n % 250)).collect();
-        let table = Hosts::load(text.into_bytes(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(text.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(SEARCHES, Ordering::Relaxed);
         assert_eq!(lines(&table, "SAME").len(), 5000);
         assert_eq!(lines(&table, "h4999"), ["10.0.19.249"]);
@@ -322,7 +325,8 @@ mod tests {
     #[test]
     fn addresses_of_two_families_find_room() {
         let text: String = (0..256).map(|n| format!("::ffff:10.0.0.{n} h{n}\n")).collect();
-        let table = Hosts::load(text.into_bytes(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(text.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(SEARCHES, Ordering::Relaxed);
         let found = table.by_address("10.0.0.200".parse().unwrap()).unwrap();
         assert_eq!(found.map(|host| host.name), Some(&b"h200"[..]));
