@@ -1,13 +1,15 @@
 //! Locks that survive fork, and shared memory whose failure is an error, not an abort.
 #![allow(unsafe_code, reason = "a lock and a counted pointer")]
 
+use alloc::alloc::{Layout, alloc, dealloc};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use std::alloc::{Layout, alloc, dealloc};
 
+use lock_api::{GuardNoSend, RawMutex};
 use once_cell::race::{OnceBox, OnceRef};
-use parking_lot::lock_api::{self, GuardNoSend, RawMutex};
 
 use crate::errno::Errno;
 use crate::{sys, valgrind};

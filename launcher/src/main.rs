@@ -8,6 +8,7 @@ mod generate;
 mod options;
 mod preload;
 mod replace;
+mod system;
 mod variables;
 
 use std::ffi::{OsStr, OsString};

@@ -15,6 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, absolute};
 
 use crate::options::{Host, Options, User};
+use crate::system;
 
 const PASSWD: &str = "NSS_WRAPPER_PASSWD";
 const GROUP: &str = "NSS_WRAPPER_GROUP";
@@ -78,13 +79,13 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
     if users.is_empty() {
         return Ok(());
     }
-    let (uid, gid) = (uzers::get_current_uid(), uzers::get_current_gid());
+    let (uid, gid) = system::real_ids();
     let is_own = |user: &User| {
         user.uid.is_none_or(|given| given == uid) && user.gid.is_none_or(|given| given == gid)
     };
     let passwds = Beneath::of(PASSWD, set)?;
     let groups = Beneath::of(GROUP, set)?;
-    let has_user = passwds.has(uid, || uzers::get_user_by_uid(uid).is_some());
+    let has_user = passwds.has(uid, || system::has_user(uid));
     if let [user] = users
         && is_own(user)
         && !has_user
@@ -101,7 +102,7 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
         let (own_uid, gid) = (user.uid.unwrap_or(uid), user.gid.unwrap_or(gid));
         passwd += &line(user, &own_uid.to_string(), &gid.to_string(), own_uid == uid);
         passwd.push('\n');
-        let in_system = || uzers::get_group_by_gid(gid).is_some();
+        let in_system = || system::has_group(gid);
         if !named.contains(&gid) && !groups.has(gid, in_system) {
             named.push(gid);
             let _ = writeln!(group, "{}:x:{gid}:", user.name);
