@@ -177,16 +177,7 @@ fn from_module<D: Database>() -> Result<Option<Box<Kept<D>>>, Errno> {
         let before = core::mem::replace(&mut walk.visit.epoch, now);
         (before != now).then_some(walk.visit.passed)
     };
-    if let Some(passed) = again {
-        module::rewind::<D::Entry>()?;
-        for _ in 0..passed {
-            module::next::<D::Entry>()?;
-        }
-    }
-    let given = module::next::<D::Entry>().and_then(|reply| match reply {
-        Reply::Row(kept) => try_box(kept).map(Some),
-        Reply::Absent | Reply::Off => Ok(None),
-    });
+    let given = visit::<D>(again);
     if let Some(walk) = &mut *D::cursor().0.lock()? {
         match given {
             Ok(_) => walk.visit.passed += 1,
@@ -195,6 +186,20 @@ fn from_module<D: Database>() -> Result<Option<Box<Kept<D>>>, Errno> {
         }
     }
     given
+}
+
+/// The module's next row, after those that an enumeration begun `again` has passed already.
+fn visit<D: Database>(again: Option<usize>) -> Result<Option<Box<Kept<D>>>, Errno> {
+    if let Some(passed) = again {
+        module::rewind::<D::Entry>()?;
+        for _ in 0..passed {
+            module::next::<D::Entry>()?;
+        }
+    }
+    match module::next::<D::Entry>()? {
+        Reply::Row(kept) => try_box(kept).map(Some),
+        Reply::Absent | Reply::Off => Ok(None),
+    }
 }
 
 fn is_own(own: &Option<own::Line>, name: &[u8]) -> bool {

@@ -151,7 +151,7 @@ enum nss_status _nss_plain_getpwuid_r(uid_t uid, struct passwd *pw, char *buf, s
     return user(name, uid, pw, buf, len, errnop);
 }
 
-static _Thread_local int next_user = -1;
+static int next_user = -1;
 
 enum nss_status _nss_plain_setpwent(int stayopen)
 {
@@ -231,7 +231,7 @@ enum nss_status _nss_plain_getgrgid_r(gid_t gid, struct group *gr, char *buf, si
     return group(name, gid, gr, buf, len, errnop);
 }
 
-static _Thread_local int next_group = -1;
+static int next_group = -1;
 
 enum nss_status _nss_plain_setgrent(int stayopen)
 {
