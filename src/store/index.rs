@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn keys_that_meet_under_one_secret_do_not_under_another() {
         let (one, other) = (0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03);
-        let slot = |hash: u64| hash as usize & 0xfff;
+        let slot = |hash: u64| hash & 0xfff;
         let name = |id: u32| format!("user{id}");
         for hash in [
             |secret: u64, id: u32, _: &str| number_with(secret, id),
