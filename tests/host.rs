@@ -33,6 +33,13 @@ fn a_host_that_closes_all_descriptors_and_reuses_the_numbers_keeps_them() {
 }
 
 #[test]
+fn no_answer_comes_from_a_file_that_the_host_opens_under_a_lookup() {
+    let dir = scene();
+    let said = stdout(under(library(), probe("closing")).arg(dir.path()).arg("20000"));
+    assert!(said.ends_with(" lookups\n"), "{said}");
+}
+
+#[test]
 fn threads_that_end_and_files_that_are_replaced_leave_no_descriptor() {
     descriptors("ended");
 }

@@ -48,10 +48,15 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
             continue;
         }
         sys::close(fd);
-        let steady = before == after;
-        if steady || tries == 0 || content.is_err() {
-            let stamp = before?;
-            return Ok(Read { text: content?, stamp, settled: steady && is_settled(&stamp, now) });
+        // If it is another file, it was replaced just now, or is one that the host had there.
+        let ours = before.is_ok_and(|before| before.file() == stamp.file());
+        let steady = before == Ok(stamp) && before == after;
+        if ours && (steady || tries == 0 || content.is_err()) {
+            let settled = steady && is_settled(&stamp, now);
+            return Ok(Read { text: content?, stamp: before?, settled });
+        }
+        if tries == 0 {
+            return Err(Errno::EAGAIN);
         }
     }
 }
