@@ -97,25 +97,26 @@ pub fn hosts(data: &[u8]) {
         at = next;
     }
     assert_eq!(rows, model);
-    let own = model.iter().rev().take(3).flat_map(|line| line.names.iter().take(2));
+    let own = model.iter().rev().take(2).flat_map(|line| line.names.iter().take(2));
     let names: Vec<&[u8]> = questions.iter().copied().chain(own.map(Vec::as_slice)).collect();
     // The first questions to a table are searched for, later ones go through the index.
-    for (at, name) in names.iter().chain(&names).enumerate() {
-        let named = |table: &Hosts| match table.by_name(name).unwrap() {
+    for name in names.iter().chain(&names).chain(&names) {
+        let found = match table.by_name(name).unwrap() {
             Some(matches) => matches.hosts().map(Line::of).collect(),
             None => Vec::new(),
         };
         let want: Vec<Line> = model.iter().filter(|line| line.has_name(name)).cloned().collect();
-        assert_eq!(named(&table), want);
-        if at < 2 {
-            assert_eq!(named(&load(content)), want);
-        }
+        assert_eq!(found, want);
     }
-    let own = model.iter().rev().take(3).flat_map(|line| [line.shown(false), line.shown(true)]);
-    for address in questions.iter().map(|question| pton(question)).chain(own).flatten() {
+    let own = model.iter().rev().take(2).flat_map(|line| [line.shown(false), line.shown(true)]);
+    for (at, address) in
+        questions.iter().map(|question| pton(question)).chain(own).flatten().enumerate()
+    {
         let want = model.iter().find(|line| line.has_address(address)).cloned();
         assert_eq!(table.by_address(address).unwrap().map(Line::of), want);
-        assert_eq!(load(content).by_address(address).unwrap().map(Line::of), want);
+        if at == 0 {
+            assert_eq!(load(content).by_address(address).unwrap().map(Line::of), want);
+        }
     }
 }
 

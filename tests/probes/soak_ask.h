@@ -1,6 +1,8 @@
 /* The questions of soak.c, and the judge of their answers. */
 #include "soak_files.h"
+#include <arpa/inet.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <shadow.h>
 
@@ -78,6 +80,14 @@ static void take_shadow(struct answer *a, const struct spwd *s)
 {
     take(a, NULL, 0, s->sp_pwdp + 1);
     take(a, "%08lu", (unsigned long)s->sp_lstchg, NULL);
+}
+
+static void take_host(struct answer *a, const struct hostent *h)
+{
+    char **alias = h->h_aliases;
+    bool whole = alias[0] && alias[1] && !alias[2] && h->h_addr_list[0] && !h->h_addr_list[1];
+    take(a, NULL, 0, whole ? alias[0] + 1 : "aliases");
+    take(a, NULL, 0, whole ? alias[1] + 1 : "aliases");
 }
 
 static void wrong(int f, const char *question, unsigned low, unsigned high, const struct answer *a)
@@ -164,10 +174,13 @@ static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name
     struct passwd pw, *p = NULL;
     struct group gr, *g = NULL;
     struct spwd sp, *s = NULL;
+    struct hostent host, *h = NULL;
+    in_addr_t address = htonl(10u << 24 | id);
     static const char *const questions[FILES][4] = {
         { "getpwuid", "getpwnam", "getpwuid_r", "getpwnam_r" },
         { "getgrgid", "getgrnam", "getgrgid_r", "getgrnam_r" },
         { "getspnam", "getspnam", "getspnam_r", "getspnam_r" },
+        { "gethostbyaddr", "gethostbyname", "gethostbyaddr_r", "gethostbyname_r" },
     };
 
     if (user < USERS)
@@ -187,13 +200,21 @@ static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name
     case 7: a.error = getgrnam_r(name, &gr, buf, sizeof buf, &g); break;
     case 8:
     case 9: s = getspnam(name); break;
-    default: a.error = getspnam_r(name, &sp, buf, sizeof buf, &s); break;
+    case 10:
+    case 11: a.error = getspnam_r(name, &sp, buf, sizeof buf, &s); break;
+    case 12: h = gethostbyaddr(&address, 4, AF_INET); break;
+    case 13: h = gethostbyname(name); break;
+    case 14:
+        a.error = gethostbyaddr_r(&address, 4, AF_INET, &host, buf, sizeof buf, &h, &(int){ 0 });
+        break;
+    default: a.error = gethostbyname_r(name, &host, buf, sizeof buf, &h, &(int){ 0 }); break;
     }
     starving = false;
-    if (!p && !g && !s && !reentrant)
+    if (!p && !g && !s && !h && !reentrant)
         a.error = errno;
     if ((p && (p->pw_uid != id || strcmp(p->pw_name, name))) ||
-        (g && (g->gr_gid != id || strcmp(g->gr_name, name))) || (s && strcmp(s->sp_namp, name)))
+        (g && (g->gr_gid != id || strcmp(g->gr_name, name))) || (s && strcmp(s->sp_namp, name)) ||
+        (h && (strcmp(h->h_name, name) || memcmp(h->h_addr_list[0], &address, 4))))
         a.error = -1;
     if (p)
         take_user(&a, p);
@@ -201,6 +222,8 @@ static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name
         take_group(&a, g);
     if (s)
         take_shadow(&a, s);
+    if (h)
+        take_host(&a, h);
     judge(f, questions[f][reentrant * 2 + by_name], user, low, &a);
 }
 
@@ -269,20 +292,25 @@ static void enumerate(int f)
 {
     struct list list = { 0 };
     unsigned low = shared->file[f].complete;
-    (f == PASSWD ? setpwent : f == GROUP ? setgrent : setspent)();
+    if (f == HOSTS)
+        sethostent(0);
+    else
+        (f == PASSWD ? setpwent : f == GROUP ? setgrent : setspent)();
     unsigned high = shared->file[f].begun;
     struct passwd *p = NULL;
     struct group *g = NULL;
     struct spwd *s = NULL;
+    struct hostent *h = NULL;
     errno = 0;
-    while (f == PASSWD  ? (p = getpwent()) != NULL
-           : f == GROUP ? (g = getgrent()) != NULL
-                        : (s = getspent()) != NULL) {
-        const char *name = p ? p->pw_name : g ? g->gr_name : s->sp_namp;
+    while (f == PASSWD   ? (p = getpwent()) != NULL
+           : f == GROUP  ? (g = getgrent()) != NULL
+           : f == SHADOWS ? (s = getspent()) != NULL
+                         : (h = gethostent()) != NULL) {
+        const char *name = p ? p->pw_name : g ? g->gr_name : s ? s->sp_namp : h->h_name;
         count(&list, f, *name == 'n' ? APPENDED : id_of(f, (unsigned)atoi(name + 1)));
     }
     int error = errno;
-    (f == PASSWD ? endpwent : f == GROUP ? endgrent : endspent)();
+    (f == PASSWD ? endpwent : f == GROUP ? endgrent : f == SHADOWS ? endspent : endhostent)();
     judge_list(f, "enumeration", low, high, &list, error);
 }
 

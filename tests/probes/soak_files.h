@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PASSWD, GROUP, SHADOW, FILES };
-static const char *const file_names[FILES] = { "passwd", "group", "shadow" };
+enum { PASSWD, GROUP, SHADOWS, HOSTS, FILES };
+static const char *const file_names[FILES] = { "passwd", "group", "shadow", "hosts" };
 static const char *const variables[FILES] = {
-    "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_SHADOW",
+    "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_SHADOW", "NSS_WRAPPER_HOSTS",
 };
 
 enum { USERS = 24, ALL = (1 << USERS) - 1, RING = 1 << 14, LINE = 64, APPENDED = 1000000 };
@@ -59,13 +59,16 @@ static int line(char *to, int f, const char *name, unsigned id, unsigned gen)
     switch (f) {
     case PASSWD: return sprintf(to, "%s:x:%u:%08u:%08u:/%08u:/s%08u\n", name, id, gen, gen, gen, gen);
     case GROUP: return sprintf(to, "%s:x:%u:a%08u,m,b%08u\n", name, id, gen, gen);
-    default: return sprintf(to, "%s:p%08u:%08u:0:99999:7:::\n", name, gen, gen);
+    case SHADOWS: return sprintf(to, "%s:p%08u:%08u:0:99999:7:::\n", name, gen, gen);
+    default:
+        return sprintf(to, "10.%u.%u.%u %s a%08u b%08u\n", id >> 16 & 255, id >> 8 & 255, id & 255, name,
+                       gen, gen);
     }
 }
 
 static unsigned id_of(int f, unsigned i)
 {
-    return (f == GROUP ? 5000 : 1000) + i;
+    return (f == GROUP ? 5000 : f == HOSTS ? 100 : 1000) + i;
 }
 
 /* All users' lines, those that are not in `present` damaged. */
