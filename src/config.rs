@@ -3,6 +3,7 @@
 //! The names of the variables stand here and nowhere else in the library.
 #![allow(unsafe_code, reason = "getenv and getauxval")]
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 
 use crate::errno::Errno;

@@ -36,9 +36,20 @@ impl Errno {
         self.0
     }
 
-    /// What the last failed call left in `errno`.
+    /// What the last failed call of libc left in `errno`.
     pub(crate) fn last() -> Self {
         Self(read())
+    }
+
+    /// What a system call returned, which is an error in the kernel's way from −4095 to −1.
+    pub(crate) const fn of_kernel(returned: isize) -> Result<usize, Self> {
+        #[allow(clippy::cast_sign_loss, reason = "all else is no number that has a sign")]
+        if returned < 0 && returned >= -4095 {
+            #[allow(clippy::cast_possible_truncation, reason = "at most 4095")]
+            Err(Self(-returned as c_int))
+        } else {
+            Ok(returned as usize)
+        }
     }
 
     /// Stores the number in `errno`, and is what a function returns that says so.

@@ -8,7 +8,7 @@
 //!  │         └─────> module ───────────> record
 //!  ├─────> real <───── module
 //!  └─────> pack ───────────────────────> record
-//! any layer ──> errno, config, sync, sys, trace ──> core, libc
+//! any layer ──> errno, config, marks, memory, sync, sys, tls, trace ──> core, libc
 //! ```
 //!
 //! - [`abi`]: the exported functions, one file per C header; unpack, ask, pack or call on.
@@ -19,6 +19,10 @@
 //! - [`pack`]: records into the caller's buffer.
 //! - [`parse`]: lines into records, pure.
 //! - [`record`]: the rows themselves.
+//!
+//! The library is `no_std`: of std, what a panic prints alone is 200 KiB with some 200 relocations,
+//! which every process that it is preloaded into would pay for at its start.
+#![cfg_attr(not(any(test, fuzzing, miri)), no_std)]
 #![cfg_attr(
     not(test),
     deny(
@@ -34,15 +38,19 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("the system calls in sys.rs assume 64-bit Linux");
 
+extern crate alloc;
+
 mod abi;
 mod config;
 mod errno;
+#[cfg(not(any(test, fuzzing, miri)))]
+mod freestanding;
 #[cfg(any(test, fuzzing))]
 #[path = "../fuzz/checks/mod.rs"]
 pub mod fuzz;
-#[cfg(not(any(test, fuzzing)))]
-mod libc_neutral;
 mod lookup;
+mod marks;
+mod memory;
 mod module;
 mod pack;
 mod parse;
@@ -52,5 +60,6 @@ mod store;
 mod sync;
 mod sys;
 mod thread;
+mod tls;
 mod trace;
 mod valgrind;

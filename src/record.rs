@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::marks;
+
 /// What a row is found by.
 pub(crate) trait Keyed {
     /// Its name.
@@ -20,6 +22,8 @@ pub(crate) struct Passwd<'a> {
     pub(crate) gecos: &'a [u8],
     pub(crate) dir: &'a [u8],
     pub(crate) shell: &'a [u8],
+    /// The line that all fields are parts of; or empty, if they are not.
+    pub(crate) line: &'a [u8],
 }
 
 impl Keyed for Passwd<'_> {
@@ -38,6 +42,8 @@ pub(crate) struct Group<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) passwd: &'a [u8],
     pub(crate) gid: u32,
+    /// The line that name, password and members are parts of; or empty, if they are not.
+    pub(crate) line: &'a [u8],
     /// As the file has it, or, from a module, names that each end in NUL, which no line of a file
     /// has; [`Group::members`] takes it apart.
     pub(crate) member_list: &'a [u8],
@@ -48,9 +54,7 @@ impl<'a> Group<'a> {
     /// and empty names dropped.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let apart = self.member_list.last() == Some(&0);
-        let separator = if apart { 0 } else { b',' };
-        self.member_list
-            .split(move |&b| b == separator)
+        Split::new(self.member_list, if apart { 0 } else { b',' })
             .map(move |name| if apart { name } else { skip_space(name) })
             .filter(|name| !name.is_empty())
     }
@@ -158,7 +162,48 @@ pub(crate) fn split_word(bytes: &[u8]) -> (&[u8], &[u8]) {
     (word, skip_space(rest))
 }
 
+/// The parts of bytes between separators: what `slice::split` does, with a look at 64 bytes at once.
+#[derive(Clone)]
+struct Split<'a> {
+    bytes: &'a [u8],
+    separator: u8,
+    /// Where the next part begins; beyond the end after the last.
+    start: usize,
+    /// What has been looked at ends here.
+    looked: usize,
+    /// The separators that are seen ahead, as bits of the last block that was looked at.
+    seen: u64,
+}
+
+impl<'a> Split<'a> {
+    fn new(bytes: &'a [u8], separator: u8) -> Self {
+        Self { bytes, separator, start: 0, looked: 0, seen: 0 }
+    }
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = &'a [u8];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while self.seen == 0 && self.looked < self.bytes.len() {
+            let rest = self.bytes.get(self.looked..).unwrap_or_default();
+            self.seen = marks::all(rest, self.separator);
+            self.looked += marks::BLOCK;
+        }
+        let end = match self.seen {
+            0 => self.bytes.len(),
+            seen => self.looked - marks::BLOCK + seen.trailing_zeros() as usize,
+        };
+        self.seen &= self.seen.wrapping_sub(1);
+        let part = self.bytes.get(self.start..end)?;
+        self.start = end + 1;
+        Some(part)
+    }
+}
+
 /// What follows leading white space, as `isspace` has it in the C locale.
+#[inline(always)]
 pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
     let at = bytes.iter().position(|b| !is_space(b)).unwrap_or(bytes.len());
     bytes.get(at..).unwrap_or_default()
@@ -166,4 +211,21 @@ pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
 
 pub(crate) fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_those_of_the_standard_split() {
+        for len in 0..200 {
+            for step in [1, 2, 3, 11, 64, 65, 500] {
+                let bytes: Vec<u8> =
+                    (0..len).map(|n| if n % step == step / 2 { b',' } else { b'a' }).collect();
+                let want: Vec<&[u8]> = bytes.split(|&b| b == b',').collect();
+                assert_eq!(Split::new(&bytes, b',').collect::<Vec<_>>(), want);
+            }
+        }
+    }
 }

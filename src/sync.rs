@@ -1,13 +1,15 @@
 //! Locks that survive fork, and shared memory whose failure is an error, not an abort.
 #![allow(unsafe_code, reason = "a lock and a counted pointer")]
 
+use alloc::alloc::{Layout, alloc, dealloc};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
 use core::ops::Deref;
-use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use std::alloc::{Layout, alloc, dealloc};
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
-use once_cell::race::{OnceBox, OnceRef};
-use parking_lot::lock_api::{self, GuardNoSend, RawMutex};
+use lock_api::{GuardNoSend, RawMutex};
 
 use crate::errno::Errno;
 use crate::{sys, valgrind};
@@ -27,17 +29,23 @@ pub(crate) struct OwnerLock(AtomicU64);
 /// locks, and this number.
 fn memory() -> u32 {
     /// The kernel makes it zero in a child that has a copy.
-    static WIPED: OnceRef<'_, AtomicU32> = OnceRef::new();
+    static WIPED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
     /// In its place where the kernel cannot (before 4.14).
     static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
     /// Copied by fork like any other memory, so that a child counts on.
     static LAST: AtomicU32 = AtomicU32::new(0);
-    let here = WIPED.get_or_init(|| {
+    // SAFETY: null, or what was stored below, which lives for ever.
+    let here = unsafe { WIPED.load(Ordering::Acquire).as_ref() };
+    valgrind::acquired(&raw const WIPED);
+    let here = here.unwrap_or_else(|| {
         let here = sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED);
         valgrind::releases(&raw const WIPED);
-        here
+        let new = (&raw const *here).cast_mut();
+        // Of two threads' words one is used.
+        let first = WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
+        // SAFETY: as above.
+        first.err().and_then(|first| unsafe { first.as_ref() }).unwrap_or(here)
     });
-    valgrind::acquired(&raw const WIPED);
     if core::ptr::eq(here, &raw const NOT_WIPED) {
         // The process id stands for the memory: right but for vfork.
         return sys::pid();
@@ -176,20 +184,21 @@ fn try_fill<T>(
 }
 
 /// A value that is made once, by whoever needs it first; a failed attempt leaves nothing behind.
-pub(crate) struct Once<T>(OnceBox<T>);
+pub(crate) struct Once<T>(AtomicPtr<T>, PhantomData<Box<T>>);
 
 impl<T> Once<T> {
     /// Not made.
     pub(crate) const fn new() -> Self {
-        Self(OnceBox::new())
+        Self(AtomicPtr::new(null_mut()), PhantomData)
     }
 
     /// The value, if it is made.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
-        let made = self.0.get();
+        let made = self.0.load(Ordering::Acquire);
         valgrind::acquired(self);
-        made
+        // SAFETY: null, or a box that `init` leaked, which lives until this value is dropped.
+        unsafe { made.as_ref() }
     }
 
     /// The value, made now if need be.
@@ -206,10 +215,13 @@ impl<T> Once<T> {
 
     #[cold]
     fn init(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<&T, Errno> {
-        let new = try_box(make()?)?;
+        let new = Box::into_raw(try_box(make()?)?);
         valgrind::releases(self);
-        // Another thread may have been first; then its value is taken.
-        _ = self.0.set(new);
+        if self.0.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // Another thread was first, and its value is taken.
+            // SAFETY: leaked above, and nobody else has seen it.
+            drop(unsafe { Box::from_raw(new) });
+        }
         self.get().ok_or(Errno::EAGAIN)
     }
 }
@@ -217,6 +229,11 @@ impl<T> Once<T> {
 impl<T> Drop for Once<T> {
     fn drop(&mut self) {
         valgrind::forget(self);
+        let made = *self.0.get_mut();
+        if !made.is_null() {
+            // SAFETY: leaked in `init`, and nobody refers to it any more.
+            drop(unsafe { Box::from_raw(made) });
+        }
     }
 }
 

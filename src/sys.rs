@@ -1,22 +1,61 @@
 //! The few system calls the library makes.
 //!
-//! All go through `syscall(2)`: no libc wrapper is a cancellation point for the host's threads, and
-//! `stat` and `fstat` do not exist as symbols before glibc 2.33. `errno` is disturbed; the
-//! exported functions put it back.
+//! None goes through libc: its wrappers are cancellation points for the host's threads, its
+//! `syscall` is replaced by uid_wrapper and socket_wrapper, `stat` and `fstat` do not exist as symbols
+//! before glibc 2.33, and all of them write `errno`.
 #![allow(unsafe_code, reason = "system calls")]
 
-use core::ffi::{CStr, c_int, c_long, c_uint, c_void};
+use core::arch::asm;
+use core::ffi::{CStr, c_int, c_long};
 use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 
 use crate::errno::Errno;
 
-/// Turns the C convention, −1 and errno, into a result.
-fn check(returned: c_long) -> Result<c_long, Errno> {
-    if returned == -1 { Err(Errno::last()) } else { Ok(returned) }
+/// Calls the kernel with its arguments in order.
+///
+/// # Safety
+///
+/// The call's own: pointers are valid for what it reads and writes.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "long and pointers have the same size: lib.rs")]
+unsafe fn syscall<const N: usize>(number: c_long, args: [usize; N]) -> Result<usize, Errno> {
+    const { assert!(N <= 6) };
+    let [a, b, c, d, e, f] = core::array::from_fn(|n| args.get(n).copied().unwrap_or(0));
+    let returned: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the kernel's calling convention: syscall(2). It keeps all other registers.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => returned,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack)
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a => returned,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            options(nostack)
+        );
+    }
+    Errno::of_kernel(returned)
 }
 
-fn narrow(returned: c_long) -> c_int {
+/// A C int as an argument, whose sign counts.
+fn int(value: c_int) -> usize {
+    #[allow(clippy::cast_sign_loss, reason = "the kernel takes the low half, as an int")]
+    let wide = value as isize as usize;
+    wide
+}
+
+fn narrow(returned: usize) -> c_int {
     // The kernel's descriptors and process ids fit in an int.
     c_int::try_from(returned).unwrap_or(c_int::MAX)
 }
@@ -64,7 +103,7 @@ impl Stamp {
 pub(crate) fn fstat(fd: c_int) -> Result<Stamp, Errno> {
     let mut st = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat writes one struct stat, whose layout the kernel and libc share on 64-bit.
-    check(unsafe { libc::syscall(libc::SYS_fstat, fd, st.as_mut_ptr()) })?;
+    unsafe { syscall(libc::SYS_fstat, [int(fd), st.as_mut_ptr().expose_provenance()]) }?;
     // SAFETY: the call succeeded, so the kernel has filled it.
     Ok(Stamp::new(unsafe { st.assume_init_ref() }))
 }
@@ -73,22 +112,21 @@ pub(crate) fn fstat(fd: c_int) -> Result<Stamp, Errno> {
 pub(crate) fn stat(path: &CStr, follow: bool) -> Result<Stamp, Errno> {
     let mut st = MaybeUninit::<libc::stat>::uninit();
     let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
-    let at = libc::AT_FDCWD;
+    let (from, to) = (path.as_ptr().expose_provenance(), st.as_mut_ptr().expose_provenance());
+    let args = [int(libc::AT_FDCWD), from, to, int(flags)];
     // SAFETY: `path` ends in NUL, and newfstatat writes one struct stat.
-    let done =
-        unsafe { libc::syscall(libc::SYS_newfstatat, at, path.as_ptr(), st.as_mut_ptr(), flags) };
-    check(done)?;
+    unsafe { syscall(libc::SYS_newfstatat, args) }?;
     // SAFETY: the call succeeded, so the kernel has filled it.
     Ok(Stamp::new(unsafe { st.assume_init_ref() }))
 }
 
 /// open(2) with `O_CLOEXEC`.
 pub(crate) fn open(path: &CStr, flags: c_int) -> Result<c_int, Errno> {
+    let flags = int(flags | libc::O_CLOEXEC);
+    let args = [int(libc::AT_FDCWD), path.as_ptr().expose_provenance(), flags];
     loop {
-        let at = libc::AT_FDCWD;
-        let flags = flags | libc::O_CLOEXEC;
         // SAFETY: `path` ends in NUL; the call writes nothing of ours.
-        match check(unsafe { libc::syscall(libc::SYS_openat, at, path.as_ptr(), flags, 0) }) {
+        match unsafe { syscall(libc::SYS_openat, args) } {
             Err(Errno::EINTR) => {}
             done => return done.map(narrow),
         }
@@ -98,34 +136,51 @@ pub(crate) fn open(path: &CStr, flags: c_int) -> Result<c_int, Errno> {
 /// close(2). The caller knows that the descriptor is its own.
 pub(crate) fn close(fd: c_int) {
     // SAFETY: closes a number; no memory is involved.
-    unsafe { libc::syscall(libc::SYS_close, fd) };
+    _ = unsafe { syscall(libc::SYS_close, [int(fd)]) };
 }
 
-/// pread(2) into the free room of `into`, at most `room` bytes: what it added, 0 at the end.
-pub(crate) fn pread(fd: c_int, into: &mut Vec<u8>, room: usize) -> Result<usize, Errno> {
-    let at = into.len();
-    let spare = into.spare_capacity_mut();
-    let room = room.min(spare.len());
+/// pread(2): how many bytes came, 0 at the end of the file.
+pub(crate) fn pread(fd: c_int, into: &mut [u8], at: usize) -> Result<usize, Errno> {
+    let args = [int(fd), into.as_mut_ptr().expose_provenance(), into.len(), at];
     loop {
-        let to = spare.as_mut_ptr();
-        // SAFETY: the kernel writes at most `room` bytes into the spare capacity.
-        match check(unsafe { libc::syscall(libc::SYS_pread64, fd, to, room, at) }) {
+        // SAFETY: the kernel writes at most `into.len()` bytes into the slice.
+        match unsafe { syscall(libc::SYS_pread64, args) } {
             Err(Errno::EINTR) => {}
-            Err(e) => return Err(e),
-            Ok(count) => {
-                let count = usize::try_from(count).unwrap_or(0);
-                // SAFETY: the kernel has initialised `count <= room` bytes after `at`.
-                unsafe { into.set_len(at + count) };
-                return Ok(count);
-            }
+            done => return done,
         }
     }
 }
 
+/// mmap(2): `size` bytes of zeros of the process's own, and where they are.
+pub(crate) fn map(size: usize) -> Result<usize, Errno> {
+    let access = int(libc::PROT_READ | libc::PROT_WRITE);
+    let kind = int(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: new memory where nothing else is.
+    unsafe { syscall(libc::SYS_mmap, [0, size, access, kind, int(-1), 0]) }
+}
+
+/// munmap(2).
+///
+/// # Safety
+///
+/// [`map`] gave `start` for `size` bytes, and nothing refers to them any more.
+pub(crate) unsafe fn unmap(start: usize, size: usize) {
+    // SAFETY: by the contract.
+    _ = unsafe { syscall(libc::SYS_munmap, [start, size]) };
+}
+
+/// madvise(2): huge pages for a part of what [`map`] gave. A kernel that has none refuses, and
+/// nothing is lost.
+pub(crate) fn prefer_huge_pages(start: usize, size: usize) {
+    // SAFETY: changes how memory is kept, not what it holds.
+    _ = unsafe { syscall(libc::SYS_madvise, [start, size, int(libc::MADV_HUGEPAGE)]) };
+}
+
 /// write(2); what cannot be written is dropped.
 pub(crate) fn write(fd: c_int, bytes: &[u8]) {
+    let args = [int(fd), bytes.as_ptr().expose_provenance(), bytes.len()];
     // SAFETY: the kernel reads `bytes.len()` bytes of a live slice.
-    unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
+    _ = unsafe { syscall(libc::SYS_write, args) };
 }
 
 /// True if a write would neither block nor find the other end gone, within `patience` milliseconds:
@@ -134,11 +189,11 @@ pub(crate) fn can_be_written(fd: c_int, patience: i64) -> bool {
     let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let (seconds, nanoseconds) = (patience / 1000, patience % 1000 * 1_000_000);
     let mut time = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
-    let mask = core::ptr::null::<c_void>();
     loop {
-        let (asked_at, time_at) = (&raw mut asked, &raw mut time);
+        let asked_at = (&raw mut asked).expose_provenance();
+        let time_at = (&raw mut time).expose_provenance();
         // SAFETY: one struct pollfd and one timespec are read and written; the signal mask stays.
-        match check(unsafe { libc::syscall(libc::SYS_ppoll, asked_at, 1, time_at, mask, 8) }) {
+        match unsafe { syscall(libc::SYS_ppoll, [asked_at, 1, time_at, 0, 8]) } {
             // The kernel has stored the time that is left.
             Err(Errno::EINTR) => {}
             done => {
@@ -151,25 +206,24 @@ pub(crate) fn can_be_written(fd: c_int, patience: i64) -> bool {
 
 /// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
 pub(crate) fn dup_high(fd: c_int, least: c_int) -> Result<c_int, Errno> {
-    let command = libc::F_DUPFD_CLOEXEC;
+    let args = [int(fd), int(libc::F_DUPFD_CLOEXEC), int(least)];
     // SAFETY: works on numbers; no memory is involved.
-    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, command, least) }).map(narrow)
+    unsafe { syscall(libc::SYS_fcntl, args) }.map(narrow)
 }
 
 /// How the descriptor was opened, and what fcntl(2) has changed since.
 pub(crate) fn status_flags(fd: c_int) -> Result<c_int, Errno> {
     // SAFETY: works on numbers; no memory is involved.
-    check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFL) }).map(narrow)
+    unsafe { syscall(libc::SYS_fcntl, [int(fd), int(libc::F_GETFL)]) }.map(narrow)
 }
 
 /// The process's soft limit on descriptors: getrlimit(2).
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    let none = core::ptr::null::<libc::rlimit>();
-    let out = &raw mut limit;
-    let what = libc::RLIMIT_NOFILE;
+    let out = (&raw mut limit).expose_provenance();
+    let what = libc::RLIMIT_NOFILE as usize;
     // SAFETY: process 0 is the caller, and one struct rlimit is written.
-    unsafe { libc::syscall(libc::SYS_prlimit64, 0, what, none, out) };
+    _ = unsafe { syscall(libc::SYS_prlimit64, [0, what, 0, out]) };
     limit.rlim_cur
 }
 
@@ -193,8 +247,8 @@ pub(crate) fn random() -> Option<u64> {
 /// getpid(2), asked of the kernel: a copy in memory would be wrong after fork.
 pub(crate) fn pid() -> u32 {
     // SAFETY: takes no argument.
-    let pid = unsafe { libc::syscall(libc::SYS_getpid) };
-    narrow(pid).unsigned_abs()
+    let pid = unsafe { syscall(libc::SYS_getpid, []) };
+    narrow(pid.unwrap_or(0)).unsigned_abs()
 }
 
 /// getuid(2), by libc's name: uid_wrapper and fakeroot answer it.
@@ -212,15 +266,14 @@ pub(crate) fn gid() -> u32 {
 /// gettid(2).
 pub(crate) fn tid() -> u32 {
     // SAFETY: takes no argument.
-    let tid = unsafe { libc::syscall(libc::SYS_gettid) };
-    narrow(tid).unsigned_abs()
+    let tid = unsafe { syscall(libc::SYS_gettid, []) };
+    narrow(tid.unwrap_or(0)).unsigned_abs()
 }
 
 /// True if there is no thread of that number any more, in this process or in another.
 pub(crate) fn thread_is_gone(tid: u32) -> bool {
-    let nothing: c_uint = 0;
     // SAFETY: signal 0 is only checked for, not sent.
-    let sent = check(unsafe { libc::syscall(libc::SYS_tkill, tid, nothing) });
+    let sent = unsafe { syscall(libc::SYS_tkill, [tid as usize, 0]) };
     matches!(sent, Err(e) if e.get() == libc::ESRCH)
 }
 
@@ -228,20 +281,12 @@ pub(crate) fn thread_is_gone(tid: u32) -> bool {
 /// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back.
 pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
     const SIZE: usize = 4096;
-    let (protection, kind) =
-        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    let nowhere = core::ptr::null_mut::<c_void>();
-    // A whole word: the last argument is passed in memory.
-    let offset: libc::off_t = 0;
-    // SAFETY: fresh memory, wherever the kernel likes.
-    let at = unsafe { libc::syscall(libc::SYS_mmap, nowhere, SIZE, protection, kind, -1, offset) };
-    let at = usize::try_from(check(at).ok()?).ok()?;
+    let at = map(SIZE).ok()?;
+    let advice = int(libc::MADV_WIPEONFORK);
     // SAFETY: advice about the page that was just mapped.
-    let advised =
-        check(unsafe { libc::syscall(libc::SYS_madvise, at, SIZE, libc::MADV_WIPEONFORK) });
-    if advised.is_err() {
+    if unsafe { syscall(libc::SYS_madvise, [at, SIZE, advice]) }.is_err() {
         // SAFETY: the page that was just mapped, which nobody has seen.
-        unsafe { libc::syscall(libc::SYS_munmap, at, SIZE) };
+        unsafe { unmap(at, SIZE) };
         return None;
     }
     let word = core::ptr::with_exposed_provenance::<AtomicU32>(at);
@@ -252,14 +297,15 @@ pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
 /// Sleeps for `nanoseconds`, or until a signal.
 pub(crate) fn nap(nanoseconds: i64) {
     let time = libc::timespec { tv_sec: 0, tv_nsec: nanoseconds };
-    let none = core::ptr::null_mut::<libc::timespec>();
+    let args = [(&raw const time).expose_provenance()];
     // SAFETY: reads one timespec; the remaining time is not asked for.
-    unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, none) };
+    _ = unsafe { syscall(libc::SYS_nanosleep, args) };
 }
 
 /// The working directory's path with its NUL: getcwd(2).
 pub(crate) fn working_directory(into: &mut [u8]) -> Option<&[u8]> {
+    let args = [into.as_mut_ptr().expose_provenance(), into.len()];
     // SAFETY: the kernel writes at most `into.len()` bytes, and returns how many with the NUL.
-    let len = check(unsafe { libc::syscall(libc::SYS_getcwd, into.as_mut_ptr(), into.len()) });
-    into.get(..usize::try_from(len.ok()?).ok()?)
+    let len = unsafe { syscall(libc::SYS_getcwd, args) };
+    into.get(..len.ok()?)
 }

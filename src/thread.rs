@@ -1,6 +1,8 @@
 //! What each thread of the host keeps: its snapshots, and room for results without `_r`.
 #![allow(unsafe_code, reason = "thread-local memory that a pthread key frees")]
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
@@ -11,6 +13,7 @@ use crate::errno::Errno;
 use crate::real::{KEY_CREATE, SET_SPECIFIC};
 use crate::store::{Cached, Groups, Hosts, Passwds, Shadows, Table};
 use crate::sync::try_box;
+use crate::tls;
 
 /// One thread's part.
 pub(crate) struct Thread {
@@ -67,15 +70,10 @@ impl<T> Static<T> {
     }
 }
 
-thread_local! {
-    /// Without a destructor of Rust's, whose registration may abort for lack of memory.
-    static HERE: Cell<*const Thread> = const { Cell::new(core::ptr::null()) };
-}
-
 /// The calling thread's part, made at its first call: `ENOMEM` if that finds no room.
 #[inline]
 pub(crate) fn here() -> Result<&'static Thread, Errno> {
-    let here = HERE.with(Cell::get);
+    let here = tls::own().here.get().cast::<Thread>();
     if here.is_null() {
         return first();
     }
@@ -98,7 +96,7 @@ fn first() -> Result<&'static Thread, Errno> {
         inside: Cell::new(0),
     })?;
     let new: &'static Thread = Box::leak(new);
-    HERE.with(|here| here.set(new));
+    tls::own().here.set((&raw const *new).cast());
     if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
         // SAFETY: the key exists for the life of the process. If libc has no room for the value,
         // the thread's part is not freed at its end.
@@ -113,7 +111,7 @@ fn first() -> Result<&'static Thread, Errno> {
 ///
 /// `own` is what [`first`] gave the key.
 unsafe extern "C" fn at_thread_exit(own: *mut c_void) {
-    HERE.with(|here| here.set(core::ptr::null()));
+    tls::own().here.set(core::ptr::null());
     // SAFETY: the value that `first` gave the key, a leaked box, and nobody refers to it now.
     drop(unsafe { Box::from_raw(own.cast::<Thread>()) });
 }

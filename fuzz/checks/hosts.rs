@@ -7,7 +7,7 @@ use std::ffi::CString;
 use crate::config::Path;
 use crate::parse;
 use crate::record::Host;
-use crate::store::{Content, Hosts};
+use crate::store::{Content, Hosts, Text};
 
 unsafe extern "C" {
     fn inet_pton(family: c_int, text: *const c_char, to: *mut c_void) -> c_int;
@@ -79,7 +79,7 @@ fn model(content: &[u8]) -> Vec<Line> {
 }
 
 fn load(content: &[u8]) -> Hosts {
-    Hosts::load(content.to_vec(), &Path::new(b"/file").unwrap()).unwrap()
+    Hosts::load(Text::new(content).unwrap(), &Path::new(b"/file").unwrap()).unwrap()
 }
 
 /// Questions, a newline, and a hosts(5) file.

@@ -23,6 +23,7 @@ impl Face for Groups {
         &thread.group
     }
 
+    #[inline(always)]
     fn fill(room: &Lent<group>, answer: Answer<Self::Row<'_>>) -> Result<Option<bool>, Errno> {
         room.fill(answer)
     }

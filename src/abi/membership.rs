@@ -1,5 +1,6 @@
 //! The functions about the groups of a user, in `<grp.h>` too.
 
+use alloc::vec::Vec;
 use core::ffi::{c_char, c_int};
 
 use libc::gid_t;

@@ -93,6 +93,7 @@ impl<T> Lent<T> {
         Self { out, buf: buf.cast(), len, found }
     }
 
+    #[inline(always)]
     /// The row, or `Absent`, or `None` to call on. What an enumeration wants `Err` for is the caller's.
     fn fill<R: Pack<C = T>>(&self, answer: Answer<R>) -> Result<Option<bool>, Errno> {
         match answer {

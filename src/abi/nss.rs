@@ -86,9 +86,10 @@ impl Door {
         }
         let file = match read_file(&Path::new(b"/etc/nsswitch.conf")?) {
             Err(Errno::ENOMEM) => return Err(Errno::ENOMEM),
-            read => read.unwrap_or_default(),
+            read => read.ok(),
         };
-        match nsswitch::services(&file, self.name.to_bytes()) {
+        let file = file.as_deref().unwrap_or_default();
+        match nsswitch::services(file, self.name.to_bytes()) {
             // What libc cannot read there it does not use.
             Some(services) => self.ask_here_then(self.action, services),
             None => Err(Errno::EINVAL),

@@ -4,7 +4,6 @@
 //! it has, without an address of the family, is "not found", which ends the search; so is an
 //! address that it has not, since addresses are looked for in the file alone.
 
-use core::cell::Cell;
 use core::ffi::{c_char, c_int, c_void};
 
 use libc::{hostent, size_t, socklen_t};
@@ -17,16 +16,12 @@ use crate::errno::{Errno, HostErrno, KeepErrno};
 use crate::lookup::{self, Answer};
 use crate::pack::{AddressTuple, tuples_at};
 use crate::real::Passing;
-
-thread_local! {
-    /// How often libc has asked the thread.
-    static ASKED: Cell<u32> = const { Cell::new(0) };
-}
+use crate::tls;
 
 /// How often libc has asked the calling thread: a libc that has no memory for loading a module does
 /// not ask it, and goes on without saying so.
-pub(super) fn times_asked() -> u32 {
-    ASKED.with(Cell::get)
+pub(super) fn times_asked() -> usize {
+    tls::own().asked.get()
 }
 
 /// Answers as an NSS module does; `unknown` is the status of what our sources have not.
@@ -40,7 +35,8 @@ unsafe fn answer(
     unknown: c_int,
     ask: impl FnOnce() -> Filled,
 ) -> c_int {
-    ASKED.with(|asked| asked.set(asked.get().wrapping_add(1)));
+    let asked = &tls::own().asked;
+    asked.set(asked.get().wrapping_add(1));
     let keep = KeepErrno::new();
     let filled = if Passing::is_on() { Ok(Found::Pass) } else { ask() };
     drop(keep);

@@ -3,6 +3,8 @@
 //! It stands for a user that nobody else has: neither our files nor libc has an entry of its id.
 //! Whoever has one is left as they are, so an image can set the variable for all.
 
+use alloc::vec::Vec;
+
 use super::face::Face;
 use crate::errno::Errno;
 use crate::lookup::own::Line;

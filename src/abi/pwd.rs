@@ -23,6 +23,7 @@ impl Face for Passwds {
         &thread.passwd
     }
 
+    #[inline(always)]
     fn fill(room: &Lent<passwd>, answer: Answer<Self::Row<'_>>) -> Result<Option<bool>, Errno> {
         room.fill(answer)
     }

@@ -23,6 +23,7 @@ impl Face for Shadows {
         &thread.shadow
     }
 
+    #[inline(always)]
     fn fill(room: &Lent<spwd>, answer: Answer<Self::Row<'_>>) -> Result<Option<bool>, Errno> {
         room.fill(answer)
     }

@@ -11,6 +11,7 @@ use crate::module::{self, Reply};
 use crate::store::{Now, Snapshot, Table};
 use crate::sync::{Mutex, Shared, try_box};
 use crate::thread;
+use alloc::boxed::Box;
 
 type Pinned<D> = Option<Shared<Snapshot<Table<D>>>>;
 

@@ -1,5 +1,7 @@
 //! The groups that list a user as a member: getgrouplist(3).
 
+use alloc::vec::Vec;
+
 use crate::errno::Errno;
 use crate::lookup::{self, Answer, Database};
 use crate::module;

@@ -13,9 +13,9 @@ use crate::config;
 use crate::errno::Errno;
 use crate::module::{self, Reply, Served};
 use crate::record::{Group, Keyed, Passwd};
-use crate::store::{self, Cached, Groups, Lines, Now, Passwds, Shadows, Source, Table};
+use crate::store::{self, Cached, Groups, Key, Lines, Now, Passwds, Shadows, Source, Table};
 use crate::thread::{self, Thread};
-use crate::trace::{Bytes, log};
+use crate::trace::log;
 use cursor::Cursor;
 
 /// What our sources say.
@@ -91,6 +91,7 @@ database! {
         passwd: b"x",
         gid: user.gid,
         member_list: b"",
+        line: b"",
     }),
     libc::group: kept => Some(kept.row())
 }
@@ -123,70 +124,69 @@ pub(crate) fn asks_libc<D: Database>() -> Result<bool, Errno> {
 }
 
 /// Asks for the row of that name, and hands the answer to `take` while its bytes are there.
-#[inline]
+#[inline(always)]
 pub(crate) fn by_name<D: Database, R>(
     name: &[u8],
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    let shown = Bytes(name);
-    let of_module = || module::by_name::<D::Entry>(name);
-    ask::<D, R>(|table| table.by_name(name), of_module, format_args!("{shown}"), take)
+    ask::<D, R>(Key::name(name), || module::by_name::<D::Entry>(name), take)
 }
 
 /// Asks for the row of that id.
-#[inline]
+#[inline(always)]
 pub(crate) fn by_id<D: Database, R>(
     id: u32,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    let of_module = || module::by_id::<D::Entry>(id);
-    ask::<D, R>(|table| table.by_id(id), of_module, format_args!("{id}"), take)
+    ask::<D, R>(Key::id(id), || module::by_id::<D::Entry>(id), take)
 }
 
-#[inline]
+#[inline(always)]
 fn ask<D: Database, R>(
-    find: impl FnOnce(&Table<D>) -> Result<Option<D::Row<'_>>, Errno>,
+    key: Key<'_>,
     of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
-    what: core::fmt::Arguments<'_>,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     // Before the thread is given anything of ours.
     if !D::source().is_on()? {
-        return ask_module::<D, R>(of_module, what, take);
+        return ask_module::<D, R>(of_module, &key, take);
     }
-    let now = D::source().now(D::home(thread::here()?))?;
+    let now = D::source().now_after(D::home(thread::here()?), |table| table.expect(&key))?;
     let row = match &now {
         Now::Off | Now::Missing => None,
-        Now::Here(lease) => lease.get().map(find).transpose()?.flatten(),
+        Now::Here(lease) => match lease.get() {
+            Some(table) => table.find(&key)?,
+            None => None,
+        },
     };
-    log!(Trace, D::NAME, "{what}: {}", if row.is_some() { "found" } else { "not found" });
+    log!(Trace, D::NAME, "{key}: {}", if row.is_some() { "found" } else { "not found" });
     if let Some(row) = row {
         return Ok(take(Answer::Row(row)));
     }
     // What is lent may be asked for again while the module is asked.
     drop(now);
-    ask_module::<D, R>(of_module, what, take)
+    ask_module::<D, R>(of_module, &key, take)
 }
 
 /// The rest of a lookup, once the file does not know the row.
 #[cold]
 fn ask_module<D: Database, R>(
     of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
-    what: core::fmt::Arguments<'_>,
+    key: &Key<'_>,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     let mut is_ours = D::source().is_on()?;
     if asks_module::<D>()? {
         match of_module() {
             Ok(Reply::Row(kept)) => {
-                log!(Trace, D::NAME, "{what}: found by the module");
+                log!(Trace, D::NAME, "{key}: found by the module");
                 return Ok(take(D::of_module(&kept).map_or(Answer::Absent, Answer::Row)));
             }
             Ok(Reply::Absent) => is_ours = true,
             Ok(Reply::Off) => {}
             Err(error) => {
                 let why = error.text();
-                log!(Debug, D::NAME, "{what}: the module failed: {why}");
+                log!(Debug, D::NAME, "{key}: the module failed: {why}");
                 // As in glibc the next service is asked, if there is one.
                 if error == Errno::ENOMEM || !config::get()?.fall_through {
                     return Err(error);

@@ -1,5 +1,7 @@
 //! What nsswitch.conf(5) says of a database, for a libc that asks us before its own services.
 
+use alloc::vec::Vec;
+
 use crate::errno::Errno;
 use crate::record::skip_space;
 use crate::sync::try_extend;

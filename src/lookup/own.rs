@@ -1,6 +1,7 @@
 //! The own entry: the passwd(5) line of `NSS_WRAPPER_USER`, `%u` and `%g` standing for the real ids
 //! of the process.
 
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,6 +51,7 @@ impl Line {
             gecos: b"",
             dir: b"",
             shell: b"",
+            line: b"",
         };
         // `now` has checked it.
         parse::passwd(&self.0).ok().flatten().unwrap_or(NOBODY)

@@ -1,5 +1,6 @@
 //! The groups of a user: `initgroups_dyn`, or a search where a module has none.
 
+use alloc::vec::Vec;
 use core::ffi::c_long;
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,6 @@
 //! Hosts of a module.
 
+use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_void};
 use core::net::IpAddr;
 use core::ptr::null_mut;

@@ -10,6 +10,7 @@ mod host;
 mod open;
 mod row;
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int};
 
 use libc::{group, passwd, size_t};

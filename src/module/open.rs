@@ -1,5 +1,6 @@
 //! Loading the module, and finding its functions.
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long};
 use core::sync::atomic::{AtomicBool, Ordering};
 

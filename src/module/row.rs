@@ -1,6 +1,7 @@
 //! What a module answered, copied out of its memory: a module may point anywhere, and reuse that
 //! at its next call.
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::ptr::null_mut;
 
@@ -47,6 +48,7 @@ impl KeptPasswd {
             gecos: &self.gecos,
             dir: &self.dir,
             shell: &self.shell,
+            line: b"",
         }
     }
 }
@@ -93,7 +95,13 @@ pub(crate) struct KeptGroup {
 impl KeptGroup {
     /// As a row.
     pub(crate) fn row(&self) -> Group<'_> {
-        Group { name: &self.name, passwd: &self.passwd, gid: self.gid, member_list: &self.members }
+        Group {
+            name: &self.name,
+            passwd: &self.passwd,
+            gid: self.gid,
+            member_list: &self.members,
+            line: b"",
+        }
     }
 }
 

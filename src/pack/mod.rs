@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "writes through pointers that C lends")]
 
 mod host;
+mod line;
 
 use core::ffi::c_char;
 use core::marker::PhantomData;
@@ -14,6 +15,7 @@ use crate::record::{Group, Passwd, Shadow};
 pub(crate) use host::{AddressTuple, Entry, tuples_at};
 
 /// Room in a buffer that is taken from the front.
+#[derive(Clone)]
 pub(crate) struct Packer<'b> {
     next: *mut u8,
     left: usize,
@@ -28,6 +30,7 @@ impl Packer<'_> {
         Self { next: buf, left: len, buffer: PhantomData }
     }
 
+    #[inline(always)]
     fn take(&mut self, size: usize) -> Result<*mut u8, Errno> {
         self.left = self.left.checked_sub(size).ok_or(Errno::ERANGE)?;
         let taken = self.next;
@@ -45,6 +48,7 @@ impl Packer<'_> {
     }
 
     /// A C string.
+    #[inline(always)]
     pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
         let text = self.bytes(bytes)?;
         self.bytes(b"\0")?;
@@ -59,6 +63,17 @@ impl Packer<'_> {
         #[allow(clippy::cast_ptr_alignment, reason = "the line before last has aligned it")]
         let first = first.cast::<T>();
         Ok(first)
+    }
+
+    /// A pointer right behind others.
+    #[inline(always)]
+    fn pointer(&mut self, pointer: *mut c_char) -> Result<(), Errno> {
+        let at = self.take(size_of::<*mut c_char>())?;
+        #[allow(clippy::cast_ptr_alignment, reason = "what it is behind is aligned")]
+        let at = at.cast::<*mut c_char>();
+        // SAFETY: taken from the buffer, for this pointer.
+        unsafe { at.write(pointer) };
+        Ok(())
     }
 
     /// Room for `count` pointers.
@@ -99,7 +114,11 @@ pub(crate) trait Pack {
 impl Pack for Passwd<'_> {
     type C = libc::passwd;
 
+    #[inline(always)]
     fn pack(&self, into: &mut Packer<'_>) -> Result<libc::passwd, Errno> {
+        if let Some(packed) = line::passwd(self, into) {
+            return Ok(packed);
+        }
         Ok(libc::passwd {
             pw_name: into.string(self.name)?,
             pw_passwd: into.string(self.passwd)?,
@@ -115,7 +134,11 @@ impl Pack for Passwd<'_> {
 impl Pack for Group<'_> {
     type C = libc::group;
 
+    #[inline(always)]
     fn pack(&self, into: &mut Packer<'_>) -> Result<libc::group, Errno> {
+        if let Some(packed) = line::group(self, into) {
+            return Ok(packed);
+        }
         let mut members = into.pointers(self.members().count() + 1)?;
         for name in self.members() {
             members.push(into.string(name)?)?;
@@ -153,6 +176,7 @@ impl Pack for Shadow<'_> {
 /// # Safety
 ///
 /// `out` is valid for a write, `buf` for writes of `len` bytes, for as long as the result is used.
+#[inline(always)]
 pub(crate) unsafe fn pack_at<R: Pack>(
     row: &R,
     out: *mut R::C,
@@ -173,7 +197,15 @@ mod tests {
 
     #[test]
     fn a_group_fits_exactly_or_not_at_all() {
-        let row = Group { name: b"grp", passwd: b"x", gid: 5, member_list: b"a,bc" };
+        let line = b"grp:x:5:a,bc";
+        let whole = crate::parse::group(line).unwrap().unwrap();
+        let apart = Group { name: b"grp", passwd: b"x", gid: 5, member_list: b"a,bc", line: b"" };
+        for row in [whole, apart] {
+            check(&row);
+        }
+    }
+
+    fn check(row: &Group<'_>) {
         let mut buf = [0xaa_u8; 128];
         for offset in 0..8 {
             let fits: Vec<bool> = (0..100)

@@ -12,6 +12,7 @@ pub(crate) fn group(line: &[u8]) -> Parsed<Group<'_>> {
         passwd: fields.text(),
         gid: fields.id("the group id is not a number of 32 bits")?,
         member_list: fields.0,
+        line,
     };
     Ok(Some(row))
 }

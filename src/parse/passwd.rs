@@ -15,6 +15,7 @@ pub(crate) fn passwd(line: &[u8]) -> Parsed<Passwd<'_>> {
         gecos: fields.text(),
         dir: fields.text(),
         shell: fields.0,
+        line,
     };
     Ok(Some(row))
 }
@@ -34,6 +35,7 @@ mod tests {
             gecos: b"Bob, B.",
             dir: b"/home/bob",
             shell: b"/bin/sh",
+            line: b"bob:x:1000:100:Bob, B.:/home/bob:/bin/sh",
         };
         assert_eq!(row, want);
     }

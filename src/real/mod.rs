@@ -3,7 +3,6 @@
 
 mod library;
 
-use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
@@ -11,6 +10,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{gid_t, group, passwd, size_t, spwd};
 
+use crate::tls;
 pub(crate) use library::{Library, complaint};
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
@@ -233,28 +233,26 @@ pub(crate) mod inside {
     }
 }
 
-thread_local! {
-    static PASSING: Cell<u32> = const { Cell::new(0) };
-}
-
 /// While it lives the calling thread is inside the next definition, which our sources have been
 /// asked before: they keep silent when libc or an NSS module asks them again.
 pub(crate) struct Passing(());
 
 impl Passing {
     pub(crate) fn new() -> Self {
-        PASSING.with(|depth| depth.set(depth.get() + 1));
+        let depth = &tls::own().passing;
+        depth.set(depth.get() + 1);
         Self(())
     }
 
     pub(crate) fn is_on() -> bool {
-        PASSING.with(Cell::get) > 0
+        tls::own().passing.get() > 0
     }
 }
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        PASSING.with(|depth| depth.set(depth.get() - 1));
+        let depth = &tls::own().passing;
+        depth.set(depth.get() - 1);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reading a whole file so that it is known when what was read can be trusted.
 
+use alloc::vec::Vec;
 use core::ffi::c_int;
 
+use super::text::Text;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::sync::try_extend;
@@ -9,7 +11,7 @@ use crate::sys::{self, FileId, Stamp};
 
 /// What a file held.
 pub(crate) struct Read {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) text: Text,
     pub(crate) stamp: Stamp,
     /// False if a change right after could leave the same stamp behind.
     pub(crate) settled: bool,
@@ -23,9 +25,7 @@ const TRIES: u32 = 8;
 /// other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     if let Some(text) = path.text() {
-        let mut bytes = Vec::new();
-        try_extend(&mut bytes, text)?;
-        return Ok(Read { bytes, stamp: Stamp::NONE, settled: true });
+        return Ok(Read { text: Text::new(text)?, stamp: Stamp::NONE, settled: true });
     }
     let mut tries = TRIES;
     loop {
@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let now = sys::coarse(libc::CLOCK_REALTIME_COARSE);
         let stamp = sys::stat(path.as_c(), true)?;
         if !has_content(&stamp)? {
-            return Ok(Read { bytes: Vec::new(), settled: is_settled(&stamp, now), stamp });
+            return Ok(Read { text: Text::new(b"")?, settled: is_settled(&stamp, now), stamp });
         }
         let fd = sys::open(path.as_c(), FLAGS)?;
         let before = sys::fstat(fd);
@@ -51,7 +51,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let steady = before == after;
         if steady || tries == 0 || content.is_err() {
             let stamp = before?;
-            return Ok(Read { bytes: content?, stamp, settled: steady && is_settled(&stamp, now) });
+            return Ok(Read { text: content?, stamp, settled: steady && is_settled(&stamp, now) });
         }
     }
 }
@@ -77,27 +77,16 @@ fn has_content(stamp: &Stamp) -> Result<bool, Errno> {
 }
 
 /// The file's bytes, whatever they are next.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Errno> {
-    read(path).map(|read| read.bytes)
+pub(crate) fn read_file(path: &Path) -> Result<Text, Errno> {
+    read(path).map(|read| read.text)
 }
 
-fn content(fd: c_int, stamp: &Stamp) -> Result<Vec<u8>, Errno> {
-    let mut bytes = Vec::new();
+fn content(fd: c_int, stamp: &Stamp) -> Result<Text, Errno> {
     if !has_content(stamp)? {
-        return Ok(bytes);
+        return Text::new(b"");
     }
-    // One byte more than it should take, so that the end shows without growing.
-    let size = usize::try_from(stamp.size).unwrap_or(0).saturating_add(1);
-    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
-    loop {
-        if bytes.len() == bytes.capacity() {
-            bytes.try_reserve(1 << 16).map_err(|_| Errno::ENOMEM)?;
-        }
-        let room = bytes.capacity() - bytes.len();
-        if sys::pread(fd, &mut bytes, room)? == 0 {
-            return Ok(bytes);
-        }
-    }
+    let size = usize::try_from(stamp.size).unwrap_or(0);
+    Text::read(size, |into, at| sys::pread(fd, into, at))
 }
 
 /// write(2) stamps the file first and copies the bytes then; a writer that is stopped in between

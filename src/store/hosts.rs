@@ -4,11 +4,13 @@
 //! As with users, lines are parsed when they are asked for, and the first questions of a process
 //! are answered by a search.
 
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::index::{Index, of_bytes};
 use super::source::Content;
+use super::text::Text;
 use crate::config::Path;
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
@@ -33,7 +35,7 @@ struct Indexes {
 
 /// A hosts file.
 pub(crate) struct Hosts {
-    bytes: Vec<u8>,
+    text: Text,
     /// A NUL byte is in some line.
     has_nul: bool,
     /// How many names are in the lines.
@@ -69,8 +71,8 @@ impl<'a> Matches<'a> {
 }
 
 impl Content for Hosts {
-    fn load(bytes: Vec<u8>, path: &Path) -> Result<Self, Errno> {
-        let mut table = Self::new(bytes);
+    fn load(text: Text, path: &Path) -> Result<Self, Errno> {
+        let mut table = Self::new(text);
         let (mut at, mut number) = (0, 0_usize);
         let (mut count, mut names, mut addresses) = (0_usize, 0, 0);
         while let Some((line, next)) = table.line(at) {
@@ -94,20 +96,20 @@ impl Content for Hosts {
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.text
     }
 }
 
 impl Hosts {
-    fn new(bytes: Vec<u8>) -> Self {
+    fn new(text: Text) -> Self {
         let (asked, indexes) = (AtomicU32::new(0), Once::new());
-        let has_nul = memchr::memchr(0, &bytes).is_some();
-        Self { bytes, has_nul, names: 0, addresses: 0, asked, indexes }
+        let has_nul = memchr::memchr(0, &text).is_some();
+        Self { text, has_nul, names: 0, addresses: 0, asked, indexes }
     }
 
     /// The line that begins at `at`, and where the next one does; `None` at the end.
     fn line(&self, at: usize) -> Option<(&[u8], usize)> {
-        let rest = self.bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
         let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         Some((rest.get(..len)?, at + len + 1))
     }
@@ -160,7 +162,7 @@ impl Hosts {
 
     /// `at` if the name stands there.
     fn name_at(&self, at: usize, name: &[u8]) -> Option<usize> {
-        let rest = self.bytes.get(at..)?;
+        let rest = self.text.get(at..)?;
         let end = rest.iter().position(|b| is_space(b) || *b == b'#').unwrap_or(rest.len());
         let own = without_dot(rest.get(..end)?);
         own.eq_ignore_ascii_case(without_dot(name)).then_some(at)
@@ -168,7 +170,7 @@ impl Hosts {
 
     /// Where the line begins that `at` is in.
     fn line_around(&self, at: usize) -> usize {
-        let before = self.bytes.get(..at).unwrap_or_default();
+        let before = self.text.get(..at).unwrap_or_default();
         memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)
     }
 
@@ -189,7 +191,8 @@ impl Hosts {
         if let Some(indexes) = self.indexes.get() {
             return Ok(Some(indexes));
         }
-        if self.asked.fetch_add(1, Ordering::Relaxed) < SEARCHES {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if asked < SEARCHES || self.text.len() >= Index::LIMIT {
             return Ok(None);
         }
         self.indexes.get_or_try_init(|| self.index()).map(Some)
@@ -197,8 +200,8 @@ impl Hosts {
 
     #[cold]
     fn index(&self) -> Result<Indexes, Errno> {
-        let mut by_name = Index::new(self.names)?;
-        let mut by_address = Index::new(self.addresses)?;
+        let mut by_name = Index::new(self.names, self.text.len())?;
+        let mut by_address = Index::new(self.addresses, self.text.len())?;
         let mut later = Vec::new();
         for (at, host, next) in self.lines_from(0) {
             for name in host.names() {
@@ -206,7 +209,7 @@ impl Hosts {
                 match by_name.find(hash, |at| self.name_at(at, name)) {
                     None => {
                         // A line without a name has an empty one at its end.
-                        let own = name.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
+                        let own = name.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
                         let own = if name.is_empty() { next - 1 } else { own };
                         by_name.insert(hash, own, |_| false);
                     }
@@ -268,7 +271,8 @@ mod tests {
         10.0.0.9 n\n10.0.0.5\n10.0.0.6 end";
 
     fn table(asked: u32) -> Hosts {
-        let table = Hosts::load(FILE.as_bytes().to_vec(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(FILE.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(asked, Ordering::Relaxed);
         table
     }
@@ -330,7 +334,8 @@ mod tests {
     fn a_name_in_every_line_has_every_line() {
         let text: String =
             (0..5000).map(|n| format!("10.0.{}.{} same h{n}\n", n / 250, n % 250)).collect();
-        let table = Hosts::load(text.into_bytes(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(text.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(SEARCHES, Ordering::Relaxed);
         assert_eq!(lines(&table, "SAME").len(), 5000);
         assert_eq!(lines(&table, "h4999"), ["10.0.19.249"]);
@@ -341,7 +346,8 @@ mod tests {
     fn two_long_lines_of_the_same_names_are_no_burden() {
         let names: String = (0..60_000).map(|n| format!(" n{n}")).collect();
         let text = format!("10.0.0.1{names}\n10.0.0.2{names}#c\n10.0.0.3\n10.0.0.4#x\n");
-        let table = Hosts::load(text.into_bytes(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(text.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(SEARCHES, Ordering::Relaxed);
         assert_eq!(lines(&table, "N59999."), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(lines(&table, ""), ["10.0.0.3", "10.0.0.4"]);
@@ -351,7 +357,8 @@ mod tests {
     #[test]
     fn addresses_of_two_families_find_room() {
         let text: String = (0..256).map(|n| format!("::ffff:10.0.0.{n} h{n}\n")).collect();
-        let table = Hosts::load(text.into_bytes(), &Path::new(b"/t").unwrap()).unwrap();
+        let table =
+            Hosts::load(Text::new(text.as_bytes()).unwrap(), &Path::new(b"/t").unwrap()).unwrap();
         table.asked.store(SEARCHES, Ordering::Relaxed);
         let found = table.by_address("10.0.0.200".parse().unwrap()).unwrap();
         assert_eq!(found.map(|host| host.name), Some(&b"h200"[..]));

@@ -1,69 +1,89 @@
-//! A hash table from keys to offsets of lines, open-addressed, a word for each slot.
+//! A hash table from keys to offsets of lines, open-addressed, half a word for each slot.
 //!
-//! A slot holds a part of the key's hash and the offset of its line, so a probe touches the file's
-//! bytes only for the line it looks for.
+//! A slot holds the offset of its line, and in the bits that no offset of the file needs a part of
+//! the key's hash, so that a probe touches the file's bytes only for the line it looks for.
+
+use alloc::vec::Vec;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::errno::Errno;
+use crate::memory::Array;
 use crate::sys;
-
-/// Bits of a slot that hold the offset plus one; files up to 1 TiB.
-const OFFSET_BITS: u32 = 40;
-const OFFSET: u64 = (1 << OFFSET_BITS) - 1;
 
 /// Offsets by hash.
 pub(crate) struct Index {
-    slots: Vec<u64>,
+    slots: Array<u32>,
+    /// The bits of a slot that hold the offset plus one.
+    offset: u32,
 }
 
 impl Index {
-    /// Room for `count` keys.
-    pub(crate) fn new(count: usize) -> Result<Self, Errno> {
+    /// An index of lines in fewer bytes than this; a larger file has none.
+    pub(crate) const LIMIT: usize = u32::MAX as usize;
+
+    /// Room for `count` keys in `size` bytes.
+    pub(crate) fn new(count: usize, size: usize) -> Result<Self, Errno> {
         // At most four fifths full, so that a probe is short.
-        let size = (count + count / 4 + 1).next_power_of_two();
-        let mut slots = Vec::new();
-        slots.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
-        slots.resize(size, 0);
-        Ok(Self { slots })
+        let slots = Array::new((count + count / 4 + 1).next_power_of_two())?;
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        Ok(Self { slots, offset: u32::MAX.checked_shr(size.leading_zeros()).unwrap_or(0) })
     }
 
     /// Adds the line at `offset`, unless `same` says that an earlier one has the key.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, hash: u64, offset: usize, same: impl Fn(usize) -> bool) {
-        let Ok(at) = self.probe(hash, |at| same(at).then_some(())) else { return };
-        let offset = offset as u64 + 1;
+        let mut candidates = self.candidates(hash);
+        for candidate in candidates.by_ref() {
+            if same(candidate) {
+                return;
+            }
+        }
+        let at = candidates.at;
         if let Some(slot) = self.slots.get_mut(at)
-            && offset <= OFFSET
+            && let Ok(offset) = u32::try_from(offset + 1)
+            && offset <= self.offset
         {
-            *slot = hash & !OFFSET | offset;
+            *slot = tag(hash) & !self.offset | offset;
         }
     }
 
     /// What `take` makes of the line that it says has the key.
     #[inline]
     pub(crate) fn find<T>(&self, hash: u64, take: impl Fn(usize) -> Option<T>) -> Option<T> {
-        self.probe(hash, take).err()
+        self.candidates(hash).find_map(take)
     }
 
-    /// Where the key goes, or as an error what its line gave.
-    #[inline]
-    fn probe<T>(&self, hash: u64, take: impl Fn(usize) -> Option<T>) -> Result<usize, T> {
-        let mask = self.slots.len() - 1;
-        #[allow(clippy::cast_possible_truncation, reason = "only the low bits count")]
-        let mut at = hash as usize & mask;
+    /// The lines that may have the key, in the order in which they were added.
+    #[inline(always)]
+    pub(crate) fn candidates(&self, hash: u64) -> Candidates<'_> {
+        #[allow(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs")]
+        let high = (hash >> 32) as usize;
+        Candidates { index: self, tag: tag(hash), at: high & (self.slots.len() - 1) }
+    }
+}
+
+/// A walk along the slots where a key can be.
+pub(crate) struct Candidates<'i> {
+    index: &'i Index,
+    tag: u32,
+    at: usize,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
         loop {
-            let slot = self.slots.get(at).copied().unwrap_or(0);
+            let slot = self.index.slots.get(self.at).copied().unwrap_or(0);
             if slot == 0 {
-                return Ok(at);
+                return None;
             }
-            #[allow(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs")]
-            let offset = (slot & OFFSET) as usize - 1;
-            if (slot ^ hash) & !OFFSET == 0
-                && let Some(taken) = take(offset)
-            {
-                return Err(taken);
+            self.at = (self.at + 1) & (self.index.slots.len() - 1);
+            if (slot ^ self.tag) & !self.index.offset == 0 {
+                return Some((slot & self.index.offset) as usize - 1);
             }
-            at = (at + 1) & mask;
         }
     }
 }
@@ -85,10 +105,18 @@ static AT_LOAD: extern "C" fn() = {
     at_load
 };
 
+#[inline(always)]
 fn secret() -> u64 {
     SECRET.load(Ordering::Relaxed)
 }
 
+/// The part of the hash that does not choose the first slot.
+#[allow(clippy::cast_possible_truncation, reason = "the low half")]
+fn tag(hash: u64) -> u32 {
+    hash as u32
+}
+
+#[inline(always)]
 fn mix(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
     #[allow(clippy::cast_possible_truncation, reason = "folds the halves")]
@@ -97,39 +125,53 @@ fn mix(a: u64, b: u64) -> u64 {
 }
 
 /// Of an id.
+#[inline(always)]
 pub(crate) fn of_number(id: u32) -> u64 {
     number_with(secret(), id)
 }
 
+#[inline(always)]
 fn number_with(secret: u64, id: u32) -> u64 {
     mix(u64::from(id) ^ 0xa076_1d64_78bd_642f, secret)
 }
 
 /// Of a name.
+#[inline(always)]
 pub(crate) fn of_bytes(name: &[u8]) -> u64 {
     bytes_with(secret(), name)
 }
 
+#[inline(always)]
 fn bytes_with(secret: u64, name: &[u8]) -> u64 {
-    let mut hash = name.len() as u64 ^ 0xe703_7ed1_a0b4_28db;
-    for part in name.chunks(8) {
-        let word = match <[u8; 8]>::try_from(part) {
-            Ok(whole) => u64::from_le_bytes(whole),
-            Err(_) => part.iter().fold(0, |word, &b| word << 8 | u64::from(b)),
-        };
-        hash = mix(hash ^ word, secret);
+    let seed = name.len() as u64 ^ 0xe703_7ed1_a0b4_28db;
+    // Words that may overlap, so that no byte is looked at by itself.
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        let last = u64::from_le_bytes(*last);
+        let (words, _) = name.as_chunks::<8>();
+        if name.len() <= 16 {
+            return mix(mix(seed ^ u64::from_le_bytes(*first), secret) ^ last, secret);
+        }
+        let hash =
+            words.iter().fold(seed, |hash, word| mix(hash ^ u64::from_le_bytes(*word), secret));
+        return mix(hash ^ last, secret);
     }
-    mix(hash, 0x8ebc_6af0_9c88_c6e3)
+    let word = match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+        }
+        _ => name.iter().fold(0, |word, &b| word << 8 | u64::from(b)),
+    };
+    mix(mix(seed ^ word, secret), secret)
 }
 
 /// Keeps the first of equal numbers, in their order.
 pub(crate) fn distinct(numbers: &mut Vec<u32>) -> Result<(), Errno> {
-    let mut seen = Index::new(numbers.len())?;
+    let mut seen = Index::new(numbers.len(), numbers.len())?;
     let mut kept = 0;
     for at in 0..numbers.len() {
         let Some(&number) = numbers.get(at) else { break };
         let same = |other: usize| numbers.get(other) == Some(&number);
-        if seen.find(of_number(number), |at| same(at).then_some(())).is_none() {
+        if !seen.candidates(of_number(number)).any(same) {
             seen.insert(of_number(number), kept, same);
             // Not `swap`, which can panic.
             if let Some(place) = numbers.get_mut(kept) {
@@ -149,15 +191,15 @@ mod tests {
     #[test]
     fn what_was_inserted_first_is_found() {
         let keys: Vec<u32> = (0..5000).map(|i| i % 4000).collect();
-        let mut index = Index::new(keys.len()).unwrap();
+        let mut index = Index::new(keys.len(), keys.len()).unwrap();
         for (at, &key) in keys.iter().enumerate() {
             index.insert(of_number(key), at, |other| keys[other] == key);
         }
         for key in 0..4000 {
-            let found = index.find(of_number(key), |at| (keys[at] == key).then_some(at));
+            let found = index.candidates(of_number(key)).find(|&at| keys[at] == key);
             assert_eq!(found, Some(key as usize));
         }
-        assert_eq!(index.find(of_number(4000), |at| (keys[at] == 4000).then_some(at)), None);
+        assert_eq!(index.candidates(of_number(4000)).find(|&at| keys[at] == 4000), None);
     }
 
     #[test]
@@ -171,7 +213,7 @@ mod tests {
     #[test]
     fn keys_that_meet_under_one_secret_do_not_under_another() {
         let (one, other) = (0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03);
-        let slot = |hash: u64| hash as usize & 0xfff;
+        let slot = |hash: u64| hash >> 32 & 0xfff;
         let name = |id: u32| format!("user{id}");
         for hash in [
             |secret: u64, id: u32, _: &str| number_with(secret, id),
@@ -197,6 +239,6 @@ mod tests {
 
     #[test]
     fn an_index_of_nothing_finds_nothing() {
-        assert_eq!(Index::new(0).unwrap().find(of_number(0), Some), None);
+        assert_eq!(Index::new(0, 0).unwrap().candidates(of_number(0)).next(), None);
     }
 }

@@ -3,17 +3,22 @@
 mod file;
 mod hosts;
 mod index;
+mod key;
 mod source;
 mod table;
+mod text;
 
 use crate::config::Config;
 pub(crate) use file::read_file;
 pub(crate) use hosts::{Hosts, Matches};
 pub(crate) use index::distinct;
+pub(crate) use key::Key;
 #[cfg(any(test, fuzzing))]
 pub(crate) use source::Content;
 pub(crate) use source::{Cached, Now, Snapshot, Source};
 pub(crate) use table::{Groups, Lines, Passwds, Shadows, Table};
+#[cfg(any(test, fuzzing))]
+pub(crate) use text::Text;
 
 /// `NSS_WRAPPER_PASSWD`.
 pub(crate) static PASSWD: Source<Table<Passwds>> = Source::new(|c: &Config| c.passwd.as_ref());

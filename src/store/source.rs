@@ -11,6 +11,7 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::file;
+use super::text::Text;
 use crate::config::{self, Config, Path};
 use crate::errno::Errno;
 use crate::sync::{Mutex, Shared};
@@ -20,7 +21,7 @@ use crate::trace::{Bytes, log};
 /// What a file's bytes become.
 pub(crate) trait Content: Sized {
     /// Takes the bytes in, and reports malformed lines under the name `path`.
-    fn load(bytes: Vec<u8>, path: &Path) -> Result<Self, Errno>;
+    fn load(text: Text, path: &Path) -> Result<Self, Errno>;
     /// The bytes as they were read.
     fn bytes(&self) -> &[u8];
 }
@@ -184,11 +185,23 @@ impl<T: Content> Source<T> {
     /// What the file says now. `home` is the calling thread's cache for this source.
     #[inline]
     pub(crate) fn now<'a>(&self, home: &'a Cached<T>) -> Result<Now<'a, T>, Errno> {
+        self.now_after(home, |_| ())
+    }
+
+    /// As [`Source::now`]. `expect` is shown the content that is probably current before the kernel
+    /// is asked: what it has the processor fetch comes meanwhile.
+    #[inline(always)]
+    pub(crate) fn now_after<'a>(
+        &self,
+        home: &'a Cached<T>,
+        expect: impl FnOnce(&T),
+    ) -> Result<Now<'a, T>, Errno> {
         let Some(path) = (self.path)(config::get()?) else { return Ok(Now::Off) };
-        if let Some(snapshot) = home.snapshot.take()
-            && self.is_current(&snapshot, path, home)
-        {
-            return Ok(Now::Here(Lease { snapshot: Some(snapshot), home }));
+        if let Some(snapshot) = home.snapshot.take() {
+            expect(&snapshot);
+            if self.is_current(&snapshot, path, home) {
+                return Ok(Now::Here(Lease { snapshot: Some(snapshot), home }));
+            }
         }
         let snapshot = self.newer(path, home)?;
         home.watch(snapshot.as_ref().map_or((0, 0), |snapshot| snapshot.stamp.file()));
@@ -268,7 +281,7 @@ impl<T: Content> Source<T> {
             }
         };
         self.complained.swap(false, Ordering::Relaxed);
-        let same = old.filter(|old| old.bytes() == read.bytes);
+        let same = old.filter(|old| old.bytes() == &*read.text);
         if let Some(old) = same
             && old.stamp == read.stamp
         {
@@ -277,7 +290,7 @@ impl<T: Content> Source<T> {
         }
         let content = match same {
             Some(old) => old.content.clone(),
-            None => Shared::new(T::load(read.bytes, path)?)?,
+            None => Shared::new(T::load(read.text, path)?)?,
         };
         let settled = AtomicBool::new(read.settled);
         Shared::new(Snapshot { stamp: read.stamp, settled, content }).map(Some)

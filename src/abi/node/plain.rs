@@ -4,6 +4,7 @@
 //! has one address here. The list is musl's own in one block, and so is the canonical name in it: a
 //! copy of the text, in whose place the file's name is written. The text is made as long as that.
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int};
 use core::net::IpAddr;
 

@@ -1,0 +1,125 @@
+//! A file's bytes in memory, and the lines in them.
+
+use core::ops::Deref;
+
+use crate::errno::Errno;
+use crate::marks::{BLOCK, Block, QUARTER, Quarter};
+use crate::memory::Array;
+use crate::parse::Line;
+
+/// A file's bytes. Behind them stand newlines, so that whole blocks can be looked at up to the end,
+/// and every line has one.
+pub(crate) struct Text {
+    memory: Array<u8>,
+    len: usize,
+}
+
+impl Text {
+    /// What `read` gives, which fills a slice from an offset on and says how much it has: 0 at the
+    /// end. `size` is how much is expected.
+    pub(super) fn read(
+        size: usize,
+        mut read: impl FnMut(&mut [u8], usize) -> Result<usize, Errno>,
+    ) -> Result<Self, Errno> {
+        // One byte more than it should take, so that the end shows without growing.
+        let mut memory = Array::new(size.saturating_add(1 + BLOCK))?;
+        let mut len = 0;
+        loop {
+            let end = memory.len() - BLOCK;
+            let room = memory.get_mut(len..end).unwrap_or_default();
+            let count = if room.is_empty() { 0 } else { read(room, len)? };
+            len += count;
+            if len == end {
+                memory = grown(&memory)?;
+            } else if count == 0 {
+                break;
+            }
+        }
+        memory.get_mut(len..len + BLOCK).unwrap_or_default().fill(b'\n');
+        Ok(Self { memory, len })
+    }
+
+    /// A copy of bytes.
+    pub(crate) fn new(bytes: &[u8]) -> Result<Self, Errno> {
+        Self::read(bytes.len(), |into, at| {
+            let part = bytes.get(at..).unwrap_or_default();
+            let part = part.get(..into.len()).unwrap_or(part);
+            into.get_mut(..part.len()).unwrap_or_default().copy_from_slice(part);
+            Ok(part.len())
+        })
+    }
+
+    /// The line that begins at `at`; `None` at the end of the file.
+    #[inline(always)]
+    pub(super) fn line(&self, at: usize) -> Option<Line<'_>> {
+        if at >= self.len {
+            return None;
+        }
+        let rest = self.memory.get(at..self.len + BLOCK)?;
+        let first = Block::first(rest)?;
+        let (colons, ends) = (first.all(b':'), first.all(b'\n'));
+        if ends != 0 {
+            let len = ends.trailing_zeros();
+            let colons = colons & !(u64::MAX << len);
+            return Some(Line { rest, len: len as usize, colons, may_have_nul: first.has_nul() });
+        }
+        let mut may_have_nul = first.has_nul();
+        let mut len = BLOCK;
+        // Most lines end soon. A newline will come, behind the file at the latest.
+        while len < 2 * BLOCK {
+            let part = Quarter::first(rest.get(len..)?)?;
+            may_have_nul |= part.has_nul();
+            let ends = part.all(b'\n');
+            if ends != 0 {
+                let len = len + ends.trailing_zeros() as usize;
+                return Some(Line { rest, len, colons, may_have_nul });
+            }
+            len += QUARTER;
+        }
+        let len = len + memchr::memchr(b'\n', rest.get(len..)?)?;
+        Some(Line { rest, len, colons, may_have_nul: true })
+    }
+}
+
+/// Twice as much memory with the same beginning.
+#[cold]
+fn grown(memory: &Array<u8>) -> Result<Array<u8>, Errno> {
+    let mut larger = Array::new(memory.len().saturating_mul(2).max(1 << 16))?;
+    if let Some(start) = larger.get_mut(..memory.len()) {
+        start.copy_from_slice(memory);
+    }
+    Ok(larger)
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_length_are_found_with_their_colons() {
+        assert!(Text::new(b"").unwrap().line(0).is_none());
+        for len in (0..300).chain([5000, 70_000]) {
+            let line: Vec<u8> = (0..len).map(|n| if n % 7 == 3 { b':' } else { b'a' }).collect();
+            for after in [&b"\n"[..], b"\n::\n", b""].into_iter().take(2 + len.min(1)) {
+                let whole = [&line[..], after].concat();
+                let text = Text::new(&whole).unwrap();
+                assert_eq!(*text, *whole);
+                let found = text.line(0).unwrap();
+                assert_eq!(found.bytes(), line);
+                for at in 0..64 {
+                    let is_colon = found.colons >> at & 1 == 1;
+                    assert_eq!(is_colon, line.get(at) == Some(&b':'), "{len}, {at}");
+                }
+            }
+        }
+    }
+}
