@@ -54,8 +54,7 @@ impl<'a> Group<'a> {
     /// and empty names dropped.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let apart = self.member_list.last() == Some(&0);
-        let separator = if apart { 0 } else { b',' };
-        Split::new(self.member_list, separator)
+        Split::new(self.member_list, if apart { 0 } else { b',' })
             .map(move |name| if apart { name } else { skip_space(name) })
             .filter(|name| !name.is_empty())
     }

@@ -129,8 +129,7 @@ pub(crate) fn by_name<D: Database, R>(
     name: &[u8],
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    let of_module = || module::by_name::<D::Entry>(name);
-    ask::<D, R>(Key::name(name), of_module, take)
+    ask::<D, R>(Key::name(name), || module::by_name::<D::Entry>(name), take)
 }
 
 /// Asks for the row of that id.
@@ -139,8 +138,7 @@ pub(crate) fn by_id<D: Database, R>(
     id: u32,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    let of_module = || module::by_id::<D::Entry>(id);
-    ask::<D, R>(Key::id(id), of_module, take)
+    ask::<D, R>(Key::id(id), || module::by_id::<D::Entry>(id), take)
 }
 
 #[inline(always)]

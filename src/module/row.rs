@@ -41,7 +41,6 @@ impl KeptPasswd {
     /// As a row.
     pub(crate) fn row(&self) -> Passwd<'_> {
         Passwd {
-            line: b"",
             name: &self.name,
             passwd: &self.passwd,
             uid: self.uid,
@@ -49,6 +48,7 @@ impl KeptPasswd {
             gecos: &self.gecos,
             dir: &self.dir,
             shell: &self.shell,
+            line: b"",
         }
     }
 }

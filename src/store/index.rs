@@ -88,12 +88,6 @@ impl Iterator for Candidates<'_> {
     }
 }
 
-/// The part of the hash that does not choose the first slot.
-#[allow(clippy::cast_possible_truncation, reason = "the low half")]
-fn tag(hash: u64) -> u32 {
-    hash as u32
-}
-
 /// The odd number that hashes are made with: random, so that nobody can write a file whose keys all
 /// meet in one slot.
 static SECRET: AtomicU64 = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
@@ -111,8 +105,15 @@ static AT_LOAD: extern "C" fn() = {
     at_load
 };
 
+#[inline(always)]
 fn secret() -> u64 {
     SECRET.load(Ordering::Relaxed)
+}
+
+/// The part of the hash that does not choose the first slot.
+#[allow(clippy::cast_possible_truncation, reason = "the low half")]
+fn tag(hash: u64) -> u32 {
+    hash as u32
 }
 
 #[inline(always)]
@@ -129,6 +130,7 @@ pub(crate) fn of_number(id: u32) -> u64 {
     number_with(secret(), id)
 }
 
+#[inline(always)]
 fn number_with(secret: u64, id: u32) -> u64 {
     mix(u64::from(id) ^ 0xa076_1d64_78bd_642f, secret)
 }
@@ -147,14 +149,11 @@ fn bytes_with(secret: u64, name: &[u8]) -> u64 {
         let last = u64::from_le_bytes(*last);
         let (words, _) = name.as_chunks::<8>();
         if name.len() <= 16 {
-            return mix(
-                mix(seed ^ u64::from_le_bytes(*first), secret) ^ last,
-                0x8ebc_6af0_9c88_c6e3,
-            );
+            return mix(mix(seed ^ u64::from_le_bytes(*first), secret) ^ last, secret);
         }
         let hash =
             words.iter().fold(seed, |hash, word| mix(hash ^ u64::from_le_bytes(*word), secret));
-        return mix(hash ^ last, 0x8ebc_6af0_9c88_c6e3);
+        return mix(hash ^ last, secret);
     }
     let word = match (name.first_chunk(), name.last_chunk()) {
         (Some(first), Some(last)) => {
@@ -162,7 +161,7 @@ fn bytes_with(secret: u64, name: &[u8]) -> u64 {
         }
         _ => name.iter().fold(0, |word, &b| word << 8 | u64::from(b)),
     };
-    mix(mix(seed ^ word, secret), 0x8ebc_6af0_9c88_c6e3)
+    mix(mix(seed ^ word, secret), secret)
 }
 
 /// Keeps the first of equal numbers, in their order.
@@ -214,7 +213,7 @@ mod tests {
     #[test]
     fn keys_that_meet_under_one_secret_do_not_under_another() {
         let (one, other) = (0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03);
-        let slot = |hash: u64| hash & 0xfff;
+        let slot = |hash: u64| hash >> 32 & 0xfff;
         let name = |id: u32| format!("user{id}");
         for hash in [
             |secret: u64, id: u32, _: &str| number_with(secret, id),
