@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::session::Session;
-use common::{file, probe, wrapped};
+use common::{file, probe, run, wrapped};
 use tempfile::TempDir;
 
 /// A passwd file with so many bad lines before a good one.
@@ -71,4 +71,47 @@ fn a_long_path_is_told_whole() {
     assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
     let reason = "the user id is not a number of 32 bits, line skipped";
     assert_eq!(session.end(), [format!("passwd: {}:1: {reason}", path.display())]);
+}
+
+/// At level 3 a line says of each lookup who answered it, or why nobody did; at 2 what was loaded.
+#[test]
+fn the_levels_show_what_was_loaded_what_answered_and_why_a_lookup_missed() {
+    let (dir, path) = scene(0);
+    let said = |level: &str, more: &[(&str, &str)]| {
+        let mut command = wrapped("id", &*path, None);
+        command.arg("bob").env("NSS_WRAPPER_DEBUGLEVEL", level).envs(more.iter().copied());
+        let text = String::from_utf8_lossy(&run(&mut command).stderr).into_owned();
+        // Without the process id.
+        let plain = |line: &str| {
+            let (start, rest) = line.split_once(" (").unwrap_or((line, ""));
+            format!("{start} {}", rest.split_once(')').map_or("", |(_, rest)| rest))
+        };
+        text.lines().map(plain).collect::<Vec<_>>()
+    };
+    let shown = path.display();
+    assert_eq!(said("1", &[]), [""; 0]);
+    let loaded = format!("NWRAP_DEBUG[id ] - passwd: loaded 1 entries from {shown}");
+    assert_eq!(said("2", &[]), [loaded.as_str()]);
+    let all = said("3", &[]);
+    assert_eq!(all[..2], [loaded, format!("NWRAP_TRACE[id ] - passwd: bob: found in {shown}")]);
+    let none = dir.path().join("none");
+    let none = none.to_str().expect("ASCII");
+    let all = said("3", &[("NSS_WRAPPER_PASSWD", none), ("NSS_WRAPPER_FALLTHROUGH", "1")]);
+    for line in [
+        format!("NWRAP_ERROR[id ] - load: Unable to open '{none}': No such file or directory"),
+        format!("NWRAP_TRACE[id ] - passwd: bob: cannot read {none}"),
+        "NWRAP_TRACE[id ] - passwd: bob: asked of libc".to_owned(),
+    ] {
+        assert!(all.contains(&line), "no {line:?} in {all:?}");
+    }
+    fs::write(&path, "").expect("the directory is writable");
+    let all = said("3", &[]);
+    for line in [format!("bob: not in {shown}"), "bob: not found".to_owned()] {
+        assert!(all.contains(&format!("NWRAP_TRACE[id ] - passwd: {line}")), "{all:?}");
+    }
+    let own = said("3", &[("NSS_WRAPPER_USER", "bob:x:77:77:::")]);
+    assert!(
+        own.contains(&"NWRAP_TRACE[id ] - passwd: the own entry, bob, answers".to_owned()),
+        "{own:?}"
+    );
 }

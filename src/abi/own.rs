@@ -12,6 +12,7 @@ use crate::lookup::{self, Answer};
 use crate::real::Passing;
 use crate::store::Passwds;
 use crate::sync::try_resize;
+use crate::trace::{Bytes, log};
 
 /// The own entry's line, if it is set, its row of this database is what `is_asked` asks for, and
 /// nobody else has its id.
@@ -29,6 +30,8 @@ pub(super) fn matching<D: Face>(
     if !taken && D::NAME != <Passwds as crate::store::Lines>::NAME {
         taken = id.map_or(Ok(false), exists_elsewhere::<D>)?;
     }
+    let does = if taken { "gives way to another of its id" } else { "answers" };
+    log!(Trace, D::NAME, "the own entry, {}, {does}", Bytes(line.user().name));
     Ok((!taken).then_some(line))
 }
 

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use crate::config;
 use crate::errno::Errno;
-use crate::lookup::Answer;
+use crate::lookup::{Answer, OfFile};
 use crate::module;
 use crate::record::{Family, Host, without_dot};
 use crate::store::{HOSTS, Hosts, Matches, Now, Snapshot};
@@ -106,7 +106,7 @@ fn tell(now: &Now<'_, Hosts>, what: core::fmt::Arguments<'_>, is_found: bool) ->
     if matches!(now, Now::Off) {
         return false;
     }
-    log!(Trace, "hosts", "{what}: {}", if is_found { "found" } else { "not found" });
+    log!(Trace, "hosts", "{what}: {}", OfFile::new(&HOSTS, now, is_found));
     true
 }
 

@@ -9,13 +9,17 @@ pub(crate) mod membership;
 pub(crate) mod nsswitch;
 pub(crate) mod own;
 
+use core::fmt;
+
 use crate::config;
 use crate::errno::Errno;
 use crate::module::{self, Reply, Served};
 use crate::record::{Group, Keyed, Passwd};
-use crate::store::{self, Cached, Groups, Key, Lines, Now, Passwds, Shadows, Source, Table};
+use crate::store::{
+    self, Cached, Content, Groups, Key, Lines, Now, Passwds, Shadows, Source, Table,
+};
 use crate::thread::{self, Thread};
-use crate::trace::log;
+use crate::trace::{Bytes, log};
 use cursor::Cursor;
 
 /// What our sources say.
@@ -159,7 +163,7 @@ fn ask<D: Database, R>(
             None => None,
         },
     };
-    log!(Trace, D::NAME, "{key}: {}", if row.is_some() { "found" } else { "not found" });
+    log!(Trace, D::NAME, "{key}: {}", OfFile::new(D::source(), &now, row.is_some()));
     if let Some(row) = row {
         return Ok(take(Answer::Row(row)));
     }
@@ -195,5 +199,35 @@ fn ask_module<D: Database, R>(
         }
     }
     let pass = !is_ours || config::get()?.fall_through;
+    log!(Trace, D::NAME, "{key}: {}", unknown_means(pass));
     Ok(take(if pass { Answer::Pass } else { Answer::Absent }))
+}
+
+/// What becomes of a question that no source of ours has an answer to, for the log.
+fn unknown_means(pass: bool) -> &'static str {
+    if pass { "asked of libc" } else { "not found" }
+}
+
+/// What a file has to say to a question, for the log.
+struct OfFile {
+    path: Option<Bytes<'static>>,
+    verdict: &'static str,
+}
+
+impl OfFile {
+    fn new<T: Content>(source: &Source<T>, now: &Now<'_, T>, is_found: bool) -> Self {
+        let verdict = match now {
+            _ if is_found => "found in",
+            Now::Missing => "cannot read",
+            _ => "not in",
+        };
+        Self { path: source.shown(), verdict }
+    }
+}
+
+impl fmt::Display for OfFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verdict)?;
+        self.path.as_ref().map_or(Ok(()), |path| write!(f, " {path}"))
+    }
 }

@@ -13,9 +13,7 @@ pub(crate) use file::read_file;
 pub(crate) use hosts::{Hosts, Matches};
 pub(crate) use index::distinct;
 pub(crate) use key::Key;
-#[cfg(any(test, fuzzing))]
-pub(crate) use source::Content;
-pub(crate) use source::{Cached, Now, Snapshot, Source};
+pub(crate) use source::{Cached, Content, Now, Snapshot, Source};
 pub(crate) use table::{Groups, Lines, Passwds, Shadows, Table};
 #[cfg(any(test, fuzzing))]
 pub(crate) use text::Text;

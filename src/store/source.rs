@@ -177,6 +177,11 @@ impl<T: Content> Source<T> {
         }
     }
 
+    /// The file, for the log.
+    pub(crate) fn shown(&self) -> Option<Bytes<'static>> {
+        (self.path)(config::known()?).map(|path| Bytes(path.bytes()))
+    }
+
     /// True if the variable is set.
     pub(crate) fn is_on(&self) -> Result<bool, Errno> {
         Ok((self.path)(config::get()?).is_some())
