@@ -162,11 +162,7 @@ fn memcheck_finds_nothing() {
     let mut plain = scene.hosts(library(), &module("plain", &[]), "plain");
     let plain = plain.args(args);
     let mut valgrind = Command::new("valgrind");
-    for (name, value) in plain.get_envs() {
-        if let Some(value) = value {
-            valgrind.env(name, value);
-        }
-    }
+    valgrind.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
     valgrind.arg("--errors-for-leak-kinds=definite,possible").arg(probe("module_hosts")).args(args);
     let out = run(&mut valgrind);

@@ -218,20 +218,32 @@ fn memcheck_finds_nothing() {
     for flags in [&[][..], &["-DWITHOUT_INITGROUPS"]] {
         let scene = Scene::new();
         let mut command = scene.probe(library(), &module("plain", flags), "plain");
-        let preload = library().display().to_string();
+        let command = command.args(ALL);
         let mut valgrind = Command::new("valgrind");
-        for (name, value) in command.args(ALL).get_envs() {
-            if let Some(value) = value {
-                valgrind.env(name, value);
-            }
-        }
+        valgrind.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
-        valgrind.arg("--errors-for-leak-kinds=definite,possible").env("LD_PRELOAD", &preload);
+        valgrind.arg("--errors-for-leak-kinds=definite,possible");
         let out = run(valgrind.current_dir(scene.dir()).arg(probe("module")).args(ALL));
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(out.status.success() && said.is_empty(), "{}: {said}", out.status);
-        let plain = stdout(&mut command);
-        assert_eq!(String::from_utf8_lossy(&out.stdout), plain);
+        assert_eq!(String::from_utf8_lossy(&out.stdout), stdout(command));
+    }
+}
+
+#[test]
+fn helgrind_and_drd_see_no_race_between_threads_that_ask_the_module() {
+    let scene = Scene::new();
+    let suppressions = common::root().join("tests/glibc.supp");
+    for tool in ["helgrind", "drd"] {
+        let plain = scene.probe(library(), &module("plain", &[]), "plain");
+        let mut valgrind = Command::new("valgrind");
+        valgrind.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        valgrind.args(["--quiet", "--error-exitcode=9", &format!("--tool={tool}")]);
+        valgrind.arg(format!("--suppressions={}", suppressions.display()));
+        let out = run(valgrind.arg(probe("module")).arg("threads=2"));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success() && said.is_empty(), "{tool}: {}: {said}", out.status);
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "threads=2: right\n");
     }
 }
 
