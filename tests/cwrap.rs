@@ -6,6 +6,7 @@ mod common;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{compiled, file, installed, library, run, stdout, under};
@@ -14,11 +15,18 @@ use common::{compiled, file, installed, library, run, stdout, under};
 const SECRET: &str = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.\
     Pq.H91p5hVO1";
 
-/// Files for each member of the family.
-struct Scene(tempfile::TempDir);
+/// Files for each member of the family, and the turn to use them: pam_wrapper by itself exits with 1
+/// now and then when two processes that preload it start at once, as they choose the same directory.
+struct Scene {
+    dir: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Scene {
     fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path();
         let users = "root:x:0:0:root:/root:/bin/sh\nalice:x:5000:5000:Alice:/home/alice:/bin/sh\n";
@@ -39,11 +47,11 @@ impl Scene {
             file(&path.join("pam"), service, lines);
         }
         file(&path.join("www"), "index.html", "hello from the wrapped network\n");
-        Self(dir)
+        Self { dir, _turn: turn }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.dir.path().join(name)
     }
 
     /// The program with these libraries, and the interface of that number as its own.
@@ -146,6 +154,8 @@ fn curl_reaches_a_wrapped_name_in_every_order() {
     let orders = orders();
     let mut server = scene.under(&orders[0], 10, "python3");
     server.args(["-m", "http.server", "--bind", "server.wrapped", "80"]);
+    // It is killed, and would leave pam_wrapper's directory behind.
+    server.env_remove("PAM_WRAPPER");
     server.current_dir(scene.path("www")).stdout(Stdio::null()).stderr(Stdio::null());
     let mut server = Server(server.spawn().expect("python3 is installed"));
     // The socket of 127.0.0.10, port 80, in socket_wrapper's notation.
