@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use common::scene::{Scene, both, failure, has};
-use common::{file, probe, run, stdout};
+use common::{compiled, file, probe, run, stdout};
 
 const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
 
@@ -97,6 +97,21 @@ fn the_machines_other_users_are_there_and_each_is_listed_once() {
     let names: Vec<_> = listed.lines().filter_map(|line| line.split(':').next()).collect();
     assert_eq!(names.len(), names.iter().collect::<HashSet<_>>().len(), "{listed}");
     has(&listed, "games:x:10000:0:::\n");
+}
+
+/// musl has no getpwent_r, which libc's part of the list is taken from elsewhere.
+#[test]
+fn musl_programs_list_the_machines_users_and_the_own_entry() {
+    let scene = Scene::new();
+    let list = |program: std::path::PathBuf| {
+        let copy = scene.path("list");
+        std::fs::copy(program, &copy).expect("the directory is ours");
+        stdout(&mut own(&scene, 10000, 10000, [copy.to_str().expect("the path is ASCII")]))
+    };
+    let names = list(compiled("list", "musl-gcc", &[]));
+    assert_eq!(names, list(probe("list")));
+    assert_eq!(names.matches("ipython").count(), 2, "{names}");
+    assert!(names.lines().count() > 20, "{names}");
 }
 
 #[test]

@@ -201,8 +201,7 @@ fn next_row<D: Face>(room: &Lent<D::C>) -> Filled {
 
 /// The next row of libc's own that no source of ours has the name of.
 fn next_of_libc<D: Face>(room: &Lent<D::C>) -> Result<bool, Errno> {
-    // Without it (musl has no getpwent_r) libc's part of an enumeration is left out.
-    let Some(next_r) = D::next().next_r.get() else { return Ok(false) };
+    let Some(next_r) = D::next().next_r.get() else { return next_of_musl::<D>(room) };
     loop {
         let mut found = null_mut();
         let passing = Passing::new();
@@ -222,6 +221,30 @@ fn next_of_libc<D: Face>(room: &Lent<D::C>) -> Result<bool, Errno> {
         // SAFETY: a C string in the caller's buffer.
         let name = unsafe { lent(name) }.unwrap_or_default();
         if !cursor::has_listed::<D>(name)? {
+            return Ok(true);
+        }
+    }
+}
+
+/// As [`next_of_libc`] where libc has no `getXent_r`: nobody can call it then but for `getXent`, whose
+/// result may point into libc's own memory.
+fn next_of_musl<D: Face>(room: &Lent<D::C>) -> Result<bool, Errno> {
+    let Some(next) = D::next().next.get() else { return Ok(false) };
+    loop {
+        let passing = Passing::new();
+        // SAFETY: takes nothing.
+        let found = unsafe { next() };
+        drop(passing);
+        if found.is_null() {
+            return Ok(false);
+        }
+        // SAFETY: libc's row, valid until its next call of the family.
+        let name = D::name_of(unsafe { &*found });
+        // SAFETY: a C string in libc's memory.
+        let name = unsafe { lent(name) }.unwrap_or_default();
+        if !cursor::has_listed::<D>(name)? {
+            // SAFETY: two rows, libc's and the caller's.
+            unsafe { room.out.copy_from_nonoverlapping(found, 1) };
             return Ok(true);
         }
     }
