@@ -209,7 +209,8 @@ impl Hosts {
 
     #[cold]
     fn index(&self) -> Result<Indexes, Errno> {
-        let mut by_name = Index::new(self.names, self.text.len())?;
+        // The empty name of a last line stands after the last byte.
+        let mut by_name = Index::new(self.names, self.text.len() + 1)?;
         let mut by_address = Index::new(self.addresses, self.text.len())?;
         let mut later = Vec::new();
         for (at, host, next) in self.lines_from(0) {
@@ -362,6 +363,18 @@ mod tests {
         assert_eq!(lines(&table, "N59999."), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(lines(&table, ""), ["10.0.0.3", "10.0.0.4"]);
         assert_eq!(lines(&table, "n60000"), [""; 0]);
+    }
+
+    #[test]
+    fn the_end_of_a_file_of_any_length_is_a_place() {
+        for blank in 0..70 {
+            let text = "\n".repeat(blank) + "::";
+            let table =
+                Hosts::load(Text::new(text.as_bytes()).unwrap(), &Path::new(b"/t").unwrap());
+            let table = table.unwrap();
+            table.asked.store(SEARCHES, Ordering::Relaxed);
+            assert_eq!(lines(&table, ""), ["::"], "{blank}");
+        }
     }
 
     #[test]

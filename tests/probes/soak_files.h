@@ -158,8 +158,8 @@ static bool follows(struct state *s, int kind, unsigned gen, unsigned random)
         return kind <= DAMAGED && (s->exists = true) && follows(s, kind, gen, random);
     switch (kind) {
     case IN_PLACE:
-        if (s->cut)
-            return false;
+        if (s->present != ALL)
+            return false; /* a mixture is told only from whole lines */
         s->base = gen;
         s->present = ALL;
         return true;
