@@ -30,7 +30,8 @@ pub(super) struct Door {
     is_wrapped: fn() -> Result<bool, Errno>,
     /// What our sources do not know is asked of libc's own services.
     goes_on: fn() -> Result<bool, Errno>,
-    open: AtomicBool,
+    /// Elsewhere, so that the pages with what has to be relocated can be read-only.
+    open: &'static AtomicBool,
 }
 
 static PASSWD: Door = Door {
@@ -39,7 +40,10 @@ static PASSWD: Door = Door {
     action: b"",
     is_wrapped: lookup::has_sources::<Passwds>,
     goes_on: lookup::asks_libc::<Passwds>,
-    open: AtomicBool::new(false),
+    open: {
+        static OPEN: AtomicBool = AtomicBool::new(false);
+        &OPEN
+    },
 };
 
 static GROUP: Door = Door {
@@ -48,7 +52,10 @@ static GROUP: Door = Door {
     action: b"",
     is_wrapped: lookup::has_sources::<Groups>,
     goes_on: lookup::asks_libc::<Groups>,
-    open: AtomicBool::new(false),
+    open: {
+        static OPEN: AtomicBool = AtomicBool::new(false);
+        &OPEN
+    },
 };
 
 /// A name that is not in the file is libc's: `UNAVAIL`. One that is, without an address of the
@@ -59,7 +66,10 @@ pub(super) static HOSTS: Door = Door {
     action: b"[NOTFOUND=return TRYAGAIN=return]",
     is_wrapped: || Ok(config::get()?.hosts.is_some()),
     goes_on: || Ok(true),
-    open: AtomicBool::new(false),
+    open: {
+        static OPEN: AtomicBool = AtomicBool::new(false);
+        &OPEN
+    },
 };
 
 impl Door {

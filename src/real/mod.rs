@@ -15,7 +15,9 @@ pub(crate) use library::{Library, complaint};
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
 pub(crate) struct Symbol<F> {
-    name: &'static CStr,
+    /// With a NUL at its end. Kept here, for a pointer to it would be a relocation, and those of all
+    /// symbols two pages that every process writes to at its start.
+    name: [u8; LONGEST],
     /// Null before the first use; [`MISSING`] if there is none.
     found: AtomicPtr<c_void>,
     scope: *mut c_void,
@@ -25,20 +27,26 @@ pub(crate) struct Symbol<F> {
 // SAFETY: `scope` is one of the two constants of dlfcn.h and never dereferenced.
 unsafe impl<F> Sync for Symbol<F> {}
 
+/// Room for the longest name.
+const LONGEST: usize = 32;
+
 const MISSING: *mut c_void = core::ptr::without_provenance_mut(1);
 
 impl<F> Symbol<F> {
     /// # Safety
     ///
     /// `F` is the type of the function of that name in every libc, or `()`.
-    const unsafe fn new(name: &'static CStr, scope: *mut c_void) -> Self {
-        Self { name, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
+    const unsafe fn new(name: &CStr, scope: *mut c_void) -> Self {
+        let mut kept = [0; LONGEST];
+        let (room, _) = kept.split_at_mut(name.count_bytes());
+        room.copy_from_slice(name.to_bytes());
+        Self { name: kept, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
     }
 
     /// A function that no libc has.
     const fn missing() -> Self {
         Self {
-            name: c"",
+            name: [0; LONGEST],
             found: AtomicPtr::new(MISSING),
             scope: null_mut(),
             signature: PhantomData,
@@ -49,7 +57,8 @@ impl<F> Symbol<F> {
     pub(crate) fn address(&self) -> Option<NonNull<c_void>> {
         let mut at = self.found.load(Ordering::Relaxed);
         if at.is_null() {
-            at = dlsym(self.scope, self.name).map_or(MISSING, NonNull::as_ptr);
+            let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
+            at = dlsym(self.scope, name).map_or(MISSING, NonNull::as_ptr);
             self.found.swap(at, Ordering::Relaxed);
         }
         if at == MISSING { None } else { NonNull::new(at) }
