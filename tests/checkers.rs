@@ -25,7 +25,7 @@ fn silent(tool: &str, program: &Path, prepare: impl FnOnce(&mut Command)) -> Str
 fn threads(tool: &str) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let said = silent(tool, &probe("threads"), |command| {
-        command.arg(dir.path()).args(["2", "5"]);
+        command.arg(dir.path()).args(["2", "5", "60"]);
     });
     assert!(said.contains(" lookups, "), "{said}");
     let passwd = file(dir.path(), "users", "builder:x:1:1::/home/builder:/bin/sh\n");
@@ -100,7 +100,7 @@ fn the_address_and_undefined_behaviour_sanitizers_see_nothing() {
     let mut inside = sanitized("inside_threads");
     assert_eq!(stdout(inside.env("NSS_WRAPPER_PASSWD", &passwd)), "ok\n");
     stdout(sanitized("edits").arg(at("edits")).args(["20", "0"]));
-    let said = stdout(sanitized("threads").arg(at("threads")).args(["2", "20"]));
+    let said = stdout(sanitized("threads").arg(at("threads")).args(["2", "20", "60"]));
     assert!(said.contains(" lookups, "), "{said}");
     let said = stdout(sanitized("soak").arg(at("soak")).arg("3"));
     assert!(said.contains(" lookups, "), "{said}");

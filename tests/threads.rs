@@ -17,9 +17,10 @@ fn no_answer_is_wrong_torn_or_missing_while_files_are_replaced() {
     assert!(counts.len() == 2 && counts[0] > 1000 && counts[1] > 100, "{counts:?}");
 }
 
+/// With patience, for other tests run beside it; `ci/stress` wants each answer within a second.
 #[test]
-fn children_of_a_threaded_process_answer_within_a_second() {
-    let counts = counts(&["0", "400"]);
+fn children_of_a_threaded_process_answer() {
+    let counts = counts(&["0", "400", "60"]);
     assert!(counts.len() == 2 && counts[0] >= 400 * 8, "{counts:?}");
 }
 

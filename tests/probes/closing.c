@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +55,7 @@ int main(int argc, char **argv)
     put(own, other);
     pid_t writer = fork();
     if (writer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         int fd = open(path, O_WRONLY);
         for (unsigned i = 0;; i++) {
             sprintf(version, "%05u", i % 100000);

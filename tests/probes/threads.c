@@ -2,7 +2,8 @@
  * such a process.
  *
  *   threads DIR SECONDS      4 threads for that long
- *   threads DIR SECONDS FORKS  the same, with so many forks; every child must answer in a second
+ *   threads DIR SECONDS FORKS [PATIENCE]  the same, with so many forks; every child must answer in so
+ *                            many seconds, one if it is not said
  *
  * All that one version of the files says carries its generation. An answer must be of one
  * generation, not older than the one that was complete before the call, not newer than the one
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,12 +121,12 @@ static void *reader(void *start)
     return NULL;
 }
 
-static void children(int forks)
+static void children(int forks, unsigned patience)
 {
     for (int i = 0; i < forks; i++) {
         pid_t child = fork();
         if (child == 0) {
-            alarm(1);
+            alarm(patience);
             for (unsigned turn = 0; turn < 8; turn++)
                 look(turn);
             _exit(0);
@@ -132,7 +134,7 @@ static void children(int forks)
         int status = -1;
         if (child < 0 || waitpid(child, &status, 0) != child || status) {
             fprintf(stderr, "fork %d: status %x%s\n", i, (unsigned)status,
-                    WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ", no answer within a second" : "");
+                    WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ", no answer in time" : "");
             _exit(1);
         }
     }
@@ -150,10 +152,12 @@ int main(int argc, char **argv)
         write_version(g, 1);
     }
     pid_t writer = fork();
-    if (writer == 0)
+    if (writer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (unsigned gen = 2;; gen++)
             for (int g = 0; g < 2; g++)
                 write_version(g, gen);
+    }
 
     /* A hang is a failure of its own. */
     alarm((unsigned)atoi(argv[2]) + 60);
@@ -161,7 +165,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < THREADS; i++)
         pthread_create(&thread[i], NULL, reader, (void *)(i * 7));
     if (argc > 3)
-        children(atoi(argv[3]));
+        children(atoi(argv[3]), argc > 4 ? (unsigned)atoi(argv[4]) : 1);
     struct timespec end, now;
     clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += atoi(argv[2]);

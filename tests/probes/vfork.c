@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,9 +89,11 @@ int main(int argc, char **argv)
         write_version(g, 1);
     }
     pid_t writer = fork();
-    if (writer == 0)
+    if (writer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (unsigned gen = 2;; gen++)
             write_version(gen & 1, gen);
+    }
     alarm((unsigned)atoi(argv[2]) + 60);
     pthread_t thread[LOOKERS + FORKERS];
     for (size_t i = 0; i < LOOKERS + FORKERS; i++)
