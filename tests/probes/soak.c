@@ -198,7 +198,8 @@ static int watch(double seconds)
         if (late[i].pages > early[i].pages + early[i].pages / 10 + 256)
             return finish("has grown", roles[i]);
 #endif
-        if (late[i].descriptors > early[i].descriptors + threads_of[i] + 2)
+        /* a thread holds one for each file while that rests */
+        if (late[i].descriptors > early[i].descriptors + (threads_of[i] + 1) * FILES + 2)
             return finish("has more descriptors", roles[i]);
     }
     return finish(NULL, NULL);
