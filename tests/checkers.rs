@@ -100,7 +100,8 @@ fn the_address_and_undefined_behaviour_sanitizers_see_nothing() {
     let mut inside = sanitized("inside_threads");
     assert_eq!(stdout(inside.env("NSS_WRAPPER_PASSWD", &passwd)), "ok\n");
     stdout(sanitized("edits").arg(at("edits")).args(["20", "0"]));
-    let said = stdout(sanitized("threads").arg(at("threads")).args(["2", "20", "60"]));
+    // Without forks: an allocation in the child may wait for ever for a lock of gcc 12's sanitizer.
+    let said = stdout(sanitized("threads").arg(at("threads")).arg("2"));
     assert!(said.contains(" lookups, "), "{said}");
     let said = stdout(sanitized("soak").arg(at("soak")).arg("3"));
     assert!(said.contains(" lookups, "), "{said}");

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc > 1 && !strcmp(argv[1], "exec")) {
-        for (int i = 0; i < 100; i++, usleep(1000))
+        for (int i = 0; i < 500; i++, usleep(1000))
             if (!getpwnam("bob"))
                 return 1;
         if (system("ls -l /proc/$PPID/fd"))
