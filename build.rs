@@ -35,15 +35,19 @@ fn stand_ins(out: &Path) {
         "-Wl,-z,nodelete",
         "-Wl,-z,now",
         "-Wl,--build-id=none",
-        one_segment(out),
-    ] {
+    ]
+    .into_iter()
+    .chain(few_pages(out).iter().copied())
+    {
         println!("cargo:rustc-link-arg-cdylib={arg}");
     }
 }
 
-/// Has constants and code share a segment: each one less is a mapping and a page fault less at the
-/// start of every process. How to say so depends on which linker rustc takes.
-fn one_segment(out: &Path) -> &'static str {
+/// Has constants and code share a segment, and the two segments of data begin with a page: each
+/// mapping and each page that is written to costs at the start of every process. Without the second
+/// it is chance whether the data lies across two pages. How to say so depends on which linker rustc
+/// takes.
+fn few_pages(out: &Path) -> &'static [&'static str] {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let asked = Command::new(rustc)
@@ -57,7 +61,11 @@ fn one_segment(out: &Path) -> &'static str {
         .expect("rustc runs");
     _ = fs::remove_file(out.join("libasked.so"));
     let takes_lld = String::from_utf8_lossy(&asked.stdout).contains("-fuse-ld=lld");
-    if takes_lld { "-Wl,--no-rosegment" } else { "-Wl,-z,noseparate-code" }
+    if takes_lld {
+        &["-Wl,--no-rosegment", "-Wl,-z,separate-loadable-segments"]
+    } else {
+        &["-Wl,-z,noseparate-code"]
+    }
 }
 
 /// Writes the header to `OUT_DIR`, and to `include/` when `NSS_WRAPPER_RS_HEADER=write` asks for
