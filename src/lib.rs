@@ -48,6 +48,7 @@ mod freestanding;
 #[cfg(any(test, fuzzing))]
 #[path = "../fuzz/checks/mod.rs"]
 pub mod fuzz;
+mod load;
 mod lookup;
 mod marks;
 mod memory;

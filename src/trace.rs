@@ -3,7 +3,7 @@
 //!
 //! A line is formatted on the stack and written by one system call: nothing is allocated, and no
 //! stdio lock of the host is taken.
-#![allow(unsafe_code, reason = "a constructor, and the name of the program")]
+#![allow(unsafe_code, reason = "the name of the program")]
 
 use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write};
@@ -120,20 +120,15 @@ fn has_room() -> bool {
     room
 }
 
-#[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
-#[cfg_attr(test, allow(dead_code, reason = "the unit tests are not preloaded"))]
-#[used]
-static AT_LOAD: extern "C" fn() = {
-    extern "C" fn at_load() {
-        // Also when no variable is set: the host may set one itself.
-        if let Ok(st) = sys::fstat(2) {
-            for (half, value) in STDERR.iter().zip([st.dev, st.ino]) {
-                half.store(value, Ordering::Relaxed);
-            }
+/// Remembers standard error. Also when no variable is set: the host may set one itself.
+#[inline(always)]
+pub(crate) fn at_load() {
+    if let Ok(st) = sys::fstat(2) {
+        for (half, value) in STDERR.iter().zip([st.dev, st.ino]) {
+            half.store(value, Ordering::Relaxed);
         }
     }
-    at_load
-};
+}
 
 fn program() -> &'static [u8] {
     let Some(name) = PROGRAM_NAME.address() else { return b"?" };

@@ -4,7 +4,7 @@
 //!
 //! Both tools take a read-modify-write for atomic, but a store for a plain write. So atomics that
 //! threads share are written with `swap`, off the path of a lookup.
-#![allow(unsafe_code, reason = "assembler, and a constructor")]
+#![allow(unsafe_code, reason = "assembler")]
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,20 +21,16 @@ const FORGET: usize = HELGRIND + 35;
 
 static ON: AtomicBool = AtomicBool::new(false);
 
-#[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
-#[cfg_attr(test, allow(dead_code, reason = "the unit tests are not preloaded"))]
-#[used]
-static AT_LOAD: extern "C" fn() = {
-    extern "C" fn at_load() {
-        if request(RUNNING, 0) != 0 {
-            ON.store(true, Ordering::Relaxed);
-            // These remember with a store, at their first call, what the processor can do.
-            _ = memchr::memchr(0, &[]);
-            _ = memchr::memrchr(0, &[]);
-        }
+/// Looks whether valgrind is there.
+#[inline(always)]
+pub(crate) fn at_load() {
+    if ask(RUNNING, 0) != 0 {
+        ON.store(true, Ordering::Relaxed);
+        // These remember with a store, at their first call, what the processor can do.
+        _ = memchr::memchr(0, &[]);
+        _ = memchr::memrchr(0, &[]);
     }
-    at_load
-};
+}
 
 /// Before the operation on `at` that releases: what this thread has written is to be seen.
 #[inline]
@@ -61,10 +57,15 @@ fn tell<T>(what: usize, at: *const T) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 #[cold]
 #[inline(never)]
-fn request(what: usize, argument: usize) -> usize {
+fn request(what: usize, argument: usize) {
+    ask(what, argument);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn ask(what: usize, argument: usize) -> usize {
     let block = [what, argument, 0, 0, 0, 0];
     let mut answer = 0_usize;
     // SAFETY: the rotations add up to 128 bits and the exchange is with itself, so nothing changes;
@@ -86,6 +87,6 @@ fn request(what: usize, argument: usize) -> usize {
 
 /// Elsewhere the tools are not told.
 #[cfg(not(target_arch = "x86_64"))]
-fn request(_what: usize, _argument: usize) -> usize {
+fn ask(_what: usize, _argument: usize) -> usize {
     0
 }

@@ -90,24 +90,24 @@ impl Iterator for Candidates<'_> {
 
 /// The odd number that hashes are made with: random, so that nobody can write a file whose keys all
 /// meet in one slot.
-static SECRET: AtomicU64 = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
-
-#[allow(unsafe_code, reason = "a constructor")]
-#[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
-#[cfg_attr(test, allow(dead_code, reason = "the unit tests are not preloaded"))]
-#[used]
-static AT_LOAD: extern "C" fn() = {
-    extern "C" fn at_load() {
-        if let Some(random) = sys::random() {
-            SECRET.store(random | 1, Ordering::Relaxed);
-        }
-    }
-    at_load
-};
+///
+/// Zero before the first use.
+static SECRET: AtomicU64 = AtomicU64::new(0);
 
 #[inline(always)]
 fn secret() -> u64 {
-    SECRET.load(Ordering::Relaxed)
+    match SECRET.load(Ordering::Relaxed) {
+        0 => first_secret(),
+        secret => secret,
+    }
+}
+
+/// The same for every thread that comes here: the kernel gave it to the program.
+#[cold]
+fn first_secret() -> u64 {
+    let secret = sys::random().unwrap_or(0x9e37_79b9_7f4a_7c15) | 1;
+    SECRET.swap(secret, Ordering::Relaxed);
+    secret
 }
 
 /// The part of the hash that does not choose the first slot.
