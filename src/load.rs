@@ -4,8 +4,8 @@
 
 use crate::{trace, valgrind};
 
-#[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
-#[cfg_attr(test, allow(dead_code, reason = "the unit tests are not preloaded"))]
+#[cfg_attr(not(any(test, fuzzing)), unsafe(link_section = ".init_array"))]
+#[cfg_attr(any(test, fuzzing), allow(dead_code, reason = "only a loader calls it"))]
 #[used]
 static AT_LOAD: extern "C" fn() = {
     extern "C" fn at_load() {
