@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{compiled, file, installed, library, run, stdout, under};
+use common::{PYTHON, compiled, file, installed, library, run, stdout, under};
 
 /// The hash of "secret", as crypt(5) has it.
 const SECRET: &str = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.\
@@ -152,7 +152,7 @@ impl Drop for Server {
 fn curl_reaches_a_wrapped_name_in_every_order() {
     let scene = Scene::new();
     let orders = orders();
-    let mut server = scene.under(&orders[0], 10, "python3");
+    let mut server = scene.under(&orders[0], 10, PYTHON);
     server.args(["-m", "http.server", "--bind", "server.wrapped", "80"]);
     // It is killed, and would leave pam_wrapper's directory behind.
     server.env_remove("PAM_WRAPPER");
@@ -194,7 +194,7 @@ fn programs_that_preload_the_family_start_and_see_the_users() {
         let script = "import os, pwd, socket\nos.initgroups('alice', 5000)\nos.setuid(5000)\n\
             print(pwd.getpwuid(os.getuid()).pw_name, sorted(os.getgroups()), \
             socket.gethostbyname('client.wrapped'))";
-        let said = stdout(scene.under(order, 10, "/usr/bin/python3").args(["-c", script]));
+        let said = stdout(scene.under(order, 10, PYTHON).args(["-c", script]));
         assert_eq!(said, "alice [5000, 5001, 5002] 127.0.0.11\n");
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{compiled, file, in_namespace, library, peer, probe, run, stdout, under};
+use common::{PYTHON, compiled, file, in_namespace, library, peer, probe, run, stdout, under};
 use tempfile::{TempDir, tempdir};
 
 const HOSTS: &str = "\
@@ -94,7 +94,7 @@ f(s.getnameinfo, ('127.0.0.13', 80), 0)
 f(s.getfqdn, 'dual')
 ";
     let run = |fall_through: &str| {
-        let mut command = under(library(), "python3");
+        let mut command = under(library(), PYTHON);
         command
             .args(["-c", reverse])
             .env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"))

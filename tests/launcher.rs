@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::scene::{Scene, failure, has};
-use common::{file, launcher, root, run, stdout};
+use common::{PYTHON, file, launcher, root, run, stdout};
 
 /// A scene in which the launcher stands beside the library.
 fn scene() -> (Scene, String) {
@@ -130,7 +130,7 @@ fn shadow_entries_the_host_name_and_the_level_are_set() {
     file(&scene.home, "shadow", "bob:$6$x:1:2:3:4:5:6:7\n");
     let args = ["--shadow", "shadow", "getent", "shadow", "bob"];
     assert_eq!(stdout(&mut as_self(&scene, args)), "bob:$6$x:1:2:3:4:5:6:7\n");
-    let args = ["--hostname", "it.example", "python3", "-c"];
+    let args = ["--hostname", "it.example", PYTHON, "-c"];
     let mut command = as_self(&scene, args);
     let said = stdout(command.arg("import socket; print(socket.gethostname())"));
     assert_eq!(said, "it.example\n");
@@ -154,14 +154,14 @@ fn hosts_are_found_beside_those_of_a_file_or_of_the_system() {
                       socket.getaddrinfo(sys.argv[1], 80) if sys.argv[1] != 'localhost' or \
                       i[0] == socket.AF_INET))";
         let mut command = as_self(&scene, hosts);
-        command.args(more).args(["python3", "-c", python, name]);
+        command.args(more).args([PYTHON, "-c", python, name]);
         assert_eq!(stdout(&mut command), format!("{want}\n"), "{more:?} {name}");
     }
     // The functions that ask no resolver, too.
     let python = "import socket; print(socket.gethostbyname('db.it'), \
                   socket.gethostbyname('localhost'), socket.gethostbyaddr('10.1.2.4')[0])";
     let mut command = as_self(&scene, hosts);
-    let said = stdout(command.args(["python3", "-c", python]));
+    let said = stdout(command.args([PYTHON, "-c", python]));
     assert_eq!(said, "10.1.2.3 127.0.0.1 db.it\n");
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use common::scene::{Scene, both, failure, has};
-use common::{compiled, file, probe, run, stdout};
+use common::{PYTHON, compiled, file, probe, run, stdout};
 
 const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
 
@@ -46,7 +46,7 @@ fn an_id_without_an_entry_has_the_own_name() {
         assert_eq!(stdout(&mut own(&scene, 10000, 0, program)), want);
     }
     let python = "import getpass, os, pwd; print(getpass.getuser(), pwd.getpwuid(os.getuid())[5])";
-    let mut python = own(&scene, 10000, 0, ["/usr/bin/python3", "-c", python]);
+    let mut python = own(&scene, 10000, 0, [PYTHON, "-c", python]);
     assert_eq!(stdout(&mut python), "ipython /home/10000\n");
 }
 
@@ -61,7 +61,7 @@ fn a_group_id_without_an_entry_has_the_own_name_too() {
         assert_eq!(stdout(&mut getent), "ipython:x:10000:\n");
     }
     let python = "import grp; print(sum(g.gr_name == 'ipython' for g in grp.getgrall()))";
-    assert_eq!(stdout(&mut own(&scene, 10000, 10000, ["/usr/bin/python3", "-c", python])), "1\n");
+    assert_eq!(stdout(&mut own(&scene, 10000, 10000, [PYTHON, "-c", python])), "1\n");
 }
 
 #[test]

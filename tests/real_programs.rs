@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::scene::{Scene, both, failure, has, is_root};
-use common::{run, stdout};
+use common::{PYTHON, run, stdout};
 
 /// Calls `ready` until it says yes, for at most 20 seconds.
 #[track_caller]
@@ -165,7 +165,7 @@ fn bash_has_a_name_in_its_prompt_and_homes_behind_tildes() {
 #[test]
 fn python_finds_itself_and_its_groups() {
     let scene = Scene::new();
-    let python = |code: &'static str| ["/usr/bin/python3", "-c", code];
+    let python = |code: &'static str| [PYTHON, "-c", code];
     for (code, answer) in [
         ("import os, pwd; print(pwd.getpwuid(os.getuid()).pw_gecos)", "Interactive Python,Room 1"),
         ("import pwd; print(pwd.getpwnam('ipython').pw_uid)", "10000"),

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{library, probe, run, stdout, under};
+use common::{PYTHON, library, probe, run, stdout, under};
 
 const PASSWD: &str = "bob:x:4242:77:Bob:/b:/bin/b\nbroken\n";
 const GROUP: &str = "\nlab:x:77:bob,eve";
@@ -26,7 +26,7 @@ fn users_and_groups_are_found_in_the_variables_themselves() {
 
 #[test]
 fn no_file_is_opened_for_them_and_a_bad_line_is_reported_under_the_variable() {
-    let mut command = with("python3", &["-c", PYTHON]);
+    let mut command = with(PYTHON, &["-c", SCRIPT]);
     let out = run(&mut command);
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(String::from_utf8_lossy(&out.stdout), "bob 300\n", "{said}");
@@ -35,7 +35,7 @@ fn no_file_is_opened_for_them_and_a_bad_line_is_reported_under_the_variable() {
 }
 
 /// Looks up often enough for the library to hold a descriptor of a file, while none can be opened.
-const PYTHON: &str = "
+const SCRIPT: &str = "
 import os, pwd, resource
 before = sorted(os.listdir('/proc/self/fd'))
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -58,6 +58,9 @@ fn release(args: &[&str], name: &str) -> PathBuf {
     target.join("release").join(name)
 }
 
+/// The interpreter itself: what `PATH` has under that name may be a script, whose own lookups count.
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
+
 /// Debian's `libnss-wrapper`, if it is installed.
 pub(crate) fn peer() -> PathBuf {
     installed("libnss_wrapper.so")
