@@ -65,6 +65,11 @@ impl Path {
         self.name.bytes()
     }
 
+    /// True if the variable says itself what the file holds.
+    pub(crate) fn is_text(&self) -> bool {
+        self.text.is_some()
+    }
+
     /// What the file holds, if the variable says that itself.
     pub(crate) fn text(&self) -> Option<&[u8]> {
         self.text.as_ref().map(Text::bytes)

@@ -61,9 +61,20 @@ pub(crate) fn all(bytes: &[u8], byte: u8) -> u64 {
     if let Some(block) = Block::first(bytes) {
         return block.all(byte);
     }
-    let mut copy = [0; BLOCK];
-    copy.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
-    Block(parts::load(&copy)).all(byte) & !(u64::MAX << bytes.len())
+    // What does not fill a quarter, or half of one, overlaps what is before it.
+    let of = |part: &[u8; QUARTER]| parts::all_part(parts::load_part(part), byte);
+    if let Some(last) = bytes.last_chunk() {
+        let (quarters, _) = bytes.as_chunks();
+        let seen_at = |at| quarters.get(at).map_or(0, |part| of(part) << (at * QUARTER));
+        return of(last) << (bytes.len() - QUARTER) | seen_at(0) | seen_at(1) | seen_at(2);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let halves =
+            u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64;
+        let seen = of(&halves.to_le_bytes());
+        return seen & 0xff | seen >> 8 << (bytes.len() - 8);
+    }
+    bytes.iter().rev().fold(0, |seen, &b| seen << 1 | u64::from(b == byte))
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -54,9 +54,18 @@ impl<'a> Group<'a> {
     /// and empty names dropped.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let apart = self.member_list.last() == Some(&0);
-        Split::new(self.member_list, if apart { 0 } else { b',' })
-            .map(move |name| if apart { name } else { skip_space(name) })
-            .filter(|name| !name.is_empty())
+        let (list, names) = if apart {
+            (b"".as_slice(), self.member_list)
+        } else {
+            (self.member_list, b"".as_slice())
+        };
+        let names = Split::<0>::new(names).filter(|name| !name.is_empty());
+        Self::listed(list).chain(names)
+    }
+
+    /// The members in a list of a file.
+    pub(crate) fn listed(list: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        Split::<b','>::new(list).map(skip_space).filter(|name| !name.is_empty())
     }
 }
 
@@ -164,38 +173,35 @@ pub(crate) fn split_word(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// The parts of bytes between separators: what `slice::split` does, with a look at 64 bytes at once.
 #[derive(Clone)]
-struct Split<'a> {
+struct Split<'a, const SEPARATOR: u8> {
     bytes: &'a [u8],
-    separator: u8,
     /// Where the next part begins; beyond the end after the last.
     start: usize,
     /// What has been looked at ends here.
     looked: usize,
-    /// The separators that are seen ahead, as bits of the last block that was looked at.
+    /// Where parts end that are seen ahead, as bits of the last block that was looked at.
     seen: u64,
 }
 
-impl<'a> Split<'a> {
-    fn new(bytes: &'a [u8], separator: u8) -> Self {
-        Self { bytes, separator, start: 0, looked: 0, seen: 0 }
+impl<'a, const SEPARATOR: u8> Split<'a, SEPARATOR> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, start: 0, looked: 0, seen: 0 }
     }
 }
 
-impl<'a> Iterator for Split<'a> {
+impl<'a, const SEPARATOR: u8> Iterator for Split<'a, SEPARATOR> {
     type Item = &'a [u8];
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a [u8]> {
-        while self.seen == 0 && self.looked < self.bytes.len() {
-            let rest = self.bytes.get(self.looked..).unwrap_or_default();
-            self.seen = marks::all(rest, self.separator);
+        while self.seen == 0 {
+            let rest = self.bytes.get(self.looked..)?;
+            let end = if rest.len() < marks::BLOCK { 1 << rest.len() } else { 0 };
+            self.seen = marks::all(rest, SEPARATOR) | end;
             self.looked += marks::BLOCK;
         }
-        let end = match self.seen {
-            0 => self.bytes.len(),
-            seen => self.looked - marks::BLOCK + seen.trailing_zeros() as usize,
-        };
-        self.seen &= self.seen.wrapping_sub(1);
+        let end = self.looked - marks::BLOCK + self.seen.trailing_zeros() as usize;
+        self.seen &= self.seen - 1;
         let part = self.bytes.get(self.start..end)?;
         self.start = end + 1;
         Some(part)
@@ -205,6 +211,9 @@ impl<'a> Iterator for Split<'a> {
 /// What follows leading white space, as `isspace` has it in the C locale.
 #[inline(always)]
 pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
+    if !bytes.first().is_some_and(is_space) {
+        return bytes;
+    }
     let at = bytes.iter().position(|b| !is_space(b)).unwrap_or(bytes.len());
     bytes.get(at..).unwrap_or_default()
 }
@@ -224,7 +233,7 @@ mod tests {
                 let bytes: Vec<u8> =
                     (0..len).map(|n| if n % step == step / 2 { b',' } else { b'a' }).collect();
                 let want: Vec<&[u8]> = bytes.split(|&b| b == b',').collect();
-                assert_eq!(Split::new(&bytes, b',').collect::<Vec<_>>(), want);
+                assert_eq!(Split::<b','>::new(&bytes).collect::<Vec<_>>(), want);
             }
         }
     }

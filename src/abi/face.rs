@@ -37,22 +37,39 @@ pub(super) unsafe fn lent<'a>(text: *const c_char) -> Option<&'a [u8]> {
 /// `Some(true)` for a row that is packed, `Some(false)` for none, `None` to call on.
 type Filled = Result<Option<bool>, Errno>;
 
+/// [`Face::fill`] where speed does not count.
+#[cold]
+#[inline(never)]
+fn fill_rare<D: Face>(room: &Lent<D::C>, answer: Answer<D::Row<'_>>) -> Filled {
+    D::fill(room, answer)
+}
+
 /// The own entry first, then the files and the module: lookup by name.
 pub(super) fn ask_name<D: Face>(name: &[u8], room: &Lent<D::C>) -> Filled {
     let mine = own::matching::<D>(|row| lookup::name_of::<D>(row) == name)?;
     if let Some(row) = mine.as_ref().and_then(own::row::<D>) {
-        return D::fill(room, Answer::Row(row));
+        return fill_rare::<D>(room, Answer::Row(row));
     }
-    lookup::by_name::<D, _>(name, |answer| D::fill(room, answer)).flatten()
+    lookup::by_name::<D, _>(
+        name,
+        |row| D::fill(room, Answer::Row(row)),
+        |answer| fill_rare::<D>(room, answer),
+    )
+    .flatten()
 }
 
 /// As [`ask_name`], by id.
 pub(super) fn ask_id<D: Face>(id: u32, room: &Lent<D::C>) -> Filled {
     let mine = own::matching::<D>(|row| lookup::id_of::<D>(row) == Some(id))?;
     if let Some(row) = mine.as_ref().and_then(own::row::<D>) {
-        return D::fill(room, Answer::Row(row));
+        return fill_rare::<D>(room, Answer::Row(row));
     }
-    lookup::by_id::<D, _>(id, |answer| D::fill(room, answer)).flatten()
+    lookup::by_id::<D, _>(
+        id,
+        |row| D::fill(room, Answer::Row(row)),
+        |answer| fill_rare::<D>(room, answer),
+    )
+    .flatten()
 }
 
 /// `getXnam_r`: 0 and null for a name that is not there, `ERANGE` for a short buffer: POSIX.

@@ -42,11 +42,15 @@ pub(super) fn row<D: Face>(line: &Line) -> Option<D::Row<'_>> {
 
 /// True if our files or libc have a row of that id.
 fn exists_elsewhere<D: Face>(id: u32) -> Result<bool, Errno> {
-    let known = lookup::by_id::<D, _>(id, |answer| match answer {
-        Answer::Row(_) => Some(true),
-        Answer::Absent => Some(false),
-        Answer::Pass => None,
-    })?;
+    let known = lookup::by_id::<D, _>(
+        id,
+        |_| Some(true),
+        |answer| match answer {
+            Answer::Row(_) => Some(true),
+            Answer::Absent => Some(false),
+            Answer::Pass => None,
+        },
+    )?;
     known.map_or_else(|| libc_has::<D>(id), Ok)
 }
 

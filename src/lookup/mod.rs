@@ -131,35 +131,58 @@ pub(crate) fn asks_libc<D: Database>() -> Result<bool, Errno> {
 #[inline(always)]
 pub(crate) fn by_name<D: Database, R>(
     name: &[u8],
+    row: impl FnOnce(D::Row<'_>) -> R,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    ask::<D, R>(Key::name(name), || module::by_name::<D::Entry>(name), take)
+    ask::<D, R>(Key::name(name), || module::by_name::<D::Entry>(name), row, take)
 }
 
 /// Asks for the row of that id.
 #[inline(always)]
 pub(crate) fn by_id<D: Database, R>(
     id: u32,
+    row: impl FnOnce(D::Row<'_>) -> R,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
-    ask::<D, R>(Key::id(id), || module::by_id::<D::Entry>(id), take)
+    ask::<D, R>(Key::id(id), || module::by_id::<D::Entry>(id), row, take)
 }
 
 #[inline(always)]
 fn ask<D: Database, R>(
     key: Key<'_>,
     of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
+    of_file: impl FnOnce(D::Row<'_>) -> R,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     // Before the thread is given anything of ours.
-    if !D::source().is_on()? {
+    let Some(path) = D::path(config::get()?) else {
         return ask_module::<D, R>(of_module, &key, take);
+    };
+    let home = D::home(thread::here()?);
+    let (now, at) = D::source().now_after(path, home, |table| table.expect(&key))?;
+    if let Some(Some(at)) = at
+        && let Now::Here(lease) = &now
+        && let Some(table) = lease.get()
+        && let Some(row) = table.expected(&key, at)
+    {
+        log!(Trace, D::NAME, "{key}: {}", OfFile::new(D::source(), &now, true));
+        return Ok(of_file(row));
     }
-    let now = D::source().now_after(D::home(thread::here()?), |table| table.expect(&key))?;
+    ask_file::<D, R>(now, of_module, &key, take)
+}
+
+/// The rest of a lookup where the row is not where it was expected.
+#[cold]
+fn ask_file<D: Database, R>(
+    now: Now<'_, Table<D>>,
+    of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
+    key: &Key<'_>,
+    take: impl FnOnce(Answer<D::Row<'_>>) -> R,
+) -> Result<R, Errno> {
     let row = match &now {
         Now::Off | Now::Missing => None,
         Now::Here(lease) => match lease.get() {
-            Some(table) => table.find(&key)?,
+            Some(table) => table.find(key)?,
             None => None,
         },
     };
@@ -169,7 +192,7 @@ fn ask<D: Database, R>(
     }
     // What is lent may be asked for again while the module is asked.
     drop(now);
-    ask_module::<D, R>(of_module, &key, take)
+    ask_module::<D, R>(of_module, key, take)
 }
 
 /// The rest of a lookup, once the file does not know the row.

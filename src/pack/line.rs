@@ -57,18 +57,30 @@ pub(super) fn passwd(row: &Passwd<'_>, into: &mut Packer<'_>) -> Option<libc::pa
     Some(packed)
 }
 
+/// The list of members, behind the names, for how many there are is known only at their end.
+#[inline(never)] // The loop has the registers to itself.
+fn members(
+    row: &Group<'_>,
+    copied: &Copied<'_>,
+    into: &mut Packer<'_>,
+) -> Option<*mut *mut c_char> {
+    let mut room = into.clone();
+    let first = room.pointers(0).ok()?.first;
+    for name in Group::listed(row.member_list) {
+        room.pointer(copied.part(name)?).ok()?;
+    }
+    room.pointer(core::ptr::null_mut()).ok()?;
+    *into = room;
+    Some(first)
+}
+
 /// A group.
 #[inline(always)]
 pub(super) fn group(row: &Group<'_>, into: &mut Packer<'_>) -> Option<libc::group> {
     let mut room = into.clone();
     let copied = Copied::new(row.line, &mut room)?;
     let (gr_name, gr_passwd) = (copied.part(row.name)?, copied.part(row.passwd)?);
-    // Behind the names, for how many there are is known only at their end.
-    let gr_mem = room.pointers(0).ok()?.first;
-    for name in row.members() {
-        room.pointer(copied.part(name)?).ok()?;
-    }
-    room.pointer(core::ptr::null_mut()).ok()?;
+    let gr_mem = members(row, &copied, &mut room)?;
     // Written one by one they may need so much more padding; what fits must not depend on the way.
     room.clone().take(align_of::<*mut c_char>() - 1).ok()?;
     *into = room;

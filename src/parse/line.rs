@@ -3,18 +3,24 @@
 //! What is quick here gives what the parsers of the sibling files give, or nothing, and then those
 //! are asked. So it need not know blanks, comments, signs or numbers beyond eight digits.
 
-use crate::marks::{BLOCK, Block};
+use crate::marks::BLOCK;
 use crate::record::{Group, Passwd};
+
+/// How many bytes from a line's start on can be looked at, whatever its length: those in which its
+/// colons are known, and whole words behind the last.
+pub(crate) const WINDOW: usize = 3 * BLOCK;
 
 /// A line of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
-    /// From the line's start on, beyond its end, and at least 64 bytes of it.
+    /// From the line's start on, beyond its end.
     pub(crate) rest: &'a [u8],
+    /// The beginning of that.
+    pub(crate) window: &'a [u8; WINDOW],
     /// Without the newline.
     pub(crate) len: usize,
-    /// Where colons are in the first 64 bytes of the line.
-    pub(crate) colons: u64,
+    /// Where colons are in the first 64 bytes of the line, and in the next 64.
+    pub(crate) colons: (u64, u64),
     /// False if there is surely no NUL byte in it.
     pub(crate) may_have_nul: bool,
 }
@@ -31,26 +37,24 @@ impl<'a> Line<'a> {
     /// The line without its newline.
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &'a [u8] {
-        self.part(0, self.len)
+        self.rest.get(..self.len).unwrap_or_default()
     }
 
     #[inline(always)]
-    fn part(&self, from: usize, to: usize) -> &'a [u8] {
-        self.rest.get(from..to).unwrap_or_default()
+    fn part(&self, from: usize, to: usize) -> Option<&'a [u8]> {
+        self.window.get(from..to)
     }
 
-    /// Where colons are in bytes 64 to 127 of a line that goes beyond the first 64.
+    /// What follows a colon.
     #[inline(always)]
-    fn second(&self) -> u64 {
-        let len = self.len - BLOCK;
-        let Some(block) = self.rest.get(BLOCK..).and_then(Block::first) else { return 0 };
-        if len < BLOCK { block.all(b':') & !(u64::MAX << len) } else { block.all(b':') }
+    fn after(&self, colon: usize) -> Option<&'a [u8]> {
+        self.rest.get(colon + 1..self.len)
     }
 
     /// Neither empty nor a comment, nor with a blank or a sign before the name.
     #[inline(always)]
     fn begins_with_a_name(&self) -> bool {
-        self.len > 0 && self.rest.first().is_some_and(|&b| b > b'-')
+        self.len > 0 && self.window.first().is_some_and(|&b| b > b'-')
     }
 
     /// The number from `from` to `to`, if it is one to eight digits.
@@ -60,7 +64,7 @@ impl<'a> Line<'a> {
         if !(1..=8).contains(&count) {
             return None;
         }
-        let word = u64::from_le_bytes(*self.rest.get(from..)?.first_chunk()?);
+        let word = u64::from_le_bytes(*self.window.get(from..)?.first_chunk()?);
         // The digits to the upper end, zeros below them, which stand before them then.
         let digits = (word ^ 0x3030_3030_3030_3030) << (64 - 8 * count);
         if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
@@ -75,35 +79,34 @@ impl<'a> Line<'a> {
 
     #[inline(always)]
     fn is_plain(&self, from: usize, to: usize) -> bool {
-        to - from == 1 || self.rest.get(from) != Some(&b'0')
+        to - from == 1 || self.window.get(from) != Some(&b'0')
     }
 }
 
 /// The places of colons, from the first on.
-struct Colons<'l, 'a> {
-    line: &'l Line<'a>,
-    block: u64,
+struct Colons {
+    near: u64,
+    far: u64,
     base: usize,
 }
 
-impl<'l, 'a> Colons<'l, 'a> {
+impl Colons {
     #[inline(always)]
-    fn of(line: &'l Line<'a>) -> Self {
-        Self { line, block: line.colons, base: 0 }
+    fn of(line: &Line<'_>) -> Self {
+        Self { near: line.colons.0, far: line.colons.1, base: 0 }
     }
 
     /// The next one, if it is in the first 128 bytes.
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        if self.block == 0 && self.base == 0 && self.line.len > BLOCK {
-            self.base = BLOCK;
-            self.block = self.line.second();
+        if self.near == 0 {
+            *self = Self { near: self.far, far: 0, base: BLOCK };
+            if self.near == 0 {
+                return None;
+            }
         }
-        if self.block == 0 {
-            return None;
-        }
-        let at = self.block.trailing_zeros() as usize + self.base;
-        self.block &= self.block - 1;
+        let at = self.near.trailing_zeros() as usize + self.base;
+        self.near &= self.near - 1;
         Some(at)
     }
 }
@@ -118,13 +121,13 @@ pub(crate) fn passwd<'a>(line: &Line<'a>) -> Option<Quick<Passwd<'a>>> {
         return None;
     }
     let row = Passwd {
-        name: line.part(0, a),
-        passwd: line.part(a + 1, b),
+        name: line.part(0, a)?,
+        passwd: line.part(a + 1, b)?,
         uid: line.digits(b + 1, c)?,
         gid: line.digits(c + 1, d)?,
-        gecos: line.part(d + 1, e),
-        dir: line.part(e + 1, f),
-        shell: line.part(f + 1, line.len),
+        gecos: line.part(d + 1, e)?,
+        dir: line.part(e + 1, f)?,
+        shell: line.after(f)?,
         line: line.bytes(),
     };
     Some(Quick { row, is_plain: line.is_plain(b + 1, c) })
@@ -139,11 +142,11 @@ pub(crate) fn group<'a>(line: &Line<'a>) -> Option<Quick<Group<'a>>> {
         return None;
     }
     let row = Group {
-        name: line.part(0, a),
-        passwd: line.part(a + 1, b),
+        name: line.part(0, a)?,
+        passwd: line.part(a + 1, b)?,
         gid: line.digits(b + 1, c)?,
         line: line.bytes(),
-        member_list: line.part(c + 1, line.len),
+        member_list: line.after(c)?,
     };
     Some(Quick { row, is_plain: line.is_plain(b + 1, c) })
 }
@@ -154,9 +157,12 @@ mod tests {
     use crate::{marks, parse};
 
     fn with_line<R>(bytes: &[u8], take: impl FnOnce(&Line<'_>) -> R) -> R {
-        let colons = marks::all(bytes, b':');
-        let rest = [bytes, &[b'\n'; 64]].concat();
-        take(&Line { rest: &rest, len: bytes.len(), colons, may_have_nul: true })
+        let colons = |part: &[u8]| marks::all(part, b':');
+        let (near, far) = bytes.split_at(bytes.len().min(BLOCK));
+        let colons = (colons(near), colons(far));
+        let rest = [bytes, &[b'\n'; WINDOW]].concat();
+        let window = rest.first_chunk().unwrap();
+        take(&Line { rest: &rest, window, len: bytes.len(), colons, may_have_nul: true })
     }
 
     #[test]

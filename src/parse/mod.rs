@@ -23,7 +23,7 @@ use crate::record::skip_space;
 pub(crate) use address::{Literal, literal, numeric};
 pub(crate) use group::group;
 pub(crate) use host::host;
-pub(crate) use line::{Line, Quick, group as quick_group, passwd as quick_passwd};
+pub(crate) use line::{Line, Quick, WINDOW, group as quick_group, passwd as quick_passwd};
 pub(crate) use passwd::passwd;
 pub(crate) use shadow::shadow;
 

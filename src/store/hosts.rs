@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::index::{Index, of_bytes};
 use super::source::Content;
 use super::text::Text;
-use crate::config::Path;
+use crate::config::{Config, Path};
 use crate::errno::Errno;
 use crate::parse::{self, Parsed};
 use crate::record::{Family, Host, is_space, without_dot};
@@ -71,6 +71,10 @@ impl<'a> Matches<'a> {
 }
 
 impl Content for Hosts {
+    fn path(config: &Config) -> Option<&Path> {
+        config.hosts.as_ref()
+    }
+
     fn load(text: Text, path: &Path) -> Result<Self, Errno> {
         let mut table = Self::new(text);
         let (mut at, mut number) = (0, 0_usize);

@@ -38,9 +38,19 @@ impl<'a> Key<'a> {
     #[inline(always)]
     pub(super) fn is_of(&self, row: &impl Keyed) -> bool {
         match self.what {
-            What::Name(name) => row.name() == name,
+            What::Name(name) => is_same(row.name(), name),
             What::Id(id) => row.id() == Some(id),
         }
+    }
+}
+
+/// As `==`, but without a call of libc for a name of common length.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ends = |name: &[u8]| Some((*name.first_chunk::<8>()?, *name.last_chunk::<8>()?));
+    match (ends(one), ends(other)) {
+        (Some(a), Some(b)) if one.len() <= 16 => one.len() == other.len() && a == b,
+        _ => one == other,
     }
 }
 
@@ -118,6 +128,20 @@ impl Needle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_the_same_only_if_every_byte_is() {
+        for len in 0..40 {
+            let name = vec![b'n'; len];
+            assert!(is_same(&name, &name.clone()));
+            assert!(!is_same(&name, &[&name[..], b"n"].concat()));
+            for at in 0..len {
+                let mut other = name.clone();
+                other[at] = b'm';
+                assert!(!is_same(&name, &other), "{len}, {at}");
+            }
+        }
+    }
 
     #[test]
     fn what_is_looked_for_stands_so_in_the_file() {

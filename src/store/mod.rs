@@ -8,7 +8,6 @@ mod source;
 mod table;
 mod text;
 
-use crate::config::Config;
 pub(crate) use file::read_file;
 pub(crate) use hosts::{Hosts, Matches};
 pub(crate) use index::distinct;
@@ -19,10 +18,10 @@ pub(crate) use table::{Groups, Lines, Passwds, Shadows, Table};
 pub(crate) use text::Text;
 
 /// `NSS_WRAPPER_PASSWD`.
-pub(crate) static PASSWD: Source<Table<Passwds>> = Source::new(|c: &Config| c.passwd.as_ref());
+pub(crate) static PASSWD: Source<Table<Passwds>> = Source::new();
 /// `NSS_WRAPPER_GROUP`.
-pub(crate) static GROUP: Source<Table<Groups>> = Source::new(|c: &Config| c.group.as_ref());
+pub(crate) static GROUP: Source<Table<Groups>> = Source::new();
 /// `NSS_WRAPPER_SHADOW`.
-pub(crate) static SHADOW: Source<Table<Shadows>> = Source::new(|c: &Config| c.shadow.as_ref());
+pub(crate) static SHADOW: Source<Table<Shadows>> = Source::new();
 /// `NSS_WRAPPER_HOSTS`.
-pub(crate) static HOSTS: Source<Hosts> = Source::new(|c: &Config| c.hosts.as_ref());
+pub(crate) static HOSTS: Source<Hosts> = Source::new();

@@ -20,6 +20,8 @@ use crate::trace::{Bytes, log};
 
 /// What a file's bytes become.
 pub(crate) trait Content: Sized {
+    /// The file that is configured for it.
+    fn path(config: &Config) -> Option<&Path>;
     /// Takes the bytes in, and reports malformed lines under the name `path`.
     fn load(text: Text, path: &Path) -> Result<Self, Errno>;
     /// The bytes as they were read.
@@ -156,7 +158,6 @@ struct Newest<T> {
 
 /// A configured file.
 pub(crate) struct Source<T> {
-    path: fn(&Config) -> Option<&Path>,
     newest: Mutex<Newest<T>>,
     /// Held while the file is read and parsed. Nobody waits for it whose snapshot still holds.
     loading: Mutex<()>,
@@ -167,9 +168,8 @@ pub(crate) struct Source<T> {
 }
 
 impl<T: Content> Source<T> {
-    pub(crate) const fn new(path: fn(&Config) -> Option<&Path>) -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
-            path,
             newest: Mutex::new(Newest { load: 0, snapshot: None }),
             loading: Mutex::new(()),
             loads: AtomicU64::new(0),
@@ -179,35 +179,42 @@ impl<T: Content> Source<T> {
 
     /// The file, for the log.
     pub(crate) fn shown(&self) -> Option<Bytes<'static>> {
-        (self.path)(config::known()?).map(|path| Bytes(path.bytes()))
+        T::path(config::known()?).map(|path| Bytes(path.bytes()))
     }
 
     /// True if the variable is set.
     pub(crate) fn is_on(&self) -> Result<bool, Errno> {
-        Ok((self.path)(config::get()?).is_some())
+        Ok(T::path(config::get()?).is_some())
     }
 
     /// What the file says now. `home` is the calling thread's cache for this source.
     #[inline]
     pub(crate) fn now<'a>(&self, home: &'a Cached<T>) -> Result<Now<'a, T>, Errno> {
-        self.now_after(home, |_| ())
+        let Some(path) = T::path(config::get()?) else { return Ok(Now::Off) };
+        self.now_after(path, home, |_| ()).map(|(now, _)| now)
     }
 
-    /// As [`Source::now`]. `expect` is shown the content that is probably current before the kernel
-    /// is asked: what it has the processor fetch comes meanwhile.
+    /// As [`Source::now`] of the file that is configured. `expect` is shown the content that is
+    /// probably current before the kernel is asked: what it has the processor fetch comes meanwhile.
+    /// What it gives is returned if the content is indeed current.
     #[inline(always)]
-    pub(crate) fn now_after<'a>(
+    pub(crate) fn now_after<'a, E>(
         &self,
+        path: &Path,
         home: &'a Cached<T>,
-        expect: impl FnOnce(&T),
-    ) -> Result<Now<'a, T>, Errno> {
-        let Some(path) = (self.path)(config::get()?) else { return Ok(Now::Off) };
+        expect: impl FnOnce(&T) -> E,
+    ) -> Result<(Now<'a, T>, Option<E>), Errno> {
         if let Some(snapshot) = home.snapshot.take() {
-            expect(&snapshot);
+            let expected = expect(&snapshot);
             if self.is_current(&snapshot, path, home) {
-                return Ok(Now::Here(Lease { snapshot: Some(snapshot), home }));
+                return Ok((Now::Here(Lease { snapshot: Some(snapshot), home }), Some(expected)));
             }
         }
+        self.reload(path, home).map(|now| (now, None))
+    }
+
+    #[cold]
+    fn reload<'a>(&self, path: &Path, home: &'a Cached<T>) -> Result<Now<'a, T>, Errno> {
         let snapshot = self.newer(path, home)?;
         home.watch(snapshot.as_ref().map_or((0, 0), |snapshot| snapshot.stamp.file()));
         match snapshot {
@@ -230,7 +237,7 @@ impl<T: Content> Source<T> {
         {
             return true;
         }
-        if path.text().is_some() {
+        if path.is_text() {
             return true;
         }
         let current = sys::stat(path.as_c(), true) == Ok(snapshot.stamp);

@@ -12,7 +12,7 @@ use super::index::Index;
 use super::key::{Key, LastAreRare, Needle, What};
 use super::source::Content;
 use super::text::Text;
-use crate::config::Path;
+use crate::config::{Config, Path};
 use crate::errno::Errno;
 use crate::memory::prefetch;
 use crate::parse::{self, Line, Parsed, Quick};
@@ -29,6 +29,9 @@ pub(crate) trait Lines {
     /// Rows have an id.
     const HAS_ID: bool = true;
 
+    /// The file that is configured.
+    fn path(config: &Config) -> Option<&Path>;
+
     /// One line without its newline.
     fn parse(line: &[u8]) -> Parsed<Self::Row<'_>>;
 
@@ -44,6 +47,10 @@ pub(crate) enum Passwds {}
 impl Lines for Passwds {
     type Row<'a> = Passwd<'a>;
     const NAME: &'static str = "passwd";
+
+    fn path(config: &Config) -> Option<&Path> {
+        config.passwd.as_ref()
+    }
 
     fn parse(line: &[u8]) -> Parsed<Passwd<'_>> {
         parse::passwd(line)
@@ -62,6 +69,10 @@ impl Lines for Groups {
     type Row<'a> = Group<'a>;
     const NAME: &'static str = "group";
 
+    fn path(config: &Config) -> Option<&Path> {
+        config.group.as_ref()
+    }
+
     fn parse(line: &[u8]) -> Parsed<Group<'_>> {
         parse::group(line)
     }
@@ -79,6 +90,10 @@ impl Lines for Shadows {
     type Row<'a> = Shadow<'a>;
     const NAME: &'static str = "shadow";
     const HAS_ID: bool = false;
+
+    fn path(config: &Config) -> Option<&Path> {
+        config.shadow.as_ref()
+    }
 
     fn parse(line: &[u8]) -> Parsed<Shadow<'_>> {
         parse::shadow(line)
@@ -106,6 +121,10 @@ const SEARCHES: usize = 3;
 const PARSED: usize = 4;
 
 impl<L: Lines> Content for Table<L> {
+    fn path(config: &Config) -> Option<&Path> {
+        L::path(config)
+    }
+
     fn load(text: Text, path: &Path) -> Result<Self, Errno> {
         let (mut at, mut number, mut count) = (0, 0_usize, 0);
         let (mut has_nul, mut is_plain) = (false, true);
@@ -177,7 +196,6 @@ impl<L: Lines> Table<L> {
     }
 
     /// The first row of that name or id.
-    #[inline(always)]
     pub(crate) fn find(&self, key: &Key<'_>) -> Result<Option<L::Row<'_>>, Errno> {
         let index = match self.made(key) {
             Some(index) => index,
@@ -201,16 +219,20 @@ impl<L: Lines> Table<L> {
         self.find(&Key::name(name))
     }
 
-    /// Has the processor fetch what [`Table::find`] will look at.
+    /// Where the row probably is, whose bytes the processor begins to fetch.
     #[inline(always)]
-    pub(crate) fn expect(&self, key: &Key<'_>) {
-        if let Some(index) = self.made(key)
-            && let Some(at) = index.candidates(key.hash).next()
-        {
-            prefetch(&self.text, at);
-            prefetch(&self.text, at + 64);
-            prefetch(&self.text, at + 127);
-        }
+    pub(crate) fn expect(&self, key: &Key<'_>) -> Option<usize> {
+        let at = self.made(key)?.candidates(key.hash).next()?;
+        prefetch(&self.text, at);
+        prefetch(&self.text, at + 64);
+        Some(at)
+    }
+
+    /// The row at `at`, which [`Table::expect`] gave, if that is the right one.
+    #[inline(always)]
+    pub(crate) fn expected(&self, key: &Key<'_>, at: usize) -> Option<L::Row<'_>> {
+        let row = L::quick(&self.text.line(at)?)?.row;
+        key.is_of(&row).then_some(row)
     }
 
     #[inline(always)]
@@ -330,6 +352,12 @@ mod tests {
     fn the_search_and_the_index_give_the_same_rows() {
         let plain = b"root:x:0:0:::\nbob:x:7:5:::\n\nbo:x:8:7:::\nbob:x:9:7:::\nann:x:5:9:::\n#no:x:6:6:::\nann:x:11:11:::\n";
         assert!(load(plain).is_plain && !load(FILE).is_plain);
+        let mut expected = 0;
+        let mut quick = |table: &Table<Passwds>, key: Key<'_>, found: Option<Passwd<'_>>| {
+            let row = table.expect(&key).and_then(|at| table.expected(&key, at));
+            assert!(row.is_none() || row == found, "{key}");
+            expected += usize::from(row.is_some());
+        };
         for file in [FILE, plain] {
             let indexed = load(file);
             indexed.searched.store(usize::MAX, Ordering::Relaxed);
@@ -342,14 +370,17 @@ mod tests {
                 assert_eq!(found, load(file).by_name(name).unwrap(), "{}", name.escape_ascii());
                 let want = rows(&indexed).find(|row| row.name == name);
                 assert_eq!(found, want, "{}", name.escape_ascii());
+                quick(&indexed, Key::name(name), found);
             }
             for id in 0..12 {
                 let found = indexed.find(&Key::id(id)).unwrap();
                 assert_eq!(found, load(file).find(&Key::id(id)).unwrap(), "{id}");
                 assert_eq!(found, rows(&indexed).find(|row| row.uid == id), "{id}");
+                quick(&indexed, Key::id(id), found);
             }
             assert!(indexed.by_name.get().is_some() && indexed.by_id.get().is_some());
         }
+        assert!(expected > 10, "{expected}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use core::ops::Deref;
 use crate::errno::Errno;
 use crate::marks::{BLOCK, Block, QUARTER, Quarter};
 use crate::memory::Array;
-use crate::parse::Line;
+use crate::parse::{Line, WINDOW};
 
-/// A file's bytes. Behind them stand newlines, so that whole blocks can be looked at up to the end,
+/// A file's bytes. Behind them stand newlines, so that a whole window can be looked at up to the end,
 /// and every line has one.
 pub(crate) struct Text {
     memory: Array<u8>,
@@ -22,10 +22,10 @@ impl Text {
         mut read: impl FnMut(&mut [u8], usize) -> Result<usize, Errno>,
     ) -> Result<Self, Errno> {
         // One byte more than it should take, so that the end shows without growing.
-        let mut memory = Array::new(size.saturating_add(1 + BLOCK))?;
+        let mut memory = Array::new(size.saturating_add(1 + WINDOW))?;
         let mut len = 0;
         loop {
-            let end = memory.len() - BLOCK;
+            let end = memory.len() - WINDOW;
             let room = memory.get_mut(len..end).unwrap_or_default();
             let count = if room.is_empty() { 0 } else { read(room, len)? };
             len += count;
@@ -35,7 +35,7 @@ impl Text {
                 break;
             }
         }
-        memory.get_mut(len..len + BLOCK).unwrap_or_default().fill(b'\n');
+        memory.get_mut(len..len + WINDOW).unwrap_or_default().fill(b'\n');
         Ok(Self { memory, len })
     }
 
@@ -55,29 +55,31 @@ impl Text {
         if at >= self.len {
             return None;
         }
-        let rest = self.memory.get(at..self.len + BLOCK)?;
-        let first = Block::first(rest)?;
-        let (colons, ends) = (first.all(b':'), first.all(b'\n'));
+        let rest = self.memory.get(at..self.len + WINDOW)?;
+        let window = rest.first_chunk::<WINDOW>()?;
+        let first = Block::first(window)?;
+        let (near, ends) = (first.all(b':'), first.all(b'\n'));
+        let mut may_have_nul = first.has_nul();
         if ends != 0 {
             let len = ends.trailing_zeros();
-            let colons = colons & !(u64::MAX << len);
-            return Some(Line { rest, len: len as usize, colons, may_have_nul: first.has_nul() });
+            let colons = (near & !(u64::MAX << len), 0);
+            return Some(Line { rest, window, len: len as usize, colons, may_have_nul });
         }
-        let mut may_have_nul = first.has_nul();
-        let mut len = BLOCK;
+        let mut far = 0;
         // Most lines end soon. A newline will come, behind the file at the latest.
-        while len < 2 * BLOCK {
-            let part = Quarter::first(rest.get(len..)?)?;
+        for place in [0, QUARTER, 2 * QUARTER, 3 * QUARTER] {
+            let part = Quarter::first(window.get(BLOCK + place..)?)?;
             may_have_nul |= part.has_nul();
+            far |= part.all(b':') << place;
             let ends = part.all(b'\n');
             if ends != 0 {
-                let len = len + ends.trailing_zeros() as usize;
-                return Some(Line { rest, len, colons, may_have_nul });
+                let len = place + ends.trailing_zeros() as usize;
+                let colons = (near, far & !(u64::MAX << len));
+                return Some(Line { rest, window, len: BLOCK + len, colons, may_have_nul });
             }
-            len += QUARTER;
         }
-        let len = len + memchr::memchr(b'\n', rest.get(len..)?)?;
-        Some(Line { rest, len, colons, may_have_nul: true })
+        let len = 2 * BLOCK + memchr::memchr(b'\n', rest.get(2 * BLOCK..)?)?;
+        Some(Line { rest, window, len, colons: (near, far), may_have_nul: true })
     }
 }
 
@@ -116,8 +118,10 @@ mod tests {
                 let found = text.line(0).unwrap();
                 assert_eq!(found.bytes(), line);
                 for at in 0..64 {
-                    let is_colon = found.colons >> at & 1 == 1;
+                    let is_colon = found.colons.0 >> at & 1 == 1;
                     assert_eq!(is_colon, line.get(at) == Some(&b':'), "{len}, {at}");
+                    let is_colon = found.colons.1 >> at & 1 == 1;
+                    assert_eq!(is_colon, line.get(BLOCK + at) == Some(&b':'), "{len}, {at}");
                 }
             }
         }
