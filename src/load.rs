@@ -4,10 +4,16 @@
 
 use crate::{trace, valgrind};
 
+// Assembler comes before all functions, and so does the section that it names first. The constructor
+// then lies among what the loader reads anyway: the kernel maps 64 KiB around a page that is missing.
+#[cfg(not(any(test, fuzzing)))]
+core::arch::global_asm!(".pushsection .text.startup,\"ax\",@progbits", ".popsection");
+
 #[cfg_attr(not(any(test, fuzzing)), unsafe(link_section = ".init_array"))]
 #[cfg_attr(any(test, fuzzing), allow(dead_code, reason = "only a loader calls it"))]
 #[used]
 static AT_LOAD: extern "C" fn() = {
+    #[cfg_attr(not(any(test, fuzzing)), unsafe(link_section = ".text.startup"))]
     extern "C" fn at_load() {
         valgrind::at_load();
         trace::at_load();
