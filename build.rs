@@ -45,8 +45,8 @@ fn stand_ins(out: &Path) {
 
 /// Has constants and code share a segment, and the two segments of data begin with a page: each
 /// mapping and each page that is written to costs at the start of every process. Without the second
-/// it is chance whether the data lies across two pages. How to say so depends on which linker rustc
-/// takes.
+/// it is chance whether the data lies across two pages. Code that runs rarely lies together, as most of
+/// a process's first lookup is. How to say so depends on which linker rustc takes.
 fn few_pages(out: &Path) -> &'static [&'static str] {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -62,7 +62,11 @@ fn few_pages(out: &Path) -> &'static [&'static str] {
     _ = fs::remove_file(out.join("libasked.so"));
     let takes_lld = String::from_utf8_lossy(&asked.stdout).contains("-fuse-ld=lld");
     if takes_lld {
-        &["-Wl,--no-rosegment", "-Wl,-z,separate-loadable-segments"]
+        &[
+            "-Wl,--no-rosegment",
+            "-Wl,-z,separate-loadable-segments",
+            "-Wl,-z,keep-text-section-prefix",
+        ]
     } else {
         &["-Wl,-z,noseparate-code"]
     }

@@ -50,7 +50,7 @@ impl<T: Zero> Array<T> {
         // What precedes the first huge page's boundary, and the rest of the last page, stays untouched
         // and so costs nothing.
         let whole = size.checked_add(HUGE).ok_or(Errno::ENOMEM)?;
-        let start = sys::map(whole)?;
+        let start = sys::map(whole, 0)?;
         let first = start.next_multiple_of(HUGE);
         sys::prefer_huge_pages(first, size);
         let at = core::ptr::with_exposed_provenance_mut(first);

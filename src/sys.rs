@@ -151,10 +151,10 @@ pub(crate) fn pread(fd: c_int, into: &mut [u8], at: usize) -> Result<usize, Errn
     }
 }
 
-/// mmap(2): `size` bytes of zeros of the process's own, and where they are.
-pub(crate) fn map(size: usize) -> Result<usize, Errno> {
+/// mmap(2): `size` bytes of zeros of the process's own, and where they are. `more` are further flags.
+pub(crate) fn map(size: usize, more: c_int) -> Result<usize, Errno> {
     let access = int(libc::PROT_READ | libc::PROT_WRITE);
-    let kind = int(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let kind = int(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more);
     // SAFETY: new memory where nothing else is.
     unsafe { syscall(libc::SYS_mmap, [0, size, access, kind, int(-1), 0]) }
 }
@@ -281,7 +281,8 @@ pub(crate) fn thread_is_gone(tid: u32) -> bool {
 /// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back.
 pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
     const SIZE: usize = 4096;
-    let at = map(SIZE).ok()?;
+    // Else it costs two page faults: the word is read, and then written.
+    let at = map(SIZE, libc::MAP_POPULATE).ok()?;
     let advice = int(libc::MADV_WIPEONFORK);
     // SAFETY: advice about the page that was just mapped.
     if unsafe { syscall(libc::SYS_madvise, [at, SIZE, advice]) }.is_err() {
