@@ -19,6 +19,11 @@ fn load<L: Reader>(content: &[u8]) -> Table<L> {
     Table::load(Text::new(content).unwrap(), &Path::new(b"/file").unwrap()).unwrap()
 }
 
+/// The quick way of a lookup, which may say nothing.
+fn expected<'t, L: Reader>(table: &'t Table<L>, key: &Key<'_>) -> Option<L::Row<'t>> {
+    table.expected(key, table.expect(key)?)
+}
+
 fn checked<L: Reader>(data: &[u8]) {
     let (questions, content) = super::questions(data);
     let lines = || content.split(|&b| b == b'\n');
@@ -46,6 +51,7 @@ fn checked<L: Reader>(data: &[u8]) {
         let want = owned(model.iter().copied().find(|row| row.name() == name));
         assert_eq!(owned(load::<L>(content).by_name(name).unwrap()), want);
         assert_eq!(owned(table.by_name(name).unwrap()), want);
+        assert!(expected(&table, &Key::name(name)).is_none_or(|row| want == Some(L::owned(row))));
     }
     let ids = questions.iter().filter_map(|q| super::id(q));
     for id in ids.chain(model.iter().rev().take(3).filter_map(Keyed::id)) {
@@ -53,6 +59,7 @@ fn checked<L: Reader>(data: &[u8]) {
         let key = Key::id(id);
         assert_eq!(owned(load::<L>(content).find(&key).unwrap()), want);
         assert_eq!(owned(table.find(&key).unwrap()), want);
+        assert!(expected(&table, &key).is_none_or(|row| want == Some(L::owned(row))));
     }
     for text in questions {
         let with = |line: &&[u8]| text.is_empty() || line.windows(text.len()).any(|w| w == text);
