@@ -46,7 +46,16 @@ impl<'a> Fields<'a> {
     /// Everything up to the next colon or the end.
     fn text(&mut self) -> &'a [u8] {
         // Fields are short: setting up a wide search would cost more than it saves.
-        let at = self.0.iter().position(|&b| b == b':').unwrap_or(self.0.len());
+        self.up_to(self.0.iter().position(|&b| b == b':'))
+    }
+
+    /// The same, where much is expected.
+    fn long_text(&mut self) -> &'a [u8] {
+        self.up_to(memchr::memchr(b':', self.0))
+    }
+
+    fn up_to(&mut self, colon: Option<usize>) -> &'a [u8] {
+        let at = colon.unwrap_or(self.0.len());
         let (field, rest) = self.0.split_at_checked(at).unwrap_or((self.0, b""));
         self.0 = rest.get(1..).unwrap_or_default();
         field

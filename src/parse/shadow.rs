@@ -10,7 +10,7 @@ pub(crate) fn shadow(line: &[u8]) -> Parsed<Shadow<'_>> {
     let mut fields = Fields(line);
     let mut row = Shadow {
         name: fields.name()?,
-        passwd: fields.text(),
+        passwd: fields.long_text(),
         last_change: fields.days("the date of the last change is not a number")?,
         min: fields.days("the minimum age is not a number")?,
         max: fields.days("the maximum age is not a number")?,
