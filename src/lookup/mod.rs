@@ -127,7 +127,8 @@ pub(crate) fn asks_libc<D: Database>() -> Result<bool, Errno> {
     Ok(!ours || config::get()?.fall_through)
 }
 
-/// Asks for the row of that name, and hands the answer to `take` while its bytes are there.
+/// Asks for the row of that name, and hands the answer on while its bytes are there: the row of a file
+/// that is found at once to `row`, which so can stand in the caller's own code, all else to `take`.
 #[inline(always)]
 pub(crate) fn by_name<D: Database, R>(
     name: &[u8],
@@ -137,7 +138,7 @@ pub(crate) fn by_name<D: Database, R>(
     ask::<D, R>(Key::name(name), || module::by_name::<D::Entry>(name), row, take)
 }
 
-/// Asks for the row of that id.
+/// As [`by_name`], by id.
 #[inline(always)]
 pub(crate) fn by_id<D: Database, R>(
     id: u32,
@@ -151,7 +152,7 @@ pub(crate) fn by_id<D: Database, R>(
 fn ask<D: Database, R>(
     key: Key<'_>,
     of_module: impl FnOnce() -> Result<Reply<Kept<D>>, Errno>,
-    of_file: impl FnOnce(D::Row<'_>) -> R,
+    row: impl FnOnce(D::Row<'_>) -> R,
     take: impl FnOnce(Answer<D::Row<'_>>) -> R,
 ) -> Result<R, Errno> {
     // Before the thread is given anything of ours.
@@ -163,10 +164,10 @@ fn ask<D: Database, R>(
     if let Some(Some(at)) = at
         && let Now::Here(lease) = &now
         && let Some(table) = lease.get()
-        && let Some(row) = table.expected(&key, at)
+        && let Some(found) = table.expected(&key, at)
     {
         log!(Trace, D::NAME, "{key}: {}", OfFile::new(D::source(), &now, true));
-        return Ok(of_file(row));
+        return Ok(row(found));
     }
     ask_file::<D, R>(now, of_module, &key, take)
 }
