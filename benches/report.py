@@ -454,6 +454,16 @@ random from all over the file. A ratio below 1 is in favour of nss_wrapper_rs. "
 ## Goals
 
 {goals(m)}
+What limits them:
+
+- A lookup asks the kernel once, by fstat(2), which takes more than two thirds of its time among few entries. statx(2),
+  and reading an inotify descriptor, cost as much or more. How the compiler happens to align the rest moves it by some 10 ns.
+- Among a million entries the index is larger than the caches. Its slot comes from memory, some 100 ns that nothing hides,
+  for the line's address stands there; the line itself comes while the kernel works. Where each of a million lines is
+  cannot be said in less than 18 bits for each. Lines copied in the order of their hashes would need no slot, but a copy for
+  names and one for ids make more than twice the files.
+- Threads share nothing that is written: what they lose, fstat(2) with a descriptor for each loses too.
+
 ## Lookups, of the peer's time
 
 {lookup_table(m, "peer")}

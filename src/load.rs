@@ -7,7 +7,7 @@ use crate::{trace, valgrind};
 // Assembler comes before all functions, and so does the section that it names first. The constructor
 // then lies among what the loader reads anyway: the kernel maps 64 KiB around a page that is missing.
 #[cfg(not(any(test, fuzzing)))]
-core::arch::global_asm!(".pushsection .text.startup,\"ax\",@progbits", ".popsection");
+core::arch::global_asm!(".pushsection .text.startup,\"ax\",%progbits", ".popsection");
 
 #[cfg_attr(not(any(test, fuzzing)), unsafe(link_section = ".init_array"))]
 #[cfg_attr(any(test, fuzzing), allow(dead_code, reason = "only a loader calls it"))]
