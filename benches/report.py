@@ -458,10 +458,11 @@ What limits them:
 
 - A lookup asks the kernel once, by fstat(2), which takes more than two thirds of its time among few entries. statx(2),
   and reading an inotify descriptor, cost as much or more. How the compiler happens to align the rest moves it by some 10 ns.
-- Among a million entries the index is larger than the caches. Its slot comes from memory, some 100 ns that nothing hides,
-  for the line's address stands there; the line itself comes while the kernel works. Where each of a million lines is
-  cannot be said in less than 18 bits for each. Lines copied in the order of their hashes would need no slot, but a copy for
-  names and one for ids make more than twice the files.
+- Among a million entries the index is larger than the caches. Its slot comes from memory, and nothing hides that, for the
+  line's address stands there: perf shows some 125 ns at that load, and 30 at the walk through page tables to the line. The
+  line itself comes while the kernel works. Where each of a million lines is cannot be said in less than 18 bits for each.
+  Lines copied in the order of their hashes would need no slot, but a copy for names and one for ids make more than twice
+  the files.
 - Threads share nothing that is written: what they lose, fstat(2) with a descriptor for each loses too.
 
 ## Lookups, of the peer's time
