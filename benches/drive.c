@@ -156,7 +156,7 @@ static double ask(int library, const char *function, int threads) {
     char text[128];
     struct worker *w = &workers[library];
     /* Several threads on one processor need some of the kernel's time slices. */
-    unsigned long budget = threads > 0 ? 6 * chunk : chunk;
+    unsigned long budget = threads > 0 ? 2 * chunk : chunk;
     int len = snprintf(text, sizeof text, "%s %d %lu\n", function, threads, budget);
     if (write(w->in, text, (size_t)len) != len)
         die("write");
