@@ -65,7 +65,7 @@ impl<'a> Group<'a> {
 
     /// The members in a list of a file.
     pub(crate) fn listed(list: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        Split::<b','>::new(list).map(skip_space).filter(|name| !name.is_empty())
+        Split::<b','>::new(list).map(skip_rare_space).filter(|name| !name.is_empty())
     }
 }
 
@@ -196,8 +196,7 @@ impl<'a, const SEPARATOR: u8> Iterator for Split<'a, SEPARATOR> {
     fn next(&mut self) -> Option<&'a [u8]> {
         while self.seen == 0 {
             let rest = self.bytes.get(self.looked..)?;
-            let end = if rest.len() < marks::BLOCK { 1 << rest.len() } else { 0 };
-            self.seen = marks::all(rest, SEPARATOR) | end;
+            self.seen = ends::<SEPARATOR>(rest);
             self.looked += marks::BLOCK;
         }
         let end = self.looked - marks::BLOCK + self.seen.trailing_zeros() as usize;
@@ -208,14 +207,28 @@ impl<'a, const SEPARATOR: u8> Iterator for Split<'a, SEPARATOR> {
     }
 }
 
+/// Where parts end in the first 64 of the bytes.
+#[inline(never)] // It would crowd the loop that it is called before.
+fn ends<const SEPARATOR: u8>(bytes: &[u8]) -> u64 {
+    let last = if bytes.len() < marks::BLOCK { 1 << bytes.len() } else { 0 };
+    marks::all(bytes, SEPARATOR) | last
+}
+
 /// What follows leading white space, as `isspace` has it in the C locale.
 #[inline(always)]
 pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
-    if !bytes.first().is_some_and(is_space) {
-        return bytes;
-    }
     let at = bytes.iter().position(|b| !is_space(b)).unwrap_or(bytes.len());
     bytes.get(at..).unwrap_or_default()
+}
+
+/// As [`skip_space`], where there hardly ever is any.
+#[inline(always)]
+fn skip_rare_space(bytes: &[u8]) -> &[u8] {
+    #[cold]
+    fn skip(bytes: &[u8]) -> &[u8] {
+        skip_space(bytes)
+    }
+    if bytes.first().is_some_and(is_space) { skip(bytes) } else { bytes }
 }
 
 pub(crate) fn is_space(byte: &u8) -> bool {
