@@ -510,8 +510,8 @@ def instructions_page(m):
 
 # Instructions
 
-Counted by callgrind: those of the program, not those of the kernel. Unlike time they are the same in every run.
-Measured on {machine()}.
+Counted by callgrind: those of the program, not those of the kernel. Unlike time they are the same in every run. "–" is
+what would take a quarter of an hour to count. Measured on {machine()}.
 
 {sections}"""
 
