@@ -161,7 +161,7 @@ fn ask<D: Database, R>(
     };
     let home = D::home(thread::here()?);
     let (now, at) = D::source().now_after(path, home, |table| table.expect(&key))?;
-    if let Some(Some(at)) = at
+    if let Some(at) = at
         && let Now::Here(lease) = &now
         && let Some(table) = lease.get()
         && let Some(found) = table.expected(&key, at)

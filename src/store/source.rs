@@ -191,7 +191,7 @@ impl<T: Content> Source<T> {
     #[inline]
     pub(crate) fn now<'a>(&self, home: &'a Cached<T>) -> Result<Now<'a, T>, Errno> {
         let Some(path) = T::path(config::get()?) else { return Ok(Now::Off) };
-        self.now_after(path, home, |_| ()).map(|(now, _)| now)
+        self.now_after(path, home, |_| None::<()>).map(|(now, _)| now)
     }
 
     /// As [`Source::now`] of the file that is configured. `expect` is shown the content that is
@@ -202,12 +202,12 @@ impl<T: Content> Source<T> {
         &self,
         path: &Path,
         home: &'a Cached<T>,
-        expect: impl FnOnce(&T) -> E,
+        expect: impl FnOnce(&T) -> Option<E>,
     ) -> Result<(Now<'a, T>, Option<E>), Errno> {
         if let Some(snapshot) = home.snapshot.take() {
             let expected = expect(&snapshot);
             if self.is_current(&snapshot, path, home) {
-                return Ok((Now::Here(Lease { snapshot: Some(snapshot), home }), Some(expected)));
+                return Ok((Now::Here(Lease { snapshot: Some(snapshot), home }), expected));
             }
         }
         self.reload(path, home).map(|now| (now, None))
