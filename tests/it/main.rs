@@ -14,6 +14,7 @@ mod lookup {
     mod groups;
     mod inside_libc;
     mod malformed_lines;
+    mod membership;
     mod shadow;
     mod users;
 }
@@ -24,6 +25,7 @@ mod hosts {
     mod file;
     mod hostname;
     mod module;
+    mod questions;
 }
 
 /// Where answers come from: files and their edits, values in variables, modules, libc.
@@ -31,6 +33,8 @@ mod sources {
     mod edits;
     mod inline_values;
     mod module;
+    mod module_checks;
+    mod module_enumeration;
     mod module_loading;
     mod synthetic_user;
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
 use std::process::Command;
 
+use super::questions;
+use crate::support::ask::{answers, ask};
 use crate::support::{file, in_namespace, library, probe, root, stdout, under};
 use tempfile::tempdir;
 
@@ -28,32 +30,29 @@ struct Pair {
     ours: String,
 }
 
-/// Runs the probe both ways.
-fn both(name: &str, arguments: &[&str]) -> Vec<Pair> {
+/// Asks the probe both ways.
+fn both(questions: &[String]) -> Vec<Pair> {
     let dir = tempdir().expect("a temporary directory");
     let hosts = file(dir.path(), "hosts", HOSTS);
     let nothing = file(dir.path(), "nothing", "");
-    let mut plain = Command::new(probe(name));
-    plain.args(arguments);
-    let mut wrapped = under(library(), probe(name));
-    wrapped.args(arguments).env("NSS_WRAPPER_HOSTS", &hosts);
+    let mut plain = Command::new(probe("ask"));
+    plain.args(questions);
+    let mut wrapped = under(library(), probe("ask"));
+    wrapped.args(questions).env("NSS_WRAPPER_HOSTS", &hosts);
     let theirs = stdout(&mut in_namespace(dir.path(), &hosts, &plain));
     // Where ours goes on to libc, that has nothing to say.
     let ours = stdout(&mut in_namespace(dir.path(), &nothing, &wrapped));
-    // What an enumeration goes through is a list of its own: another test's.
-    let lines = |text: &str| -> Vec<_> {
-        let is_row = |line: &&str| line.starts_with("gethostent") && !line.contains("end\t");
-        text.lines().filter(|line| !is_row(line)).map(str::to_owned).collect()
-    };
-    let (theirs, ours) = (lines(&theirs), lines(&ours));
-    assert_eq!(theirs.len(), ours.len());
-    let pairs = theirs.iter().zip(&ours).map(|(theirs, ours)| {
-        let (question, theirs) = theirs.split_once('\t').expect("an answer");
-        let (same, ours) = ours.split_once('\t').expect("an answer");
-        assert_eq!(question, same);
-        Pair { question: question.into(), theirs: theirs.into(), ours: ours.into() }
-    });
-    pairs.collect()
+    assert_eq!([theirs.lines().count(), ours.lines().count()], [questions.len(); 2]);
+    // What an enumeration goes through is a list of its own, and another test's; its end is not.
+    let end = |answer: &str| answer.rsplit('\t').next().unwrap_or_default().to_owned();
+    let pairs = questions.iter().zip(theirs.lines().zip(ours.lines()));
+    pairs
+        .map(|(question, (theirs, ours))| Pair {
+            question: question.clone(),
+            theirs: end(theirs),
+            ours: end(ours),
+        })
+        .collect()
 }
 
 /// docs/compatibility.md as one line.
@@ -110,23 +109,23 @@ const END: &str = "`gethostent_r` says `HOST_NOT_FOUND` at the end";
 
 #[test]
 fn getaddrinfo_differs_from_glibcs_in_what_the_page_lists_only() {
-    let pairs = both("addrinfo", &[]);
+    let pairs = both(&questions::addrinfo(1));
     assert!(pairs.len() > 7000, "{}", pairs.len());
-    assert!(pairs.iter().filter(|pair| pair.ours.starts_with('0')).count() > 2000);
+    assert!(pairs.iter().filter(|pair| !pair.ours.starts_with("error")).count() > 2000);
     let answers: BTreeMap<_, _> =
         pairs.iter().map(|p| (p.question.as_str(), p.ours.as_str())).collect();
     differ_only(&pairs, &[DOT, ADDRESS, CANONICAL], |pair| {
-        let (node, rest) = pair.question.split_once('|')?;
+        let (node, rest) = pair.question.strip_prefix("getaddrinfo ")?.split_once(' ')?;
         if let Some(node) = node.strip_suffix('.')
             && canonical(node).is_some()
         {
-            let without = answers[format!("{node}|{rest}").as_str()];
+            let without = answers[format!("getaddrinfo {node} {rest}").as_str()];
             // glibc gives back the name that was asked for.
-            let same = pair.ours.replace("\tv4.site.", "\tv4.site") == without;
-            return (same && pair.theirs.starts_with("-2")).then_some(DOT);
+            let same = pair.ours.replacen("v4.site. ", "v4.site ", 1) == without;
+            return (same && pair.theirs == "error EAI_NONAME").then_some(DOT);
         }
-        let (their_list, their_name) = pair.theirs.split_once('\t')?;
-        let (our_list, our_name) = pair.ours.split_once('\t')?;
+        let (their_name, their_list) = pair.theirs.split_once(' ')?;
+        let (our_name, our_list) = pair.ours.split_once(' ')?;
         let good = their_list == our_list && our_name == canonical(node)?;
         match their_name {
             "-" => good.then_some(CANONICAL),
@@ -137,16 +136,15 @@ fn getaddrinfo_differs_from_glibcs_in_what_the_page_lists_only() {
 
 #[test]
 fn getnameinfo_answers_as_glibcs() {
-    let pairs = both("hosts", &["nameinfo"]);
+    let pairs = both(&questions::nameinfo());
     assert!(pairs.len() > 2000, "{}", pairs.len());
-    assert!(pairs.iter().any(|pair| pair.ours == "0 dual.site http"));
+    assert!(pairs.iter().any(|pair| pair.ours == "dual.site http"));
     differ_only(&pairs, &[], |_| None);
 }
 
 #[test]
 fn the_older_functions_differ_from_glibcs_in_what_the_page_lists_only() {
     let names = [
-        "names",
         "v4",
         "v4.site",
         "V4.Site",
@@ -174,27 +172,31 @@ fn the_older_functions_differ_from_glibcs_in_what_the_page_lists_only() {
         "",
         "v4 ",
     ];
-    let pairs = both("hosts", &names);
+    let mut questions = questions::by_key(&names);
+    questions.extend(questions::enumerations(true));
+    let pairs = both(&questions);
     assert!(pairs.len() > 240, "{}", pairs.len());
     let answers: BTreeMap<_, _> =
         pairs.iter().map(|p| (p.question.clone(), p.ours.clone())).collect();
     differ_only(&pairs, &[DOT, NO_DATA, ERRNO, END], |pair| {
-        let (_, name) = pair.question.rsplit_once(' ')?;
-        if let Some(without) = pair.question.strip_suffix('.')
-            && answers.get(without) == Some(&pair.ours)
-            && canonical(name.trim_end_matches('.')).is_some()
+        let (function, rest) = pair.question.split_once(' ')?;
+        let (name, family) = rest.split_once(' ').unwrap_or((rest, ""));
+        if let Some(without) = name.strip_suffix('.')
+            && answers.get(format!("{function} {without} {family}").trim_end()) == Some(&pair.ours)
+            && canonical(without).is_some()
         {
             return Some(DOT);
         }
-        let theirs = pair.theirs.replace(", errno 0", ", errno 77");
+        let theirs = pair.theirs.trim_end_matches(" errno 0");
         if theirs == pair.ours {
             return Some(ERRNO);
         }
-        if pair.question == "gethostent_r end" {
-            return (theirs.replace("h_errno 0", "h_errno 1") == pair.ours).then_some(END);
+        if pair.question == "all gethostent_r" {
+            let same = theirs.replace(", 99", ", HOST_NOT_FOUND") == pair.ours;
+            return same.then_some(END);
         }
         let no_data =
-            canonical(name).is_some() && theirs.replace("h_errno 1", "h_errno 4") == pair.ours;
+            canonical(name).is_some() && theirs.replace("HOST_NOT_FOUND", "NO_DATA") == pair.ours;
         no_data.then_some(NO_DATA)
     });
 }
@@ -203,26 +205,26 @@ fn the_older_functions_differ_from_glibcs_in_what_the_page_lists_only() {
 fn an_enumeration_goes_through_all_lines_where_glibcs_shows_all_as_ipv4() {
     let dir = tempdir().expect("a temporary directory");
     let hosts = file(dir.path(), "hosts", HOSTS);
-    let mut command = under(library(), probe("hosts"));
-    let said = stdout(command.args(["names"]).env("NSS_WRAPPER_HOSTS", &hosts));
-    let rows = |function: &str| -> Vec<String> {
-        let start = format!("{function} \t");
-        said.lines().filter_map(|line| line.strip_prefix(&start)).map(str::to_owned).collect()
-    };
     let once = [
-        "v4.site aliases v4 family 2 length 4 127.0.0.11",
-        "v6.site aliases v6 family 10 length 16 fd00::12",
-        "dual.site aliases dual family 2 length 4 127.0.0.13",
-        "dual.site aliases dual6 family 10 length 16 fd00::13",
-        "multi.site aliases family 2 length 4 127.0.0.14",
-        "multi.site aliases family 10 length 16 fd00::14",
-        "Multi.Site aliases other family 2 length 4 127.0.0.15",
-        "mapped.site aliases family 10 length 16 ::ffff:127.0.0.16",
-        "loop.site aliases family 10 length 16 ::1",
-        " aliases family 2 length 4 10.0.0.1",
-    ];
-    let twice: Vec<_> = once.iter().chain(&once).collect();
-    assert_eq!(rows("gethostent").iter().collect::<Vec<_>>(), twice);
-    assert_eq!(rows("gethostent_r").iter().collect::<Vec<_>>(), twice);
+        "v4.site (v4) 127.0.0.11",
+        "v6.site (v6) fd00::12",
+        "dual.site (dual) 127.0.0.13",
+        "dual.site (dual6) fd00::13",
+        "multi.site () 127.0.0.14",
+        "multi.site () fd00::14",
+        "Multi.Site (other) 127.0.0.15",
+        "mapped.site () ::ffff:127.0.0.16",
+        "loop.site () ::1",
+        " () 10.0.0.1",
+    ]
+    .join("\t");
+    for question in ["all gethostent", "all gethostent_r"] {
+        let questions = [question, "endhostent", question];
+        let said = answers(ask().env("NSS_WRAPPER_HOSTS", &hosts), &questions);
+        for answer in said.iter().step_by(2) {
+            let (rows, _end) = answer.rsplit_once('\t').expect("rows and an end");
+            assert_eq!(rows, once);
+        }
+    }
     assert!(page().contains(FAMILIES));
 }

@@ -1,11 +1,12 @@
-//! Hosts: what a program gets from `NSS_WRAPPER_HOSTS`. Beside glibc: `beside_glibc`.
+//! What a program gets from `NSS_WRAPPER_HOSTS`. Beside glibc's own answers: `beside_glibc`; short
+//! buffers: `lookup::buffers`.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{
-    PYTHON, compiled, file, in_namespace, library, peer, probe, run, stdout, under,
-};
+use super::questions;
+use crate::support::ask::{answers, expect, expect_and_log, musl_ask, rows};
+use crate::support::{PYTHON, file, in_namespace, library, peer, probe, run, stdout, under};
 use tempfile::{TempDir, tempdir};
 
 const HOSTS: &str = "\
@@ -26,26 +27,16 @@ fn hosts(content: impl AsRef<[u8]>) -> TempDir {
     dir
 }
 
-fn ask(dir: &TempDir, library: &Path, arguments: &[&str]) -> Command {
-    let mut command = under(library, probe("hosts"));
-    command.args(arguments).env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+/// The probe under a library, with the file in `dir`.
+fn ask_of(dir: &TempDir, library: &Path) -> Command {
+    let mut command = under(library, probe("ask"));
+    command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
     command
-}
-
-#[test]
-fn every_short_buffer_is_refused_and_no_byte_outside_is_touched() {
-    stdout(&mut ask(&hosts(HOSTS), library(), &["buffers", "multi.site"]));
-}
-
-#[test]
-fn a_result_without_r_belongs_to_its_thread() {
-    stdout(&mut ask(&hosts(HOSTS), library(), &["threads", "v4.site", "dual.site"]));
 }
 
 #[test]
 fn a_node_of_the_file_has_the_address_and_canonical_name_that_the_peer_gives() {
     let nodes = [
-        "canon",
         "v4.site",
         "V4.Site",
         "v4",
@@ -59,18 +50,31 @@ fn a_node_of_the_file_has_the_address_and_canonical_name_that_the_peer_gives() {
         "127.0.0.99",
         "fd00::99",
     ];
+    let questions = questions::first_results(&nodes);
+    assert_eq!(questions.len(), nodes.len() * 6);
     let dir = hosts(HOSTS);
-    let of = |library: &Path| stdout(&mut ask(&dir, library, &nodes));
-    let (peers, ours) = (of(&peer()), of(library()));
-    assert!(peers.lines().count() == (nodes.len() - 1) * 6, "{peers}");
+    // The canonical name and the address of the first result.
+    let of = |library: &Path| -> Vec<String> {
+        let said = answers(&mut ask_of(&dir, library), &questions);
+        let first = |answer: &String| answer.split(":80/").next().unwrap_or_default().to_owned();
+        said.iter().map(first).collect()
+    };
     // EAI_ADDRFAMILY is the peer's for a name without an address of the family, glibc's is
     // EAI_NONAME; for an address both have the former.
-    let is_name = |line: &str| line.contains("site") || line.starts_with(['v', 'V', 'd']);
-    let peers: Vec<_> = peers
-        .lines()
-        .map(|line| if is_name(line) { line.replace("\t-9 ", "\t-2 ") } else { line.to_owned() })
+    let peers: Vec<_> = of(&peer())
+        .iter()
+        .zip(&questions)
+        .map(|(answer, question)| {
+            let node = question.split(' ').nth(1).unwrap_or_default();
+            if node.contains("site") || node.starts_with(['v', 'V', 'd']) {
+                answer.replace("EAI_ADDRFAMILY", "EAI_NONAME")
+            } else {
+                answer.clone()
+            }
+        })
         .collect();
-    assert_eq!(ours.lines().collect::<Vec<_>>(), peers);
+    assert!(peers.iter().any(|answer| answer == "v4.site [127.0.0.11]"), "{peers:?}");
+    assert_eq!(of(library()), peers);
 }
 
 #[test]
@@ -173,24 +177,26 @@ fn a_hundred_thousand_hosts_are_all_found() {
     let mut text: String = (0..100_000).map(line).collect();
     text += "10.255.0.1 h7.site more\nfd00::7 H7.Site\n";
     let dir = hosts(text);
-    let said = stdout(&mut ask(
-        &dir,
-        library(),
-        &["names", "H99999.site.", "a50000", "a7", "h7.site", "no"],
-    ));
-    for want in [
-        "gethostbyname_r H99999.site.\th99999.site aliases a99999 family 2 length 4 10.1.134.159",
-        "gethostbyname a50000\th50000.site aliases a50000 family 2 length 4 10.0.195.80",
-        "gethostbyname a7\th7.site aliases a7 family 2 length 4 10.0.0.7",
-        "gethostbyname h7.site\th7.site aliases a7 more family 2 length 4 10.0.0.7 10.255.0.1",
-        "gethostbyname2 10 h7.site\tH7.Site aliases family 10 length 16 fd00::7",
-        "gethostbyname no\tnull, h_errno 1, errno 77",
-        "gethostbyaddr_r 10.0.0.1\th1.site aliases a1 family 2 length 4 10.0.0.1",
-        "gethostbyaddr 127.0.0.11\tnull, h_errno 1, errno 77",
-    ] {
-        assert!(said.lines().any(|line| line == want), "{want}");
+    let pairs = [
+        ("gethostbyname_r H99999.site.", "h99999.site (a99999) 10.1.134.159"),
+        ("gethostbyname a50000", "h50000.site (a50000) 10.0.195.80"),
+        ("gethostbyname a7", "h7.site (a7) 10.0.0.7"),
+        ("gethostbyname h7.site", "h7.site (a7 more) 10.0.0.7 10.255.0.1"),
+        ("gethostbyname2 h7.site inet6", "H7.Site () fd00::7"),
+        ("gethostbyname no", "none, HOST_NOT_FOUND"),
+        ("gethostbyaddr_r 10.0.0.1", "h1.site (a1) 10.0.0.1"),
+        ("gethostbyaddr 127.0.0.11", "none, HOST_NOT_FOUND"),
+    ];
+    let enumerations = ["all gethostent", "endhostent", "all gethostent"];
+    let questions: Vec<_> = pairs.iter().map(|pair| pair.0).chain(enumerations).collect();
+    let said = answers(&mut ask_of(&dir, library()), &questions);
+    for ((question, want), answer) in pairs.iter().zip(&said) {
+        assert_eq!(answer, want, "{question}");
     }
-    assert_eq!(said.lines().filter(|line| line.starts_with("gethostent ")).count(), 2 * 100_003);
+    for answer in said[pairs.len()..].iter().step_by(2) {
+        // The last says that this is the end.
+        assert_eq!(rows(answer).len(), 100_002 + 1);
+    }
 }
 
 #[test]
@@ -198,14 +204,18 @@ fn malformed_lines_are_reported_once_and_the_others_count() {
     let dir = hosts(
         "10.0.0.1 good\nbad line\n\n# comment\n10.0.0.256 b\n10.0.0.2 nul\0 x\nfe80::1%lo s\n10.0.0.3 last",
     );
-    let out = run(&mut ask(&dir, library(), &["names", "good", "last", "b", "nul", "s"]));
-    let (said, log) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    for want in ["gethostbyname good\tgood aliases family 2", "gethostbyname last\tlast aliases"] {
-        assert!(said.contains(want), "{said}");
-    }
-    for name in ["b", "nul", "s"] {
-        assert!(said.contains(&format!("gethostbyname {name}\tnull, h_errno 1")), "{said}");
-    }
+    let log = expect_and_log(
+        &mut ask_of(&dir, library()),
+        &[
+            ("gethostbyname good", "good () 10.0.0.1"),
+            ("gethostbyname last", "last () 10.0.0.3"),
+            ("gethostbyname b", "none, HOST_NOT_FOUND"),
+            ("gethostbyname nul", "none, HOST_NOT_FOUND"),
+            ("gethostbyname s", "none, HOST_NOT_FOUND"),
+            ("gethostbyname_r good", "good () 10.0.0.1"),
+            ("all gethostent", "good () 10.0.0.1\tlast () 10.0.0.3\tnone, HOST_NOT_FOUND"),
+        ],
+    );
     let path = dir.path().join("hosts");
     let reports: Vec<_> = log.lines().collect();
     assert_eq!(reports.len(), 4, "{log}");
@@ -225,9 +235,11 @@ fn malformed_lines_are_reported_once_and_the_others_count() {
 #[test]
 fn a_file_that_is_missing_is_said_so_once_and_knows_no_host() {
     let dir = tempdir().expect("a temporary directory");
-    let out = run(&mut ask(&dir, library(), &["names", "v4"]));
-    let (said, log) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(said.contains("gethostbyname v4\tnull, h_errno 1, errno 77"), "{said}");
+    let nothing = "none, HOST_NOT_FOUND";
+    let pairs =
+        ["gethostbyname v4", "gethostbyname_r v4", "gethostbyaddr 127.0.0.11", "gethostent"];
+    let log =
+        expect_and_log(&mut ask_of(&dir, library()), &pairs.map(|question| (question, nothing)));
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("No such file or directory"), "{log}");
 }
@@ -236,81 +248,73 @@ fn a_file_that_is_missing_is_said_so_once_and_knows_no_host() {
 #[test]
 fn a_musl_program_gets_the_files_hosts() {
     let dir = hosts(HOSTS);
-    let program = compiled("hosts", "musl-gcc", &[]);
-    let run = |arguments: &[&str]| {
-        let mut command = under(library(), &program);
-        stdout(command.args(arguments).env("NSS_WRAPPER_HOSTS", dir.path().join("hosts")))
-    };
     let long = "a-name-that-is-longer-than-any-address-is-as-text.and-has-dots.site";
     file(dir.path(), "hosts", format!("{HOSTS}127.0.0.16 {long}\nfd00::16 {long}\n"));
-    let said = run(&["canon", "V4", "dual.site.", "127.0.0.13", "fd00::13", long, "127.0.0.99"]);
-    for want in [
-        "V4 family 0 flags 0\t0 127.0.0.11\tv4.site",
-        "V4 family 10 flags 0\t-2 -\t-",
-        "dual.site. family 0 flags 2\t0 127.0.0.13\tdual.site",
-        "dual.site. family 10 flags 0\t0 fd00::13\tdual.site",
-        "127.0.0.13 family 2 flags 0\t0 127.0.0.13\tdual.site",
-        "fd00::13 family 0 flags 0\t0 fd00::13\tdual.site",
-        &format!("{long} family 2 flags 0\t0 127.0.0.16\t{long}"),
-        &format!("{long} family 10 flags 0\t0 fd00::16\t{long}"),
-        "127.0.0.99 family 0 flags 0\t0 127.0.0.99\t127.0.0.99",
-    ] {
-        assert!(said.lines().any(|line| line == want), "{want}\n{said}");
+    let mut command = under(library(), musl_ask());
+    command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+    let first = |question: &str, want: &str| {
+        (format!("getaddrinfo {}", question.replace(": ", " 80 ")), want.to_owned())
+    };
+    let pairs = [
+        first("V4: unspec 1 0 0", "v4.site [127.0.0.11]"),
+        first("V4: inet6 1 0 0", "error EAI_NONAME"),
+        first("dual.site.: unspec 1 0 2", "dual.site [127.0.0.13]"),
+        first("dual.site.: inet6 1 0 0", "dual.site [fd00::13]"),
+        first("127.0.0.13: inet 1 0 0", "dual.site [127.0.0.13]"),
+        first("fd00::13: unspec 1 0 0", "dual.site [fd00::13]"),
+        first(&format!("{long}: inet 1 0 0"), &format!("{long} [127.0.0.16]")),
+        first(&format!("{long}: inet6 1 0 0"), &format!("{long} [fd00::16]")),
+        first("127.0.0.99: inet 1 0 0", "127.0.0.99 [127.0.0.99]"),
+    ];
+    let questions: Vec<_> = pairs.iter().map(|pair| pair.0.as_str()).collect();
+    for (answer, (question, want)) in answers(&mut command, &questions).iter().zip(&pairs) {
+        assert!(answer.starts_with(want), "{question}: {answer}");
     }
-    let said = run(&["names", "multi.site", "10.9.8.7", "no"]);
-    for want in [
-        "gethostbyname multi.site\tmulti.site aliases other family 2 length 4 127.0.0.14 127.0.0.15",
-        "gethostbyname_r 10.9.8.7\t10.9.8.7 aliases family 2 length 4 10.9.8.7",
-        "gethostbyname2 10 no\tnull, h_errno 1, errno 77",
-        "gethostbyaddr fd00::12\tv6.site aliases v6 family 10 length 16 fd00::12",
-    ] {
-        assert!(said.lines().any(|line| line == want), "{want}\n{said}");
-    }
-    let said = run(&["nameinfo"]);
-    for want in [
-        "getnameinfo 127.0.0.11 53 flags 0 lengths 64 64 size 0\t0 v4.site domain",
-        "getnameinfo 127.0.0.11 69 flags 0 lengths 3 64 size 0\t-12 - -",
-        "getnameinfo 127.0.0.99 80 flags 0 lengths 64 64 size 0\t0 127.0.0.99 http",
-        "getnameinfo 127.0.0.99 69 flags 0x8 lengths 64 64 size 0\t-2 - -",
-    ] {
-        assert!(said.lines().any(|line| line == want), "{want}");
-    }
+    let mut command = under(library(), musl_ask());
+    command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+    let pairs = [
+        ("gethostbyname multi.site", "multi.site (other) 127.0.0.14 127.0.0.15"),
+        ("gethostbyname_r 10.9.8.7", "10.9.8.7 () 10.9.8.7"),
+        ("gethostbyname2 no inet6", "none, HOST_NOT_FOUND"),
+        ("gethostbyaddr fd00::12", "v6.site (v6) fd00::12"),
+        ("getnameinfo 127.0.0.11 53 0 64 64", "v4.site domain"),
+        ("getnameinfo 127.0.0.11 69 0 3 64", "error EAI_OVERFLOW"),
+        ("getnameinfo 127.0.0.99 80 0 64 64", "127.0.0.99 http"),
+        ("getnameinfo 127.0.0.99 69 8 64 64", "error EAI_NONAME"),
+    ];
+    expect(&mut command, &pairs);
+    // And no question of any other kind ends it.
+    let mut all = questions::by_key(&["multi.site", "10.9.8.7", "no"]);
+    all.extend(questions::enumerations(false));
+    all.extend(questions::nameinfo());
+    let mut command = under(library(), musl_ask());
+    command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+    assert_eq!(answers(&mut command, &all).len(), all.len());
 }
 
 #[test]
 fn valgrind_finds_no_error_and_no_leak() {
     let dir = hosts(HOSTS);
-    for (name, arguments) in [
-        ("hosts", &["names", "v4.site", "multi.site", "nosuch", "10.9.8.7", "::1"][..]),
-        ("hosts", &["nameinfo"]),
-        ("hosts", &["buffers", "multi.site"]),
-        ("hosts", &["threads", "v4.site", "dual.site"]),
-        ("addrinfo", &["7"]),
+    let mut older = questions::by_key(&["v4.site", "multi.site", "nosuch", "10.9.8.7", "::1"]);
+    older.extend(questions::enumerations(true));
+    let at_once = "threads 2 1000 gethostbyname v4.site; gethostbyname2 dual.site inet".to_owned();
+    for (probe, questions) in [
+        (probe("ask"), older),
+        (probe("ask"), questions::nameinfo()),
+        (probe("ask"), questions::addrinfo(7)),
+        (probe("ask"), vec![at_once]),
+        (probe("buffers"), vec!["gethostbyname2_r multi.site inet6".to_owned()]),
     ] {
         let mut command = under(library(), "valgrind");
         command
             .args(["--quiet", "--error-exitcode=9", "--leak-check=full"])
             .args(["--show-leak-kinds=definite,indirect,possible"])
             .args(["--errors-for-leak-kinds=definite,indirect,possible"])
-            .arg(probe(name))
-            .args(arguments)
+            .arg(probe)
+            .args(&questions)
             .env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
         let out = run(&mut in_namespace(dir.path(), &file(dir.path(), "libc", ""), &command));
         let log = String::from_utf8_lossy(&out.stderr);
-        assert!(
-            out.status.success() && log.is_empty(),
-            "{name} {arguments:?}: {}\n{log}",
-            out.status
-        );
+        assert!(out.status.success() && log.is_empty(), "{}: {}\n{log}", questions[0], out.status);
     }
-}
-
-#[test]
-fn a_failed_allocation_is_an_error_code() {
-    let dir = hosts(HOSTS);
-    let failing = compiled("failing_malloc", "cc", &["-shared", "-fPIC"]);
-    let libraries = format!("{}:{}", failing.display(), library().display());
-    let mut command = under(Path::new(&libraries), probe("hosts_memory"));
-    command.env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
-    stdout(&mut in_namespace(dir.path(), &file(dir.path(), "libc", ""), &command));
 }

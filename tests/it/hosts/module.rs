@@ -2,119 +2,108 @@
 
 use std::process::Command;
 
+use crate::support::ask::{answers, expect};
 use crate::support::module_scene::{Scene, debian};
 use crate::support::{library, module, peer, probe, run, stdout, with_services};
+
+const NOT_FOUND: &str = "none, HOST_NOT_FOUND";
+
+/// The probe with the file for hosts, and the module `plain`.
+fn plain(scene: &Scene) -> Command {
+    scene.hosts(library(), &module("plain", &[]), "plain")
+}
+
+/// getaddrinfo(3) of a stream socket with `AI_CANONNAME`.
+fn addrinfo(name: &str) -> String {
+    format!("getaddrinfo {name} 80 0 {} 0 {}", libc::SOCK_STREAM, libc::AI_CANONNAME)
+}
+
+/// getnameinfo(3) with `NI_NAMEREQD`.
+fn nameinfo(address: &str) -> String {
+    format!("getnameinfo {address} 0 {} 256 0", libc::NI_NAMEREQD)
+}
 
 #[test]
 fn hosts_come_from_the_file_and_then_from_the_module() {
     let scene = Scene::new();
-    let mut command = scene.hosts(library(), &module("plain", &[]), "plain");
-    let said = stdout(command.args([
-        "host=listed",
-        "host=h1",
-        "host6=h1",
-        "host_r=h2.",
-        "host=none",
-        "addr=10.9.0.1",
-        "addr=10.9.0.3",
-        "addr=fd00::2",
-        "addr=10.8.8.8",
-        "ai=listed",
-        "ai=h1",
-        "name=10.9.0.2",
-        "name=10.9.0.3",
-        "name=fd00::2",
-        "name=10.8.8.8",
-        "host=10.9.0.1",
-    ]));
-    let want = "\
-host=listed: listed (also) 127.0.0.7
-host=h1: h1 (alias1) 10.9.0.1
-host6=h1: h1 (alias1) fd00::1
-host_r=h2.: h2 (alias2) 10.9.0.2
-host=none: none 0 1
-addr=10.9.0.1: h1 (alias1) 10.9.0.1
-addr=10.9.0.3: three () 10.9.0.3
-addr=fd00::2: h2 (alias2) fd00::2
-addr=10.8.8.8: none 0 1
-ai=listed: 0 127.0.0.7 listed
-name=10.9.0.2: 0 h2
-name=10.9.0.3: 0 three
-name=fd00::2: 0 h2
-name=10.8.8.8: -2 -
-host=10.9.0.1: 10.9.0.1 () 10.9.0.1
-";
+    let pairs = [
+        ("gethostbyname listed", "listed (also) 127.0.0.7"),
+        ("gethostbyname h1", "h1 (alias1) 10.9.0.1"),
+        ("gethostbyname2 h1 inet6", "h1 (alias1) fd00::1"),
+        ("gethostbyname_r h2.", "h2 (alias2) 10.9.0.2"),
+        ("gethostbyname none", NOT_FOUND),
+        ("gethostbyaddr 10.9.0.1", "h1 (alias1) 10.9.0.1"),
+        ("gethostbyaddr 10.9.0.3", "three () 10.9.0.3"),
+        ("gethostbyaddr fd00::2", "h2 (alias2) fd00::2"),
+        ("gethostbyaddr 10.8.8.8", NOT_FOUND),
+        (&addrinfo("listed"), "listed [127.0.0.7]:80/2/1/6/0x2"),
+        (&nameinfo("10.9.0.2"), "h2 -"),
+        (&nameinfo("10.9.0.3"), "three -"),
+        (&nameinfo("fd00::2"), "h2 -"),
+        (&nameinfo("10.8.8.8"), "error EAI_NONAME"),
+        ("gethostbyname 10.9.0.1", "10.9.0.1 () 10.9.0.1"),
+    ];
+    expect(&mut plain(&scene), &pairs);
     // Which family getaddrinfo puts first depends on the machine's addresses.
-    let (ai, rest): (Vec<&str>, Vec<&str>) = said.lines().partition(|l| l.starts_with("ai=h1:"));
-    assert_eq!(rest, want.lines().collect::<Vec<_>>());
-    let either = ["ai=h1: 0 fd00::1 10.9.0.1 h1", "ai=h1: 0 10.9.0.1 fd00::1 h1"];
-    assert!(ai.len() == 1 && either.contains(&ai[0]), "{ai:?}");
+    let said = answers(&mut plain(&scene), &[addrinfo("h1")]).concat();
+    let (v4, v6) = ("[10.9.0.1]:80/2/1/6/0x2", "[fd00::1]:80/10/1/6/0x2");
+    let either = [format!("h1 {v4} {v6}"), format!("h1 {v6} {v4}")];
+    assert!(either.contains(&said), "{said}");
 }
 
 #[test]
 fn a_host_gets_as_much_room_as_it_wants_and_a_failure_is_no_host() {
     let scene = Scene::new();
-    let mut command = scene.hosts(library(), &module("plain", &[]), "plain");
-    let said = stdout(command.args([
-        "host=room:200",
-        "host_r=room:1000",
-        "host6=room:3",
-        "host=status:-2:11",
-        "host=status:-1:111",
-        "host_r=status:-1:0",
-        "host_r=greedy",
-    ]));
-    let want = "\
-host=room:200: room:200 (alias0) 10.9.0.0 10.9.0.1 10.9.0.2 10.9.0.3 of 200
-host_r=room:1000: room:1000 (alias0) 10.9.0.0 10.9.0.1 10.9.0.2 10.9.0.3 of 1000
-host6=room:3: room:3 (alias0) fd00:: fd00::1 fd00::2
-host=status:-2:11: none 0 2
-host=status:-1:111: none 0 1
-host_r=status:-1:0: none 0 1
-host_r=greedy: none 12 -1
-";
-    assert_eq!(said, want);
+    let room = |count: usize| {
+        let addresses: String =
+            (0..count).map(|i| format!(" 10.9.{}.{}", i >> 8, i & 255)).collect();
+        format!(r"room:{count} (alias0){addresses}")
+    };
+    let pairs = [
+        ("gethostbyname room:200", room(200)),
+        ("gethostbyname_r room:1000", room(1000)),
+        ("gethostbyname2 room:3 inet6", "room:3 (alias0) fd00:: fd00::1 fd00::2".to_owned()),
+        ("gethostbyname status:-2:11", "none, TRY_AGAIN errno EAGAIN".to_owned()),
+        ("gethostbyname status:-1:111", NOT_FOUND.to_owned()),
+        ("gethostbyname_r status:-1:0", NOT_FOUND.to_owned()),
+        ("gethostbyname_r greedy", "error ENOMEM, NETDB_INTERNAL errno ENOMEM".to_owned()),
+    ];
+    expect(&mut plain(&scene), &pairs);
 }
 
 #[test]
 fn an_old_module_has_ipv4_hosts_by_name_alone() {
     let scene = Scene::new();
-    let mut command = scene.hosts(library(), &module("plain", &["-DOLD_HOSTS"]), "plain");
-    let said = stdout(command.args(["host=h1", "host6=h1", "ai=h1", "addr=10.9.0.1"]));
-    let want = "\
-host=h1: h1 (alias1) 10.9.0.1
-host6=h1: none 0 1
-ai=h1: 0 10.9.0.1 h1
-addr=10.9.0.1: none 0 1
-";
-    assert_eq!(said, want);
+    let pairs = [
+        ("gethostbyname h1", "h1 (alias1) 10.9.0.1"),
+        ("gethostbyname2 h1 inet6", NOT_FOUND),
+        (&addrinfo("h1"), "h1 [10.9.0.1]:80/2/1/6/0x2"),
+        ("gethostbyaddr 10.9.0.1", NOT_FOUND),
+    ];
+    expect(&mut scene.hosts(library(), &module("plain", &["-DOLD_HOSTS"]), "plain"), &pairs);
 }
 
 #[test]
 fn without_a_hosts_file_hosts_are_libcs_as_with_the_peer() {
     let scene = Scene::new();
     for library in [library(), &peer()] {
-        let mut command = scene.hosts(library, &module("plain", &[]), "plain");
-        command.env_remove("NSS_WRAPPER_HOSTS").args(["host=h1", "host=localhost"]);
-        let said = stdout(&mut command);
-        assert!(said.starts_with("host=h1: none"), "{said}");
-        assert!(
-            said.contains("host=localhost: localhost ") && said.contains("127.0.0.1"),
-            "{said}"
-        );
+        let mut command = scene.with_module(library, &module("plain", &[]), "plain");
+        let said = answers(&mut command, &["gethostbyname h1", "gethostbyname localhost"]);
+        assert!(said[0].starts_with("none"), "{said:?}");
+        assert!(said[1].starts_with("localhost ") && said[1].contains("127.0.0.1"), "{said:?}");
     }
 }
 
 #[test]
 fn what_the_module_does_not_know_falls_through_to_libc_if_asked() {
     let scene = Scene::new();
-    let mut command = scene.hosts(library(), &module("plain", &[]), "plain");
-    command.args(["host=h1", "host=localhost", "host=status:-2:11"]);
-    assert!(stdout(&mut command).contains("host=localhost: none 0 1\n"));
-    let said = stdout(command.env("NSS_WRAPPER_FALLTHROUGH", "1"));
-    assert!(said.starts_with("host=h1: h1 (alias1) 10.9.0.1\n"), "{said}");
-    assert!(said.contains("host=localhost: localhost "), "{said}");
-    assert!(said.contains("host=status:-2:11: none"), "{said}");
+    expect(&mut plain(&scene), &[("gethostbyname localhost", NOT_FOUND)]);
+    let mut command = plain(&scene);
+    let questions = ["gethostbyname h1", "gethostbyname localhost", "gethostbyname status:-2:11"];
+    let said = answers(command.env("NSS_WRAPPER_FALLTHROUGH", "1"), &questions);
+    assert_eq!(said[0], "h1 (alias1) 10.9.0.1");
+    assert!(said[1].starts_with("localhost "), "{said:?}");
+    assert!(said[2].starts_with("none"), "{said:?}");
 }
 
 #[test]
@@ -122,49 +111,55 @@ fn myhostname_answers_as_it_does_for_glibc() {
     let scene = Scene::new();
     let myhostname = debian("libnss_myhostname.so.2");
     let own = stdout(&mut Command::new("hostname"));
-    let own = own.trim();
     // An IPv6 address of a host of the file that has none is h_errno 4 here and 1 with glibc's own
     // files, and the scopes of link-local addresses are not asked for.
-    let names = ["localhost", "sub.localhost", own, "_gateway", "nosuch.invalid"];
-    let mut args: Vec<String> = Vec::new();
-    for call in ["host", "host6", "host_r"] {
-        args.extend(names.map(|name| format!("{call}={name}")));
+    let names = ["localhost", "sub.localhost", own.trim(), "_gateway", "nosuch.invalid"];
+    let mut questions: Vec<String> = Vec::new();
+    for name in names {
+        questions.push(format!("gethostbyname2 {name} inet"));
+        questions.push(format!("gethostbyname2 {name} inet6"));
+        questions.push(format!("gethostbyname_r {name}"));
     }
-    let others = [
-        "host=LISTED",
-        "ai=listed",
-        "ai=localhost",
-        "ai=_gateway",
-        "addr=127.0.0.7",
-        "addr=127.0.0.1",
-        "addr=::1",
-        "addr=127.0.0.2",
-        "name=127.0.0.1",
-        "name=::1",
-        "name=10.9.0.3",
-    ];
-    args.extend(others.map(String::from));
-    let ours = stdout(scene.hosts(library(), &myhostname, "myhostname").args(&args));
-    let mut glibc = Command::new(probe("module_hosts"));
-    glibc.env("LD_LIBRARY_PATH", myhostname.parent().expect("it is in a directory")).args(&args);
+    questions.push("gethostbyname2 LISTED inet".to_owned());
+    questions.extend(["listed", "localhost", "_gateway"].map(addrinfo));
+    questions.extend(
+        ["127.0.0.7", "127.0.0.1", "::1", "127.0.0.2"].map(|at| format!("gethostbyaddr {at}")),
+    );
+    questions.extend(["127.0.0.1", "::1", "10.9.0.3"].map(nameinfo));
+    let ours = answers(&mut scene.hosts(library(), &myhostname, "myhostname"), &questions);
+    let mut glibc = Command::new(probe("ask"));
+    glibc.env("LD_LIBRARY_PATH", myhostname.parent().expect("it is in a directory"));
     let services = "files myhostname";
-    let glibc = stdout(&mut with_services(scene.dir(), &scene.path("hosts"), services, &glibc));
-    assert!(ours.contains("host=sub.localhost: localhost () 127.0.0.1\n"), "{ours}");
-    assert_eq!(ours, glibc);
+    let mut glibc =
+        with_services(scene.dir(), &scene.path("hosts"), services, glibc.args(&questions));
+    let at = questions.iter().position(|question| question == "gethostbyname2 sub.localhost inet");
+    assert_eq!(ours[at.expect("asked")], "localhost () 127.0.0.1");
+    // glibc may change errno.
+    let plain = |answer: &str| answer.split(" errno ").next().unwrap_or_default().to_owned();
+    let ours: Vec<_> = ours.iter().map(|answer| plain(answer)).collect();
+    let theirs: Vec<_> = stdout(&mut glibc).lines().map(plain).collect();
+    assert_eq!(ours, theirs);
 }
 
 #[test]
 fn memcheck_finds_nothing() {
     let scene = Scene::new();
-    let args = ["host=h1", "host6=h1", "host_r=room:100", "addr=10.9.0.1", "ai=h2", "name=fd00::2"];
-    let mut plain = scene.hosts(library(), &module("plain", &[]), "plain");
-    let plain = plain.args(args);
+    let questions = [
+        "gethostbyname h1",
+        "gethostbyname2 h1 inet6",
+        "gethostbyname_r room:100",
+        "gethostbyaddr 10.9.0.1",
+        &addrinfo("h2"),
+        &nameinfo("fd00::2"),
+    ];
     let mut valgrind = Command::new("valgrind");
-    valgrind.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
-    valgrind.arg("--errors-for-leak-kinds=definite,possible").arg(probe("module_hosts")).args(args);
+    valgrind.arg("--errors-for-leak-kinds=definite,possible").arg(probe("ask")).args(questions);
+    let variables = plain(&scene);
+    valgrind.envs(variables.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let out = run(&mut valgrind);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.success() && said.is_empty(), "{}: {said}", out.status);
-    assert_eq!(String::from_utf8_lossy(&out.stdout), stdout(plain));
+    let answers = answers(&mut plain(&scene), &questions);
+    assert_eq!(String::from_utf8_lossy(&out.stdout).lines().collect::<Vec<_>>(), answers);
 }

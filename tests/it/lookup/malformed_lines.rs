@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::session::Session;
+use crate::support::ask::Session;
 use crate::support::{file, peer, probe, stdout, under, wrapped};
 use tempfile::TempDir;
 
@@ -99,19 +99,19 @@ fn the_good_lines_answer_and_nobody_becomes_root() {
     fs::write(&group, text).expect("written");
 
     let mut session = Session::with(&passwd, &group);
-    assert_eq!(session.ask("users"), "first last");
-    assert_eq!(session.ask("groups"), "first short last");
-    assert_eq!(session.ask("user last"), "last:x:2:2:::");
-    assert_eq!(session.ask("group short"), "short:x:3:");
-    assert_eq!(session.ask("memberships first"), "7 2");
+    assert_eq!(session.users(), "first last");
+    assert_eq!(session.groups(), "first short last");
+    assert_eq!(session.ask("getpwnam last"), "last:x:2:2:::");
+    assert_eq!(session.ask("getgrnam short"), "short:x:3:");
+    assert_eq!(session.ask("getgrouplist first 7"), "2 of 2: 7 2");
     for id in ["0", "4294967295"] {
-        assert_eq!(session.ask(&format!("user {id}")), "none");
-        assert_eq!(session.ask(&format!("group {id}")), "none");
+        assert_eq!(session.ask(&format!("getpwuid {id}")), "none");
+        assert_eq!(session.ask(&format!("getgrgid {id}")), "none");
     }
     for i in 0..ids.len() {
-        assert_eq!(session.ask(&format!("user u{i}")), "none");
-        assert_eq!(session.ask(&format!("user g{i}")), "none");
-        assert_eq!(session.ask(&format!("group u{i}")), "none");
+        assert_eq!(session.ask(&format!("getpwnam u{i}")), "none");
+        assert_eq!(session.ask(&format!("getpwnam g{i}")), "none");
+        assert_eq!(session.ask(&format!("getgrnam u{i}")), "none");
     }
     let reports = session.end();
     assert_eq!(reports.len(), 3 * ids.len() + 5, "{reports:#?}");
@@ -126,23 +126,23 @@ fn each_bad_line_is_reported_once_for_each_version_with_path_line_and_reason() {
     let mut session = Session::with(&passwd, &group);
     // By search, by index, in a row, from threads, from a child; before and after the clock moves.
     for _ in 0..40 {
-        assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
-        assert_eq!(session.ask("user 2"), "none");
-        assert_eq!(session.ask("users"), "bob");
-        assert_eq!(session.ask("groups"), "bob");
-        assert_eq!(session.ask("group bob"), "bob:x:1:");
+        assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+        assert_eq!(session.ask("getpwuid 2"), "none");
+        assert_eq!(session.users(), "bob");
+        assert_eq!(session.groups(), "bob");
+        assert_eq!(session.ask("getgrnam bob"), "bob:x:1:");
     }
-    assert_eq!(session.ask("threads bob"), "8");
-    assert_eq!(session.ask("fork user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("threads 8 50 getpwnam_r bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("fork getpwnam bob"), "bob:x:1:1:::");
     // The same bytes again are no new version.
     let same = fs::read(&passwd).expect("readable");
     fs::write(passwd.with_extension("new"), same).expect("written");
     fs::rename(passwd.with_extension("new"), &passwd).expect("renamed");
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     // A new version.
     fs::write(&passwd, "worse:x\nbob:x:2:1:::\n").expect("written");
-    assert_eq!(session.ask("threads bob"), "8");
-    assert_eq!(session.ask("user bob"), "bob:x:2:1:::");
+    assert_eq!(session.ask("threads 8 50 getpwnam_r bob"), "bob:x:2:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:2:1:::");
     let at = |path: &Path, line: u32, reason: &str| {
         let database = path.file_name().expect("a file").to_str().expect("ASCII");
         format!("{database}: {}:{line}: {reason}, line skipped", path.display())
@@ -167,7 +167,7 @@ fn threads_report_a_bad_line_once() {
     fs::write(&passwd, "bad\nbob:x:1:1:::\n").expect("written");
     let mut session = Session::with(&passwd, &group);
     for version in 2..22 {
-        assert_eq!(session.ask("threads bob"), "8");
+        assert_eq!(session.ask("threads 8 50 getpwnam_r bob"), "bob:x:1:1:::");
         fs::write(&passwd, format!("bad{version}\nbob:x:1:1:::\n")).expect("written");
     }
     assert_eq!(session.end().len(), 20);
@@ -178,22 +178,22 @@ fn a_missing_file_is_one_clear_error_and_works_once_it_is_there() {
     let (_dir, passwd, group) = scene();
     let mut session = Session::with(&passwd, &group);
     for _ in 0..3 {
-        assert_eq!(session.ask("user bob"), "none");
-        assert_eq!(session.ask("user 0"), "none");
-        assert_eq!(session.ask("users"), "");
-        assert_eq!(session.ask("threads bob"), "0");
-        assert_eq!(session.ask("group bob"), "none");
-        assert_eq!(session.ask("groups"), "");
-        assert_eq!(session.ask("memberships bob"), "7");
+        assert_eq!(session.ask("getpwnam bob"), "none");
+        assert_eq!(session.ask("getpwuid 0"), "none");
+        assert_eq!(session.users(), "");
+        assert_eq!(session.ask("threads 8 50 getpwnam_r bob"), "none");
+        assert_eq!(session.ask("getgrnam bob"), "none");
+        assert_eq!(session.groups(), "");
+        assert_eq!(session.ask("getgrouplist bob 7"), "1 of 1: 7");
     }
     fs::write(&passwd, "bob:x:1:1:::\n").expect("written");
     fs::write(&group, "lab:x:5:bob\n").expect("written");
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
-    assert_eq!(session.ask("users"), "bob");
-    assert_eq!(session.ask("memberships bob"), "7 5");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    assert_eq!(session.users(), "bob");
+    assert_eq!(session.ask("getgrouplist bob 7"), "2 of 2: 7 5");
     fs::remove_file(&passwd).expect("removed");
-    assert_eq!(session.ask("user bob"), "none");
-    assert_eq!(session.ask("user bob"), "none");
+    assert_eq!(session.ask("getpwnam bob"), "none");
+    assert_eq!(session.ask("getpwnam bob"), "none");
     let missing = |path: &Path| {
         format!("load: Unable to open '{}': No such file or directory", path.display())
     };
@@ -223,24 +223,24 @@ fn what_is_not_a_readable_file_is_one_clear_error_and_blocks_nobody() {
         make(kind);
         let mut session = Session::with(&passwd, &group);
         for _ in 0..3 {
-            assert_eq!(session.ask("user bob"), "none");
-            assert_eq!(session.ask("users"), "");
+            assert_eq!(session.ask("getpwnam bob"), "none");
+            assert_eq!(session.users(), "");
         }
-        assert_eq!(session.ask("group lab"), "lab:x:5:bob");
+        assert_eq!(session.ask("getgrnam lab"), "lab:x:5:bob");
         let want = format!("load: Unable to open '{}': {kind}", passwd.display());
         assert_eq!(session.end(), [want]);
     }
     // A component of the path that is no directory.
     let mut session = Session::with(&group.join("passwd"), &group);
-    assert_eq!(session.ask("user bob"), "none");
+    assert_eq!(session.ask("getpwnam bob"), "none");
     assert_eq!(session.end().len(), 1);
     // Turned into a file, it answers.
     make("Not a regular file");
     let mut session = Session::with(&passwd, &group);
-    assert_eq!(session.ask("user bob"), "none");
+    assert_eq!(session.ask("getpwnam bob"), "none");
     fs::write(dir.path().join("new"), "bob:x:1:1:::\n").expect("written");
     fs::rename(dir.path().join("new"), &passwd).expect("renamed");
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     assert_eq!(session.end().len(), 1);
 }
 
@@ -255,7 +255,7 @@ fn a_fifo_is_not_opened() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     let mut session = Session::with(&passwd, &group);
     for _ in 0..3 {
-        assert_eq!(session.ask("user bob"), "none");
+        assert_eq!(session.ask("getpwnam bob"), "none");
     }
     assert!(!writer.is_finished(), "a lookup has opened the FIFO");
     let reader = fs::File::open(&passwd).expect("ours");
@@ -283,14 +283,14 @@ fn a_file_that_may_not_be_read_is_one_clear_error_and_answers_once_it_may() {
     };
     let mut session = Session::new(&mut command);
     for _ in 0..3 {
-        assert_eq!(session.ask("user bob"), "none");
-        assert_eq!(session.ask("users"), "");
-        assert_eq!(session.ask("group lab"), "lab:x:5:bob");
+        assert_eq!(session.ask("getpwnam bob"), "none");
+        assert_eq!(session.users(), "");
+        assert_eq!(session.ask("getgrnam lab"), "lab:x:5:bob");
     }
     mode(0o600);
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     mode(0);
-    assert_eq!(session.ask("user bob"), "none");
+    assert_eq!(session.ask("getpwnam bob"), "none");
     let want = format!("load: Unable to open '{}': Permission denied", passwd.display());
     assert_eq!(session.end(), [want.clone(), want]);
 }
@@ -301,8 +301,8 @@ fn a_character_device_is_an_empty_file() {
     let null = Path::new("/dev/null");
     let mut session = Session::with(null, null);
     for _ in 0..30 {
-        assert_eq!(session.ask("user root"), "none");
-        assert_eq!(session.ask("groups"), "");
+        assert_eq!(session.ask("getpwnam root"), "none");
+        assert_eq!(session.groups(), "");
     }
     assert_eq!(session.end(), [""; 0]);
 }
@@ -314,13 +314,15 @@ fn a_line_of_a_mebibyte_is_found_whole() {
     fs::write(&passwd, format!("a:x:1:1:::\nb:x:2:2:{long}:/b:\nc:x:3:3:::")).expect("written");
     fs::write(&group, format!("a:x:1:\nb:x:2:{long},c,{long}\nc:x:3:{long}")).expect("written");
     let mut session = Session::with(&passwd, &group);
-    for key in ["b", "2"] {
-        assert!(session.ask(&format!("user {key}")) == format!("b:x:2:2:{long}:/b:"));
-        assert!(session.ask(&format!("group {key}")) == format!("b:x:2:{long},c,{long}"));
+    for key in ["nam b", "uid 2"] {
+        assert!(session.ask(&format!("getpw{key}")) == format!("b:x:2:2:{long}:/b:"));
     }
-    assert_eq!(session.ask("users"), "a b c");
-    assert_eq!(session.ask("groups"), "a b c");
-    assert_eq!(session.ask("memberships c"), "7 2");
+    for key in ["nam b", "gid 2"] {
+        assert!(session.ask(&format!("getgr{key}")) == format!("b:x:2:{long},c,{long}"));
+    }
+    assert_eq!(session.users(), "a b c");
+    assert_eq!(session.groups(), "a b c");
+    assert_eq!(session.ask("getgrouplist c 7"), "2 of 2: 7 2");
     assert_eq!(session.end(), [""; 0]);
 }
 
@@ -332,22 +334,24 @@ fn good_files_give_what_the_peer_gives() {
     let run = |command: &mut Command| {
         command.env("NSS_WRAPPER_PASSWD", &passwd).env("NSS_WRAPPER_GROUP", &group);
         let mut session = Session::new(command);
-        let mut said = vec![session.ask("users"), session.ask("groups")];
+        let mut said = vec![session.users(), session.groups()];
         for name in said.join(" ").split_whitespace() {
-            said.push(session.ask(&format!("memberships {name}")));
+            said.push(session.ask(&format!("getgrouplist {name} 7")));
         }
         for name in said[0].clone().split_whitespace() {
-            said.push(session.ask(&format!("user {name}")));
+            said.push(session.ask(&format!("getpwnam {name}")));
         }
         for name in said[1].clone().split_whitespace() {
-            said.push(session.ask(&format!("group {name}")));
+            said.push(session.ask(&format!("getgrnam {name}")));
         }
         for id in (0..200).chain([1000, 65534]) {
-            said.push(session.ask(&format!("user {id}")));
-            said.push(session.ask(&format!("group {id}")));
+            said.push(session.ask(&format!("getpwuid {id}")));
+            said.push(session.ask(&format!("getgrgid {id}")));
         }
-        // The peer sets ENOENT for what it does not find.
-        said.iter().map(|text| text.replace("error No such file or directory", "none")).collect()
+        // The peer sets ENOENT, and for what it does not find that is all it says.
+        let plain =
+            |text: &String| text.replace(" errno ENOENT", "").replace("error ENOENT", "none");
+        said.iter().map(plain).collect()
     };
     let ours: Vec<String> = run(&mut wrapped(probe("ask"), None, None));
     let theirs: Vec<String> = run(&mut under(peer(), probe("ask")));

@@ -1,8 +1,9 @@
-//! `NSS_WRAPPER_SHADOW`.
+//! `NSS_WRAPPER_SHADOW`. Short buffers: `buffers`.
 
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::ask::{answers, answers_and_log, ask, expect, word};
 use crate::support::{file, library, peer, probe, root, run, stdout, under};
 
 const GOOD: &str = "root:*:19000:0:99999:7:::\n\
@@ -10,33 +11,42 @@ const GOOD: &str = "root:*:19000:0:99999:7:::\n\
                     old:!:1:2:3:\n\
                     empty::::::::\n";
 
-fn shadow(path: &Path, args: &[&str]) -> Command {
-    let mut command = under(library(), probe("shadow"));
-    command.args(args).env("NSS_WRAPPER_SHADOW", path);
+fn shadow(path: &Path) -> Command {
+    let mut command = ask();
+    command.env("NSS_WRAPPER_SHADOW", path);
     command
+}
+
+/// All entries, by getspent and by getspent_r.
+fn all(path: &Path) -> String {
+    let said = answers(&mut shadow(path), &["all getspent", "setspent", "all getspent_r"]);
+    assert_eq!(said[0], said[2]);
+    said[0].clone()
 }
 
 /// What glibc makes of the same bytes, without the library.
 fn of_glibc(path: &Path) -> String {
-    stdout(Command::new(probe("shadow")).arg("fget").arg(path))
+    answers(&mut under("", probe("ask")), &[format!("fgetspent {}", path.display())]).concat()
 }
 
 #[test]
 fn entries_are_found_and_listed_with_every_field() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = file(dir.path(), "shadow", GOOD);
-    let all = stdout(&mut shadow(&path, &["list"]));
-    assert_eq!(
-        all,
-        "root:*:19000:0:99999:7:-1:-1:18446744073709551615\n\
-         bob:$6$salt$hash:19001:1:90:7:30:20000:5\n\
-         old:!:1:2:3:-1:-1:-1:18446744073709551615\n\
-         empty::-1:-1:-1:-1:-1:-1:18446744073709551615\n"
-    );
-    assert_eq!(all, of_glibc(&path));
-    let names = stdout(&mut shadow(&path, &["names", "bob", "nobody there", "old", ""]));
-    let line = |at: usize| all.lines().nth(at).expect("four lines");
-    assert_eq!(names.lines().collect::<Vec<_>>(), [line(1), "-", line(2), "-"]);
+    let want = [
+        "root:*:19000:0:99999:7:-1:-1:18446744073709551615",
+        "bob:$6$salt$hash:19001:1:90:7:30:20000:5",
+        "old:!:1:2:3:-1:-1:-1:18446744073709551615",
+        "empty::-1:-1:-1:-1:-1:-1:18446744073709551615",
+    ];
+    assert_eq!(all(&path).split('\t').collect::<Vec<_>>(), want);
+    assert_eq!(all(&path), of_glibc(&path));
+    for (name, want) in [("bob", want[1]), ("nobody there", "none"), ("old", want[2]), ("", "none")]
+    {
+        let name = word(name);
+        let questions = [format!("getspnam {name}"), format!("getspnam_r {name}")];
+        expect(&mut shadow(&path), &questions.map(|question| (question, want)));
+    }
     let mut getent = under(library(), "getent");
     getent.args(["shadow", "bob"]).env("NSS_WRAPPER_SHADOW", &path);
     assert_eq!(stdout(&mut getent), "bob:$6$salt$hash:19001:1:90:7:30:20000:5\n");
@@ -117,29 +127,22 @@ fn odd_lines_are_read_as_glibc_reads_them() {
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = file(dir.path(), "shadow", lines.join(&b'\n'));
-    let ours = stdout(&mut shadow(&path, &["list"]));
-    assert!(ours.lines().count() > 100, "{ours}");
+    let ours = all(&path);
+    assert!(ours.split('\t').count() > 100, "{ours}");
     assert_eq!(ours, of_glibc(&path));
-}
-
-#[test]
-fn every_short_buffer_is_refused_and_no_byte_outside_is_touched() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = file(dir.path(), "shadow", "bob:$6$salt$hash:19001:1:90:7:30:20000:5\n");
-    assert_eq!(stdout(&mut shadow(&path, &["buffers"])), "ok\n");
 }
 
 #[test]
 fn bad_lines_are_reported_and_a_missing_file_too() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = file(dir.path(), "shadow", "good:x:1:2:3::::\nbad:x:one:2:3::::\n");
-    let out = run(&mut shadow(&path, &["names", "good", "bad", "good"]));
-    let log = String::from_utf8_lossy(&out.stderr);
+    let questions = ["getspnam good", "getspnam_r bad", "getspnam good"];
+    let (_, log) = answers_and_log(&mut shadow(&path), &questions);
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("shadow:2: the date of the last change is not a number"), "{log}");
-    let none = run(&mut shadow(&root().join("tests/none"), &["names", "good", "bad"]));
-    let log = String::from_utf8_lossy(&none.stderr);
+    let mut none = shadow(&root().join("tests/none"));
+    let (said, log) = answers_and_log(&mut none, &["getspnam good", "getspnam_r bad"]);
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("tests/none': No such file or directory"), "{log}");
-    assert_eq!(none.stdout, b"-\n-\n");
+    assert_eq!(said, ["none", "none"]);
 }

@@ -82,7 +82,7 @@ fn listed(lists: &[&[&str]], lib: &str) -> BTreeSet<String> {
 /// Runs `tests/install/check.sh` for an installation below `prefix`, or for the machine's.
 fn check(kind: &str, place: &Path, prefix: Option<&Path>) -> Vec<PathBuf> {
     let mut command = Command::new(root().join("tests/install/check.sh"));
-    command.arg(kind).arg(place.join("work")).arg(root().join("tests/probes/client.c")).arg(place);
+    command.arg(kind).arg(place.join("work")).arg(root().join("tests/install/client.c")).arg(place);
     command.env_remove("LD_PRELOAD").env_remove("PKG_CONFIG_PATH");
     if let Some(prefix) = prefix {
         command.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
@@ -225,7 +225,7 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
         ! dpkg-query -W -f '${db:Status-Status}\n' libnss-wrapper 2>/dev/null | grep -x installed
         dpkg --audit
         for kind in peer own; do
-            "$2/tests/install/check.sh" $kind "$1/work-$kind" "$2/tests/probes/client.c" "$1"
+            "$2/tests/install/check.sh" $kind "$1/work-$kind" "$2/tests/install/client.c" "$1"
         done
         nss-wrapper --user magic -- id -un
         LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD=$1/passwd getent passwd bob

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::ask::expect;
 use crate::support::{compiled, file, library, probe, root, run, stdout, under};
 
 /// Runs the command under a tool of valgrind, which must have nothing to say.
@@ -26,30 +27,32 @@ fn threads(tool: &str) {
         command.arg(dir.path()).args(["2", "5", "60"]);
     });
     assert!(said.contains(" lookups, "), "{said}");
+    // Threads whose first question is one that libc asks from inside.
     let passwd = file(dir.path(), "users", "builder:x:1:1::/home/builder:/bin/sh\n");
-    let said = silent(tool, &probe("inside_threads"), |command| {
-        command.env("NSS_WRAPPER_PASSWD", passwd);
+    let said = silent(tool, &probe("ask"), |command| {
+        command.arg("threads 8 100 glob ~builder").env("NSS_WRAPPER_PASSWD", passwd);
     });
-    assert_eq!(said, "ok\n");
+    assert_eq!(said, "/home/builder\n");
     // Threads whose first question comes at once, that share an enumeration, and that end.
     let users: String = (0..300).map(|n| format!("u{n}:x:{n}:1:::\n")).collect();
     let passwd = file(dir.path(), "many", users);
-    let asked = file(dir.path(), "asked", "threads u3\nshare users\nthreads u5\n");
     let said = silent(tool, &probe("ask"), |command| {
-        let asked = std::fs::File::open(asked).expect("it is there");
-        command.env("NSS_WRAPPER_PASSWD", passwd).stdin(asked);
+        let threads = ["u3", "u5"].map(|name| format!("threads 8 50 getpwnam_r {name}"));
+        command.args([&threads[0], "share getpwent_r", &threads[1]]);
+        command.env("NSS_WRAPPER_PASSWD", passwd);
     });
-    assert_eq!(said, "8\n300 rows, 300 different\n8\n");
+    assert_eq!(said, "u3:x:3:1:::\n300 rows, 300 different\nu5:x:5:1:::\n");
     let at = dir.path().join("ended");
     std::fs::create_dir(&at).expect("the directory is ours");
     silent(tool, &probe("descriptors"), |command| {
         command.arg(&at).arg("ended");
     });
-    let hosts =
-        file(dir.path(), "hosts", "10.0.0.1 one.site\nfd00::2 two.site\n10.0.0.2 two.site\n");
-    silent(tool, &probe("hosts"), |command| {
-        command.args(["threads", "one.site", "two.site"]).env("NSS_WRAPPER_HOSTS", hosts);
+    let said = silent(tool, &probe("statics"), |command| {
+        for database in ["PASSWD", "GROUP", "SHADOW", "HOSTS"] {
+            command.env(format!("NSS_WRAPPER_{database}"), dir.path().join(database));
+        }
     });
+    assert_eq!(said, "fine\n");
 }
 
 #[test]
@@ -90,13 +93,26 @@ fn the_address_and_undefined_behaviour_sanitizers_see_nothing() {
         file(dir.path(), "passwd", "builder:x:1:1::/home/builder:/bin/sh\nbob:x:4242:77:::\n");
     let group = file(dir.path(), "group", "lab:x:77:bob,eve\n");
     let shadow = file(dir.path(), "shadow", "bob:$6$salt$hash:19001:1:90:7:30:20000:5\n");
-    let mut client = sanitized("client");
-    client.env("NSS_WRAPPER_PASSWD", &passwd).env("NSS_WRAPPER_GROUP", &group);
-    assert_eq!(stdout(&mut client), "bob:x:4242:77:::\nlab:x:77:bob,eve\n");
-    let mut entries = sanitized("shadow");
-    assert_eq!(stdout(entries.arg("buffers").env("NSS_WRAPPER_SHADOW", &shadow)), "ok\n");
-    let mut inside = sanitized("inside_threads");
-    assert_eq!(stdout(inside.env("NSS_WRAPPER_PASSWD", &passwd)), "ok\n");
+    let mut ask = sanitized("ask");
+    ask.env("NSS_WRAPPER_PASSWD", &passwd).env("NSS_WRAPPER_GROUP", &group);
+    let (bob, lab) = ("bob:x:4242:77:::", "lab:x:77:bob,eve");
+    let pairs = [
+        ("getpwnam_r bob", bob),
+        ("getpwuid 4242", bob),
+        (
+            "setpwent; getpwent; getpwent",
+            &format!("done; builder:x:1:1::/home/builder:/bin/sh; {bob}"),
+        ),
+        ("getgrnam_r lab", lab),
+        ("getgrgid 77", lab),
+        ("all getgrent", lab),
+        ("threads 8 100 glob ~builder", "/home/builder"),
+    ];
+    expect(&mut ask, &pairs);
+    let mut buffers = sanitized("buffers");
+    buffers.args(["getspnam_r bob", "setspent; getspent_r"]).env("NSS_WRAPPER_SHADOW", &shadow);
+    let entry = "bob:$6$salt$hash:19001:1:90:7:30:20000:5\terror ERANGE\t";
+    assert!(stdout(&mut buffers).starts_with(entry));
     stdout(sanitized("edits").arg(at("edits")).args(["20", "0"]));
     // Without forks: an allocation in the child may wait for ever for a lock of gcc 12's sanitizer.
     let said = stdout(sanitized("threads").arg(at("threads")).arg("2"));

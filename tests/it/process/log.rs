@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::session::Session;
+use crate::support::ask::Session;
 use crate::support::{file, probe, run, wrapped};
 use tempfile::TempDir;
 
@@ -24,8 +24,8 @@ fn a_reader_that_hangs_up_does_not_end_the_host() {
     let (_dir, path) = scene(3);
     let mut session = session(&path);
     session.hang_up();
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
-    assert_eq!(session.ask("user 1"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwuid 1"), "bob:x:1:1:::");
     session.end();
 }
 
@@ -34,7 +34,7 @@ fn a_reader_that_hangs_up_does_not_end_the_host() {
 fn a_reader_that_does_not_read_does_not_stop_the_host() {
     let (_dir, path) = scene(5000);
     let mut session = session(&path);
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     let told = session.end();
     assert!(told.len() > 10 && told.len() < 5000, "{}", told.len());
 }
@@ -44,7 +44,7 @@ fn a_program_that_sets_the_variables_itself_is_told_as_well() {
     let (_dir, path) = scene(1);
     let mut session = Session::new(&mut wrapped(probe("ask"), None, None));
     assert_eq!(session.ask(&format!("setenv NSS_WRAPPER_PASSWD {}", path.display())), "done");
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     assert_eq!(session.end().len(), 1);
 }
 
@@ -54,7 +54,7 @@ fn a_file_that_the_host_has_at_descriptor_2_stays_clean() {
     let own = dir.path().join("own");
     let mut session = session(&path);
     assert_eq!(session.ask(&format!("stderr {}", own.display())), "done");
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     assert_eq!(session.end(), [""; 0]);
     assert_eq!(fs::read(own).expect("the host made it"), b"");
 }
@@ -66,7 +66,7 @@ fn a_long_path_is_told_whole() {
     fs::create_dir_all(&deep).expect("made");
     let path = file(&deep, "passwd", "bad\nbob:x:1:1:::\n");
     let mut session = session(&path);
-    assert_eq!(session.ask("user bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     let reason = "the user id is not a number of 32 bits, line skipped";
     assert_eq!(session.end(), [format!("passwd: {}:1: {reason}", path.display())]);
 }

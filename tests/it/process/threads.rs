@@ -1,6 +1,5 @@
 //! Threads and forks against a writer. The long form is `ci/stress`.
 
-use crate::support;
 use crate::support::{library, probe, stdout, under};
 
 /// Runs the probe, and returns how many lookups and edits it counted.
@@ -35,7 +34,9 @@ fn children_of_vfork_and_threads_take_no_lock_from_each_other() {
 #[test]
 fn a_result_without_r_is_the_threads_own_until_its_next_call() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let (passwd, group) = (dir.path().join("passwd"), dir.path().join("group"));
-    let said = stdout(&mut support::wrapped(probe("statics"), &*passwd, &*group));
-    assert_eq!(said, "fine\n");
+    let mut command = under(library(), probe("statics"));
+    for database in ["PASSWD", "GROUP", "SHADOW", "HOSTS"] {
+        command.env(format!("NSS_WRAPPER_{database}"), dir.path().join(database));
+    }
+    assert_eq!(stdout(&mut command), "fine\n");
 }

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::process::Command;
 
+use crate::support::ask::{Session, answers, musl_ask, names, rows, word};
 use crate::support::scene::{Scene, both, failure, has};
-use crate::support::{PYTHON, compiled, copy_program, file, probe, run, stdout};
+use crate::support::{PYTHON, copy_program, file, probe, run, stdout};
 
 const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
 
@@ -99,17 +100,22 @@ fn the_machines_other_users_are_there_and_each_is_listed_once() {
 
 /// musl has no getpwent_r, which libc's part of the list is taken from elsewhere.
 #[test]
-fn musl_programs_list_the_machines_users_and_the_own_entry() {
+fn musl_programs_list_the_machines_users_and_the_synthetic_user() {
     let scene = Scene::new();
     let list = |program: std::path::PathBuf| {
         let copy = scene.path("list");
         copy_program(program, &copy);
-        stdout(&mut own(&scene, 10000, 10000, [copy.to_str().expect("the path is ASCII")]))
+        let copy = copy.to_str().expect("the path is ASCII");
+        let mut command = own(&scene, 10000, 10000, [copy]);
+        let said = answers(&mut command, &["all getpwent", "endpwent", "all getgrent", "endgrent"]);
+        [names(&said[0]), names(&said[2])]
     };
-    let names = list(compiled("list", "musl-gcc", &[]));
-    assert_eq!(names, list(probe("list")));
-    assert_eq!(names.matches("ipython").count(), 2, "{names}");
-    assert!(names.lines().count() > 20, "{names}");
+    let musls = list(musl_ask());
+    assert_eq!(musls, list(probe("ask")));
+    for names in musls {
+        assert_eq!(names.matches("ipython").count(), 1, "{names}");
+        assert!(names.split(' ').count() > 10, "{names}");
+    }
 }
 
 #[test]
@@ -214,12 +220,57 @@ fn the_groups_of_a_user_are_those_of_the_file_and_of_libc() {
     assert_eq!(alone.split_whitespace().collect::<Vec<_>>(), [user.as_str(), "5001"]);
 }
 
+/// The probe of that name, as an id without an entry, with the synthetic user and nothing else.
+fn probe_as_own(scene: &Scene, name: &str) -> Command {
+    let copy = scene.path(name);
+    copy_program(probe(name), &copy);
+    own(scene, 10000, 10000, [copy.to_str().expect("the path is ASCII")])
+}
+
 #[test]
 fn every_entry_fits_its_buffer_or_says_so() {
     let scene = Scene::new();
-    let probe = probe("own");
-    let copy = scene.path("own");
-    copy_program(&probe, &copy);
-    let copy = copy.to_str().expect("the path is ASCII");
-    assert_eq!(stdout(&mut own(&scene, 10000, 10000, [copy])), "ok\n");
+    let line = "ipython:x:10000:10000:I, Python:/home/10000:/bin/bash";
+    let questions = [
+        ("getpwuid_r 10000", line),
+        ("getpwnam_r ipython", line),
+        ("getgrgid_r 10000", "ipython:x:10000:"),
+        ("getgrnam_r ipython", "ipython:x:10000:"),
+    ];
+    let mut command = probe_as_own(&scene, "buffers");
+    let said = stdout(command.args(questions.map(|(question, _)| question)));
+    for (line, (question, want)) in said.lines().zip(questions) {
+        assert!(line.starts_with(&format!("{want}\terror ERANGE\t")), "{question}: {line}");
+    }
+    assert_eq!(said.lines().count(), questions.len());
+    // libc, which is asked then, sets errno.
+    let nobody = format!("getpwnam_r {}", word("nobody there"));
+    let said = answers(&mut probe_as_own(&scene, "ask"), &[nobody]).concat();
+    assert!(said.starts_with("none"), "{said}");
+}
+
+/// The enumeration goes from libc to the synthetic user, which is in it once, also where a buffer was
+/// too short for each row at first.
+#[test]
+fn a_short_buffer_loses_neither_a_row_of_libcs_nor_the_synthetic_user() {
+    let scene = Scene::new();
+    let mut session = Session::new(&mut probe_as_own(&scene, "ask"));
+    let is_own = |row: &&str| row.starts_with("ipython:");
+    let all = session.ask("all getpwent");
+    assert_eq!(rows(&all).iter().filter(|row| is_own(row)).count(), 1, "{all}");
+    assert_eq!(session.ask("getpwent"), "none");
+    assert_eq!(session.ask("setpwent"), "done");
+    let mut again = Vec::new();
+    loop {
+        let short = session.ask("getpwent_r 8");
+        if short == "error ENOENT" {
+            break;
+        }
+        // libc's getpwent_r sets errno.
+        assert!(short.starts_with("error ERANGE"), "{short}");
+        again.push(session.ask("getpwent_r"));
+    }
+    assert_eq!(session.ask("endpwent"), "done");
+    assert!(again.len() > 6, "{again:?}");
+    assert_eq!(again.iter().filter(|row| is_own(&row.as_str())).count(), 1, "{again:?}");
 }

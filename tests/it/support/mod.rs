@@ -6,7 +6,7 @@
 pub(crate) mod module_scene;
 pub(crate) mod scene;
 
-pub(crate) mod session;
+pub(crate) mod ask;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -151,11 +151,6 @@ pub(crate) fn stdout(command: &mut Command) -> String {
         String::from_utf8_lossy(&out.stderr)
     );
     String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// Standard error as text, whatever the exit code.
-pub(crate) fn stderr(command: &mut Command) -> String {
-    String::from_utf8_lossy(&run(command).stderr).into_owned()
 }
 
 /// Runs the command to its end.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{built, file, library, module, probe, stdout, under};
+use super::{built, file, library, module, probe, under};
 
 /// A directory with a passwd and a group file, and the log that `plain.c` writes.
 pub(crate) struct Scene(tempfile::TempDir);
@@ -28,33 +28,36 @@ impl Scene {
         self.0.path().join(name)
     }
 
-    /// The probe under `library`, with the files and the module.
-    pub(crate) fn probe(&self, library: &Path, module: &Path, prefix: &str) -> Command {
-        let mut command = under(library, probe("module"));
+    /// The probe under `library`, with the files for users and groups, and the module.
+    pub(crate) fn users(&self, library: &Path, module: &Path, prefix: &str) -> Command {
+        let mut command = self.with_module(library, module, prefix);
+        command
+            .env("NSS_WRAPPER_PASSWD", self.path("passwd"))
+            .env("NSS_WRAPPER_GROUP", self.path("group"));
+        command
+    }
+
+    /// The probe under `library`, with the file for hosts, and the module.
+    pub(crate) fn hosts(&self, library: &Path, module: &Path, prefix: &str) -> Command {
+        let mut command = self.with_module(library, module, prefix);
+        command.env("NSS_WRAPPER_HOSTS", self.path("hosts"));
+        command
+    }
+
+    /// The probe under `library`, with the module alone.
+    pub(crate) fn with_module(&self, library: &Path, module: &Path, prefix: &str) -> Command {
+        let mut command = under(library, probe("ask"));
         command
             .current_dir(self.0.path())
-            .env("NSS_WRAPPER_PASSWD", self.path("passwd"))
-            .env("NSS_WRAPPER_GROUP", self.path("group"))
             .env("NSS_WRAPPER_MODULE_SO_PATH", module)
             .env("NSS_WRAPPER_MODULE_FN_PREFIX", prefix)
             .env("MODULE_LOG", self.path("log"));
         command
     }
 
-    /// The probe for hosts under `library`, with the file and the module.
-    pub(crate) fn hosts(&self, library: &Path, module: &Path, prefix: &str) -> Command {
-        let mut command = under(library, probe("module_hosts"));
-        command
-            .current_dir(self.0.path())
-            .env("NSS_WRAPPER_HOSTS", self.path("hosts"))
-            .env("NSS_WRAPPER_MODULE_SO_PATH", module)
-            .env("NSS_WRAPPER_MODULE_FN_PREFIX", prefix);
-        command
-    }
-
-    /// What the probe says to `args` with the module `plain`.
-    pub(crate) fn plain(&self, args: &[&str]) -> String {
-        stdout(self.probe(library(), &module("plain", &[]), "plain").args(args))
+    /// The probe with the files for users and groups, and the module `plain`.
+    pub(crate) fn plain(&self) -> Command {
+        self.users(library(), &module("plain", &[]), "plain")
     }
 
     /// What the module has logged.
