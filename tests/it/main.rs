@@ -53,8 +53,10 @@ mod process {
 /// Real programs, and programs of another libc.
 mod programs {
     mod cwrap;
+    mod languages;
     mod musl;
-    mod real_programs;
+    mod servers;
+    mod tools;
 }
 
 /// What is built and installed: the shared object, its header, its packages.

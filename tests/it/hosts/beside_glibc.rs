@@ -7,7 +7,8 @@ use std::process::Command;
 
 use super::questions;
 use crate::support::ask::{answers, ask};
-use crate::support::{file, in_namespace, library, probe, root, stdout, under};
+use crate::support::namespace::with_hosts;
+use crate::support::{file, library, probe, root, stdout, under};
 use tempfile::tempdir;
 
 const HOSTS: &str = "\
@@ -39,9 +40,9 @@ fn both(questions: &[String]) -> Vec<Pair> {
     plain.args(questions);
     let mut wrapped = under(library(), probe("ask"));
     wrapped.args(questions).env("NSS_WRAPPER_HOSTS", &hosts);
-    let theirs = stdout(&mut in_namespace(dir.path(), &hosts, &plain));
+    let theirs = stdout(&mut with_hosts(dir.path(), &hosts, &plain));
     // Where ours goes on to libc, that has nothing to say.
-    let ours = stdout(&mut in_namespace(dir.path(), &nothing, &wrapped));
+    let ours = stdout(&mut with_hosts(dir.path(), &nothing, &wrapped));
     assert_eq!([theirs.lines().count(), ours.lines().count()], [questions.len(); 2]);
     // What an enumeration goes through is a list of its own, and another test's; its end is not.
     let end = |answer: &str| answer.rsplit('\t').next().unwrap_or_default().to_owned();

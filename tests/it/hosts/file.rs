@@ -6,7 +6,9 @@ use std::process::Command;
 
 use super::questions;
 use crate::support::ask::{answers, expect, expect_and_log, musl_ask, rows};
-use crate::support::{PYTHON, file, in_namespace, library, peer, probe, run, stdout, under};
+use crate::support::namespace::with_hosts;
+use crate::support::valgrind::{sound, valgrind};
+use crate::support::{PYTHON, file, library, peer, probe, run, stdout, under};
 use tempfile::{TempDir, tempdir};
 
 const HOSTS: &str = "\
@@ -103,7 +105,7 @@ f(s.getfqdn, 'dual')
             .args(["-c", reverse])
             .env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"))
             .env("NSS_WRAPPER_FALLTHROUGH", fall_through);
-        stdout(&mut in_namespace(dir.path(), &dir.path().join("libc"), &command))
+        stdout(&mut with_hosts(dir.path(), &dir.path().join("libc"), &command))
     };
     let inet = "(<AddressFamily.AF_INET: 2>, <SocketKind.SOCK_STREAM: 1>, 6, ";
     let same = |lookups: &[&str]| {
@@ -140,7 +142,7 @@ fn falling_through_the_enumeration_goes_on_with_libcs_hosts() {
             .arg("hosts")
             .env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"))
             .env("NSS_WRAPPER_FALLTHROUGH", fall_through);
-        let text = stdout(&mut in_namespace(dir.path(), &dir.path().join("libc"), &command));
+        let text = stdout(&mut with_hosts(dir.path(), &dir.path().join("libc"), &command));
         text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(of("0"), ["10.0.0.1", "ours", "both"]);
@@ -166,7 +168,7 @@ fn getent_finds_hosts_by_name_and_by_address() {
         assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), want, "{arguments:?}");
         let nothing = file(dir.path(), "nothing", "");
         command.env_remove("NSS_WRAPPER_HOSTS");
-        let alone = run(&mut in_namespace(dir.path(), &nothing, &command));
+        let alone = run(&mut with_hosts(dir.path(), &nothing, &command));
         assert!(!alone.status.success(), "{arguments:?}");
     }
 }
@@ -305,16 +307,11 @@ fn valgrind_finds_no_error_and_no_leak() {
         (probe("ask"), vec![at_once]),
         (probe("buffers"), vec!["gethostbyname2_r multi.site inet6".to_owned()]),
     ] {
-        let mut command = under(library(), "valgrind");
-        command
-            .args(["--quiet", "--error-exitcode=9", "--leak-check=full"])
-            .args(["--show-leak-kinds=definite,indirect,possible"])
-            .args(["--errors-for-leak-kinds=definite,indirect,possible"])
-            .arg(probe)
-            .args(&questions)
-            .env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
-        let out = run(&mut in_namespace(dir.path(), &file(dir.path(), "libc", ""), &command));
-        let log = String::from_utf8_lossy(&out.stderr);
-        assert!(out.status.success() && log.is_empty(), "{}: {}\n{log}", questions[0], out.status);
+        let mut plain = under(library(), probe);
+        plain.args(&questions).env("NSS_WRAPPER_HOSTS", dir.path().join("hosts"));
+        let nothing = file(dir.path(), "libc", "");
+        let checked = valgrind("leaks", &plain);
+        let (_, log) = sound(&mut with_hosts(dir.path(), &nothing, &checked));
+        assert_eq!(log, "", "{}", questions[0]);
     }
 }

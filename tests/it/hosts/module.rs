@@ -4,7 +4,9 @@ use std::process::Command;
 
 use crate::support::ask::{answers, expect};
 use crate::support::module_scene::{Scene, debian};
-use crate::support::{library, module, peer, probe, run, stdout, with_services};
+use crate::support::namespace::with_services;
+use crate::support::valgrind::{sound, valgrind};
+use crate::support::{library, module, peer, probe, stdout};
 
 const NOT_FOUND: &str = "none, HOST_NOT_FOUND";
 
@@ -152,14 +154,8 @@ fn memcheck_finds_nothing() {
         &addrinfo("h2"),
         &nameinfo("fd00::2"),
     ];
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
-    valgrind.arg("--errors-for-leak-kinds=definite,possible").arg(probe("ask")).args(questions);
-    let variables = plain(&scene);
-    valgrind.envs(variables.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let out = run(&mut valgrind);
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(out.status.success() && said.is_empty(), "{}: {said}", out.status);
-    let answers = answers(&mut plain(&scene), &questions);
-    assert_eq!(String::from_utf8_lossy(&out.stdout).lines().collect::<Vec<_>>(), answers);
+    let mut checked = valgrind("leaks", plain(&scene).args(questions));
+    let (said, log) = sound(&mut checked);
+    assert_eq!(log, "");
+    assert_eq!(said.lines().collect::<Vec<_>>(), answers(&mut plain(&scene), &questions));
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::ask::everything;
-use crate::support::{compiled, file, in_namespace, library, probe, run, stdout, under};
+use crate::support::namespace::with_hosts;
+use crate::support::valgrind::{sound, valgrind};
+use crate::support::{compiled, file, library, probe, stdout, under, wrapped};
 
 /// The probe `memory` with the library that lets allocations fail.
 fn memory() -> Command {
@@ -99,7 +101,7 @@ fd00::15 multi.site
     let nothing = file(dir.path(), "libc", "");
     let said = |library: &mut Command| {
         let mut command =
-            in_namespace(dir.path(), &nothing, library.env("NSS_WRAPPER_HOSTS", &hosts));
+            with_hosts(dir.path(), &nothing, library.env("NSS_WRAPPER_HOSTS", &hosts));
         counts(&mut command)
     };
     let (v4, multi) = ("v4.site (v4) 127.0.0.11", "multi.site () 127.0.0.14 127.0.0.15");
@@ -117,7 +119,7 @@ fd00::15 multi.site
     let addrinfo = format!("getaddrinfo multi.site 80 0 {} 0 0", libc::SOCK_STREAM);
     let mut plain = under(library(), probe("ask"));
     plain.arg(&addrinfo).env("NSS_WRAPPER_HOSTS", &hosts);
-    let addresses = stdout(&mut in_namespace(dir.path(), &nothing, &plain));
+    let addresses = stdout(&mut with_hosts(dir.path(), &nothing, &plain));
     let addresses = addresses.trim_end();
     assert!(addresses.starts_with("multi.site ") && addresses.matches("]:80/").count() == 4);
     for kind in ["libc", "warm"] {
@@ -130,26 +132,14 @@ fd00::15 multi.site
     }
 }
 
-/// Runs the probe under Valgrind's memcheck: no invalid access, no block lost.
+/// What the probe says under memcheck, with files of which some lines are bad.
 fn checked(dir: &Path, name: &str, args: &[&str]) -> String {
     let passwd =
         file(dir, "passwd", "bad\nroot:x:0:0:::\nbob:x:1000:100:Bob, B.:/home/bob:/bin/sh\n");
     let group =
         file(dir, "group", "wheel:x:0:\nworse\nlab:x:100:bob,ann\nclub:x:200: bob,,ann ,\n");
-    let mut command = under(library(), "valgrind");
-    command
-        .args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"])
-        .args(["--show-leak-kinds=definite,indirect", "--error-exitcode=9"])
-        .arg(probe(name))
-        .args(args)
-        .env("NSS_WRAPPER_PASSWD", &passwd)
-        .env("NSS_WRAPPER_GROUP", &group);
-    let out = run(&mut command);
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(out.status.success(), "{name}: {}\n{said}", out.status);
-    // Valgrind's own lines begin so.
-    assert!(!said.contains("=="), "{name}: {said}");
-    String::from_utf8_lossy(&out.stdout).into_owned()
+    let mut plain = wrapped(probe(name), &*passwd, &*group);
+    sound(&mut valgrind("leaks", plain.args(args))).0
 }
 
 #[test]
@@ -170,6 +160,10 @@ fn memcheck_finds_neither_an_error_nor_a_leak() {
     }
     // Threads that come and go while files are replaced, and hold descriptors.
     checked(dir.path(), "descriptors", &[&dir.path().display().to_string(), "ended"]);
-    let said = checked(dir.path(), "threads", &[&dir.path().display().to_string(), "2"]);
+    let said = checked(
+        dir.path(),
+        "threads",
+        &[&dir.path().display().to_string(), "2", "0", "60", "2000"],
+    );
     assert!(said.contains(" lookups, "), "{said}");
 }

@@ -5,7 +5,8 @@ use std::process::Command;
 use super::module::{AT_ONCE, all_at_once};
 use crate::support::ask::answers;
 use crate::support::module_scene::Scene;
-use crate::support::{compiled, library, module, probe, root, run};
+use crate::support::valgrind::{sound, valgrind};
+use crate::support::{compiled, library, module};
 
 /// Every kind of call of the module.
 const ALL: &[&str] = &[
@@ -26,43 +27,24 @@ const ALL: &[&str] = &[
     "endgrent",
 ];
 
-/// What the probe answers under a tool of valgrind, with the variables of `plain`. The tool must have
-/// nothing to say.
-fn under_valgrind(
-    scene: &Scene,
-    plain: &Command,
-    tool: &[&str],
-    questions: &[&str],
-) -> Vec<String> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    valgrind.args(["--quiet", "--error-exitcode=9"]).args(tool);
-    let out = run(valgrind.current_dir(scene.dir()).arg(probe("ask")).args(questions));
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(out.status.success() && said.is_empty(), "{tool:?}: {}: {said}", out.status);
-    String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
-}
-
 #[test]
 fn memcheck_finds_nothing() {
     for flags in [&[][..], &["-DWITHOUT_INITGROUPS"]] {
         let scene = Scene::new();
-        let mut plain = scene.users(library(), &module("plain", flags), "plain");
-        let tool = ["--leak-check=full", "--errors-for-leak-kinds=definite,possible"];
-        let said = under_valgrind(&scene, &plain, &tool, ALL);
-        assert_eq!(said, answers(&mut plain, ALL));
+        let plain = || scene.users(library(), &module("plain", flags), "plain");
+        let (said, log) = sound(&mut valgrind("leaks", plain().args(ALL)));
+        assert_eq!(log, "");
+        assert_eq!(said.lines().collect::<Vec<_>>(), answers(&mut plain(), ALL));
     }
 }
 
 #[test]
 fn helgrind_and_drd_see_no_race_between_threads_that_ask_the_module() {
     let scene = Scene::new();
-    let suppressions = root().join("tests/glibc.supp");
     let question = format!("threads 2 800 {AT_ONCE}");
     for tool in ["helgrind", "drd"] {
-        let tool = [format!("--tool={tool}"), format!("--suppressions={}", suppressions.display())];
-        let said = under_valgrind(&scene, &scene.plain(), &[&tool[0], &tool[1]], &[&question]);
-        assert_eq!(said, [all_at_once()]);
+        let (said, log) = sound(&mut valgrind(tool, scene.plain().arg(&question)));
+        assert_eq!([said.trim_end(), &log], [&all_at_once(), ""]);
     }
 }
 

@@ -5,7 +5,8 @@ use std::process::Command;
 use super::module::group;
 use crate::support::ask::{answers, answers_and_log, expect, expect_and_log};
 use crate::support::module_scene::{Scene, debian};
-use crate::support::{file, library, module, peer, probe, stdout};
+use crate::support::namespace::after_mounts;
+use crate::support::{file, library, module, peer, probe};
 
 const ROOT: &str = "root:x:0:0::/root:/bin/sh";
 const M1: &str = "m1:x:11:12::/m:/bin/m";
@@ -110,7 +111,7 @@ fn a_module_may_ask_us_while_it_is_being_loaded() {
 }
 
 /// The command where Debian's extrausers finds `users` and `groups`, and where libc's own `files`
-/// are the scene's. It needs root, or user namespaces.
+/// are the scene's.
 fn with_extrausers(scene: &Scene, users: &str, groups: &str, command: &Command) -> Command {
     file(scene.dir(), "users", users);
     file(scene.dir(), "groups", groups);
@@ -118,20 +119,9 @@ fn with_extrausers(scene: &Scene, users: &str, groups: &str, command: &Command) 
     let script = "mount -t tmpfs none /var/lib; mkdir /var/lib/extrausers; \
         cp users /var/lib/extrausers/passwd; cp groups /var/lib/extrausers/group; \
         mount --bind passwd /etc/passwd; mount --bind group /etc/group; \
-        mount --bind nsswitch /etc/nsswitch.conf; exec env \"$@\"";
-    let mut inside = Command::new("unshare");
-    if !stdout(Command::new("id").arg("-u")).starts_with("0\n") {
-        inside.arg("--map-root-user");
-    }
-    inside.current_dir(scene.dir()).args(["--mount", "sh", "-ec", script, "sh"]);
-    // The variables are for the command alone: no library is to be loaded into the shell.
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => inside.arg(format!("{}={}", name.display(), value.display())),
-            None => inside.env_remove(name),
-        };
-    }
-    inside.arg(command.get_program()).args(command.get_args());
+        mount --bind nsswitch /etc/nsswitch.conf";
+    let mut inside = after_mounts(script, &[], command);
+    inside.current_dir(scene.dir());
     inside
 }
 

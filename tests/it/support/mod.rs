@@ -3,10 +3,11 @@
 //! The library is a cdylib alone, so `cargo test` does not build it: [`library`] does, or takes the
 //! path in `NSS_WRAPPER_RS_SO`. Nothing here edits the machine.
 
-pub(crate) mod module_scene;
-pub(crate) mod scene;
-
 pub(crate) mod ask;
+pub(crate) mod module_scene;
+pub(crate) mod namespace;
+pub(crate) mod scene;
+pub(crate) mod valgrind;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -163,40 +164,6 @@ pub(crate) fn file(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf
     let path = dir.join(name);
     std::fs::write(&path, content).expect("the directory is writable");
     path
-}
-
-/// The command in a mount namespace of its own, where libc reads its hosts from the file `hosts`
-/// and from nowhere else. It needs root, or user namespaces; `dir` takes small files.
-pub(crate) fn in_namespace(dir: &Path, hosts: &Path, command: &Command) -> Command {
-    with_services(dir, hosts, "files", command)
-}
-
-/// The same with these services for hosts: nsswitch.conf(5).
-pub(crate) fn with_services(
-    dir: &Path,
-    hosts: &Path,
-    services: &str,
-    command: &Command,
-) -> Command {
-    let nsswitch = format!("hosts: {services}\nservices: files\n");
-    let nsswitch = file(dir, "nsswitch.conf", nsswitch);
-    let host_conf = file(dir, "host.conf", "multi on\n");
-    let script = "mount --bind \"$1\" /etc/hosts; mount --bind \"$2\" /etc/nsswitch.conf; \
-        mount --bind \"$3\" /etc/host.conf; shift 3; exec env \"$@\"";
-    let mut inside = Command::new("unshare");
-    if !stdout(Command::new("id").arg("-u")).starts_with("0\n") {
-        inside.arg("--map-root-user");
-    }
-    inside.args(["--mount", "sh", "-ec", script, "sh"]).args([hosts, &nsswitch, &host_conf]);
-    // The variables are for the command alone: no library is to be loaded into the shell.
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => inside.arg(format!("{}={}", name.display(), value.display())),
-            None => inside.env_remove(name),
-        };
-    }
-    inside.arg(command.get_program()).args(command.get_args());
-    inside
 }
 
 /// A command under the library with `NSS_WRAPPER_PASSWD` and `NSS_WRAPPER_GROUP`, each if given.
