@@ -43,8 +43,10 @@ mod sources {
 mod process {
     mod checkers;
     mod descriptors;
+    mod hash_table;
     mod log;
     mod memory;
+    mod privileges;
     mod security;
     mod soak;
     mod threads;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::ask::{answers, expect};
-use crate::support::module_scene::{Scene, debian};
+use crate::support::module_scene::{ModuleScene, debian};
 use crate::support::namespace::with_services;
 use crate::support::valgrind::{sound, valgrind};
 use crate::support::{library, module, peer, probe, stdout};
@@ -11,7 +11,7 @@ use crate::support::{library, module, peer, probe, stdout};
 const NOT_FOUND: &str = "none, HOST_NOT_FOUND";
 
 /// The probe with the file for hosts, and the module `plain`.
-fn plain(scene: &Scene) -> Command {
+fn plain(scene: &ModuleScene) -> Command {
     scene.hosts(library(), &module("plain", &[]), "plain")
 }
 
@@ -27,7 +27,7 @@ fn nameinfo(address: &str) -> String {
 
 #[test]
 fn hosts_come_from_the_file_and_then_from_the_module() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let pairs = [
         ("gethostbyname listed", "listed (also) 127.0.0.7"),
         ("gethostbyname h1", "h1 (alias1) 10.9.0.1"),
@@ -55,7 +55,7 @@ fn hosts_come_from_the_file_and_then_from_the_module() {
 
 #[test]
 fn a_host_gets_as_much_room_as_it_wants_and_a_failure_is_no_host() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let room = |count: usize| {
         let addresses: String =
             (0..count).map(|i| format!(" 10.9.{}.{}", i >> 8, i & 255)).collect();
@@ -75,7 +75,7 @@ fn a_host_gets_as_much_room_as_it_wants_and_a_failure_is_no_host() {
 
 #[test]
 fn an_old_module_has_ipv4_hosts_by_name_alone() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let pairs = [
         ("gethostbyname h1", "h1 (alias1) 10.9.0.1"),
         ("gethostbyname2 h1 inet6", NOT_FOUND),
@@ -87,7 +87,7 @@ fn an_old_module_has_ipv4_hosts_by_name_alone() {
 
 #[test]
 fn without_a_hosts_file_hosts_are_libcs_as_with_the_peer() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     for library in [library(), &peer()] {
         let mut command = scene.with_module(library, &module("plain", &[]), "plain");
         let said = answers(&mut command, &["gethostbyname h1", "gethostbyname localhost"]);
@@ -98,7 +98,7 @@ fn without_a_hosts_file_hosts_are_libcs_as_with_the_peer() {
 
 #[test]
 fn what_the_module_does_not_know_falls_through_to_libc_if_asked() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     expect(&mut plain(&scene), &[("gethostbyname localhost", NOT_FOUND)]);
     let mut command = plain(&scene);
     let questions = ["gethostbyname h1", "gethostbyname localhost", "gethostbyname status:-2:11"];
@@ -110,7 +110,7 @@ fn what_the_module_does_not_know_falls_through_to_libc_if_asked() {
 
 #[test]
 fn myhostname_answers_as_it_does_for_glibc() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let myhostname = debian("libnss_myhostname.so.2");
     let own = stdout(&mut Command::new("hostname"));
     // An IPv6 address of a host of the file that has none is h_errno 4 here and 1 with glibc's own
@@ -145,7 +145,7 @@ fn myhostname_answers_as_it_does_for_glibc() {
 
 #[test]
 fn memcheck_finds_nothing() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let questions = [
         "gethostbyname h1",
         "gethostbyname2 h1 inet6",

@@ -244,7 +244,7 @@ fn what_is_not_a_readable_file_is_one_clear_error_and_blocks_nobody() {
     assert_eq!(session.end().len(), 1);
 }
 
-/// Whoever waits to write into a FIFO is not woken by a lookup, and its host does not wait.
+/// Whoever waits to write into a FIFO is not woken by a lookup, and the program does not wait.
 #[test]
 fn a_fifo_is_not_opened() {
     let (_dir, passwd, group) = scene();

@@ -5,8 +5,8 @@ use std::fs::read_to_string;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::ask::{answers, expect, musl_ask};
-use crate::support::{file, library, peer, probe, root, stdout, under};
+use crate::support::ask::{BOB_AND_LAB, answers, expect, musl_ask, with_bob_and_lab};
+use crate::support::{library, peer, probe, root, stdout, under};
 
 fn readelf(options: &[&str], library: &Path) -> String {
     stdout(Command::new("readelf").args(options).arg(library))
@@ -102,21 +102,9 @@ fn the_list_of_glibc_2_17_agrees_with_this_machines_libc() {
 #[test]
 fn the_same_file_answers_in_a_glibc_and_in_a_musl_program() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let passwd = file(dir.path(), "passwd", "bob:x:4242:77:Bob:/b:/bin/b\n");
-    let group = file(dir.path(), "group", "lab:x:77:bob,eve\n");
-    let (bob, lab) = ("bob:x:4242:77:Bob:/b:/bin/b", "lab:x:77:bob,eve");
-    let pairs = [
-        ("getpwnam_r bob", bob),
-        ("getpwuid 4242", bob),
-        ("all getpwent", bob),
-        ("getgrnam_r lab", lab),
-        ("getgrgid 77", lab),
-        ("all getgrent", lab),
-    ];
     for (libc, program) in [("glibc", probe("ask")), ("musl", musl_ask())] {
         let mut command = under(library(), &program);
-        command.env("NSS_WRAPPER_PASSWD", &passwd).env("NSS_WRAPPER_GROUP", &group);
-        expect(&mut command, &pairs);
+        expect(with_bob_and_lab(&mut command, dir.path()), &BOB_AND_LAB);
         let mut alone = under("", &program);
         let said = answers(&mut alone, &["getpwnam_r bob", "getgrnam_r lab"]).concat();
         assert!(!said.contains(':'), "{libc} knows bob without the library: {said}");

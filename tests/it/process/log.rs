@@ -1,4 +1,4 @@
-//! What the library writes to standard error, and that the host does not suffer from it.
+//! What the library writes to standard error, and that the program does not suffer from it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ fn session(path: &Path) -> Session {
     Session::new(&mut wrapped(probe("ask"), path, None))
 }
 
-/// To write to a pipe that nobody reads any more would end the host with SIGPIPE.
+/// To write to a pipe that nobody reads any more would end the program with SIGPIPE.
 #[test]
-fn a_reader_that_hangs_up_does_not_end_the_host() {
+fn a_reader_that_hangs_up_does_not_end_the_program() {
     let (_dir, path) = scene(3);
     let mut session = session(&path);
     session.hang_up();
@@ -31,7 +31,7 @@ fn a_reader_that_hangs_up_does_not_end_the_host() {
 
 /// Far more than fits into a pipe: what does not fit is lost.
 #[test]
-fn a_reader_that_does_not_read_does_not_stop_the_host() {
+fn a_reader_that_does_not_read_does_not_stop_the_program() {
     let (_dir, path) = scene(5000);
     let mut session = session(&path);
     assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
@@ -49,14 +49,14 @@ fn a_program_that_sets_the_variables_itself_is_told_as_well() {
 }
 
 #[test]
-fn a_file_that_the_host_has_at_descriptor_2_stays_clean() {
+fn a_file_that_the_program_has_at_descriptor_2_stays_clean() {
     let (dir, path) = scene(3);
     let own = dir.path().join("own");
     let mut session = session(&path);
     assert_eq!(session.ask(&format!("stderr {}", own.display())), "done");
     assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     assert_eq!(session.end(), [""; 0]);
-    assert_eq!(fs::read(own).expect("the host made it"), b"");
+    assert_eq!(fs::read(own).expect("the probe made it"), b"");
 }
 
 #[test]

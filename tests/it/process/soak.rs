@@ -1,4 +1,4 @@
-//! Every kind of lookup against every kind of edit, in hosts of every kind. The long form is
+//! Every kind of lookup against every kind of edit, in programs of every kind. The long form is
 //! `ci/soak`.
 
 use crate::support::{library, probe, stdout, under};

@@ -1,6 +1,6 @@
 //! The probes of other tests, compiled for musl: the same file keeps the same promises there.
 
-use crate::support::{compiled, file, library, stdout, under, wrapped};
+use crate::support::{compiled, library, stdout, under};
 
 /// Runs the probe in a directory of its own.
 fn musl(name: &str, args: &[&str]) -> String {
@@ -21,17 +21,8 @@ fn threads_and_children_get_right_answers() {
 }
 
 #[test]
-fn descriptors_stay_the_hosts() {
+fn descriptors_stay_the_programs() {
     for case in ["numbers", "reuse", "ended", "64"] {
         musl("descriptors", &[case]);
     }
-}
-
-#[test]
-fn the_hosts_own_hash_table_works() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let passwd = file(dir.path(), "passwd", "bob:x:4242:77:Bob:/b:/bin/b\n");
-    let group = file(dir.path(), "group", "lab:x:77:bob,eve\n");
-    let said = stdout(&mut wrapped(compiled("hcreate", "musl-gcc", &[]), &*passwd, &*group));
-    assert_eq!(said, "fine\n");
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::ask::expect;
+use crate::support::ask::{BOB_AND_LAB, expect};
 use crate::support::{PYTHON, library, probe, run, stdout, under};
 
 const PASSWD: &str = "bob:x:4242:77:Bob:/b:/bin/b\nbroken\n";
@@ -16,16 +16,7 @@ fn with(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Command {
 
 #[test]
 fn users_and_groups_are_found_in_the_variables_themselves() {
-    let (bob, lab) = ("bob:x:4242:77:Bob:/b:/bin/b", "lab:x:77:bob,eve");
-    let pairs = [
-        ("getpwnam_r bob", bob),
-        ("getpwuid 4242", bob),
-        ("all getpwent", bob),
-        ("getgrnam_r lab", lab),
-        ("getgrgid 77", lab),
-        ("all getgrent", lab),
-    ];
-    expect(&mut with(probe("ask"), &[]), &pairs);
+    expect(&mut with(probe("ask"), &[]), &BOB_AND_LAB);
     assert_eq!(stdout(&mut with("getent", &["passwd"])), "bob:x:4242:77:Bob:/b:/bin/b\n");
     assert_eq!(stdout(&mut with("getent", &["group"])), "lab:x:77:bob,eve\n");
     assert_eq!(run(&mut with("getent", &["passwd", "root"])).status.code(), Some(2));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support;
 use crate::support::ask::{answers, expect, rows};
-use crate::support::module_scene::Scene;
+use crate::support::module_scene::ModuleScene;
 use crate::support::{file, library, module, stdout};
 
 /// As the probe shows the members `m0` and `a, b`, a name that is not taken apart.
@@ -41,14 +41,14 @@ fn users_and_groups_come_from_the_files_and_then_from_the_module() {
         ("getgrgid_r 23", &group(3)),
         ("getgrnam nogroup", "none"),
     ];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
 fn a_row_in_the_modules_own_memory_is_copied_into_the_callers_buffer() {
     let want = "static:x:900:901:in static memory:/s:/bin/s";
     let pairs = [("getpwnam_r static", want), ("getpwnam static", want)];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
@@ -62,14 +62,14 @@ fn a_module_that_wants_more_room_gets_it() {
         ("getgrnam_r room:100000", group_of(100_000, 904)),
         ("getgrnam room:1000000", group_of(1_000_000, 904)),
     ];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
 fn a_module_that_is_never_content_gets_no_more_than_is_sane() {
     let pairs = ["getpwnam_r greedy", "getpwnam greedy", "getgrnam_r greedy"]
         .map(|question| (question, "error ENOMEM"));
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
@@ -91,14 +91,14 @@ fn each_status_gives_the_error_that_glibc_gives() {
         let pairs = ["getpwnam_r", "getgrnam_r", "getpwnam", "getgrnam"]
             .map(|function| (format!("{function} status:{status}:{error}"), want));
         for pair in pairs {
-            expect(&mut Scene::new().plain(), &[pair]);
+            expect(&mut ModuleScene::new().plain(), &[pair]);
         }
     }
 }
 
 #[test]
 fn a_module_alone_switches_users_and_groups_on() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let pairs = [
         ("getpwnam m1", "m1:x:11:12::/m:/bin/m"),
         ("getpwnam root", "none"),
@@ -112,7 +112,7 @@ fn a_module_alone_switches_users_and_groups_on() {
 
 #[test]
 fn a_database_that_a_module_alone_does_not_have_stays_with_libc() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let mut command = scene.with_module(library(), &module("partial", &[]), "partial");
     let questions =
         ["getpwnam part", "getpwnam root", "getgrnam root", "getgrent", "getgrouplist root 1"];
@@ -135,12 +135,12 @@ fn the_groups_of_a_user_come_from_the_files_and_from_initgroups_dyn() {
         ("getgrouplist none 1", "1 of 1: 1".to_owned()),
         ("getgrouplist status:-1:5 1", "1 of 1: 1".to_owned()),
     ];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
 fn initgroups_sets_the_modules_groups_under_uid_wrapper() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let preload = format!("{}:{}", library().display(), support::uid_wrapper().display());
     let mut command = scene.plain();
     command.env("LD_PRELOAD", preload).env("UID_WRAPPER", "1").env("UID_WRAPPER_ROOT", "1");
@@ -159,7 +159,7 @@ fn a_module_may_ask_us_meanwhile_and_never_asks_itself_for_ever() {
         ("getpwnam loops", "loops:x:903:904::/m:/bin/m"),
         ("getpwnam m1", "m1:x:11:12::/m:/bin/m"),
     ];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
@@ -169,12 +169,12 @@ fn what_libc_asks_from_inside_gets_to_the_module() {
         ("wordexp ~m1/x", "/m/x"),
         ("wordexp ~nobody/x", "~nobody/x"),
     ];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }
 
 #[test]
 fn the_synthetic_user_is_not_needed_by_a_user_of_the_module() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let uid = stdout(Command::new("id").arg("-u"));
     let module = module("plain", &["-DWHOEVER_ASKS"]);
     for (prefix, want) in [("plain", "whoever"), ("none", "own")] {
@@ -188,7 +188,7 @@ fn the_synthetic_user_is_not_needed_by_a_user_of_the_module() {
 
 #[test]
 fn what_files_and_module_do_not_know_falls_through_to_libc_if_asked() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let mut command = scene.plain();
     command.env("NSS_WRAPPER_FALLTHROUGH", "1");
     let questions = [
@@ -230,11 +230,11 @@ fn threads_and_children_of_threads_are_answered_by_the_module() {
         (format!("forks 2 100 {AT_ONCE}"), all_at_once()),
     ];
     for pair in pairs {
-        expect(&mut Scene::new().plain(), &[pair]);
+        expect(&mut ModuleScene::new().plain(), &[pair]);
     }
     let pairs = [(
         "fork getpwnam m2; getgrent; getgrent; getgrent",
         format!("m2:x:12:13::/m:/bin/m; root:x:0:; files:x:7:m0,first; {}", group(0)),
     )];
-    expect(&mut Scene::new().plain(), &pairs);
+    expect(&mut ModuleScene::new().plain(), &pairs);
 }

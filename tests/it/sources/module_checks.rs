@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::module::{AT_ONCE, all_at_once};
 use crate::support::ask::answers;
-use crate::support::module_scene::Scene;
+use crate::support::module_scene::ModuleScene;
 use crate::support::valgrind::{sound, valgrind};
 use crate::support::{compiled, library, module};
 
@@ -30,7 +30,7 @@ const ALL: &[&str] = &[
 #[test]
 fn memcheck_finds_nothing() {
     for flags in [&[][..], &["-DWITHOUT_INITGROUPS"]] {
-        let scene = Scene::new();
+        let scene = ModuleScene::new();
         let plain = || scene.users(library(), &module("plain", flags), "plain");
         let (said, log) = sound(&mut valgrind("leaks", plain().args(ALL)));
         assert_eq!(log, "");
@@ -40,7 +40,7 @@ fn memcheck_finds_nothing() {
 
 #[test]
 fn helgrind_and_drd_see_no_race_between_threads_that_ask_the_module() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let question = format!("threads 2 800 {AT_ONCE}");
     for tool in ["helgrind", "drd"] {
         let (said, log) = sound(&mut valgrind(tool, scene.plain().arg(&question)));
@@ -89,7 +89,7 @@ fn without_memory(
 
 #[test]
 fn an_allocation_that_fails_is_an_error_and_never_an_absence() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let questions = [
         "getpwnam_r m3",
         "getgrnam_r g1",
@@ -106,7 +106,7 @@ fn an_allocation_that_fails_is_an_error_and_never_an_absence() {
 
 #[test]
 fn an_allocation_that_fails_loses_no_row_of_an_enumeration() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let rows = |nth: usize| {
         let (said, failed) = failing(scene.plain(), nth, &["getpwent_r"; 6]);
         let rows: Vec<_> = said.into_iter().filter(|answer| answer.contains('/')).collect();
@@ -129,7 +129,7 @@ fn an_allocation_that_fails_loses_no_row_of_an_enumeration() {
 
 #[test]
 fn an_allocation_that_fails_for_a_host_is_an_error_and_never_an_absence() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let questions = [
         "gethostbyname_r h1",
         "gethostbyname_r room:400",

@@ -2,12 +2,12 @@
 
 use super::module::{group, group_of, user_of};
 use crate::support::ask::{answers, expect};
-use crate::support::module_scene::Scene;
+use crate::support::module_scene::ModuleScene;
 use crate::support::{library, module};
 
 #[test]
 fn an_enumeration_goes_on_from_the_files_into_the_module() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let root = "root:x:0:0::/root:/bin/sh";
     let first = "first:x:11:11:of the file:/f:/f";
     let users = [
@@ -53,7 +53,7 @@ fn a_buffer_that_is_too_short_loses_no_row_of_an_enumeration() {
         ("getgrent_r 3000", Some(large_group.as_str())),
         ("getgrent", Some(&group(2))),
     ];
-    let said = answers(&mut Scene::new().plain(), &pairs.map(|(question, _)| question));
+    let said = answers(&mut ModuleScene::new().plain(), &pairs.map(|(question, _)| question));
     assert!(said[0].ends_with("m0:x:10:11::/m:/bin/m; error ERANGE"), "{}", said[0]);
     for ((question, want), answer) in pairs.iter().zip(&said) {
         assert!(want.is_none_or(|want| want == answer), "{question}: {answer}");
@@ -75,7 +75,7 @@ fn the_modules_set_and_end_are_called_as_the_enumeration_gets_there() {
             "load\nsetgrent\nendgrent\nsetgrent\n",
         ),
     ] {
-        let scene = Scene::new();
+        let scene = ModuleScene::new();
         let said = answers(&mut scene.plain(), questions);
         assert!(!said.concat().contains("error"), "{said:?}");
         assert_eq!(scene.log(), want, "{questions:?}");
@@ -84,7 +84,7 @@ fn the_modules_set_and_end_are_called_as_the_enumeration_gets_there() {
 
 #[test]
 fn groups_are_searched_where_a_module_has_no_initgroups_dyn() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let plain = module("plain", &["-DWITHOUT_INITGROUPS"]);
     let (first, second, third) = (group(0), group_of(2000, 21), group(2));
     let (fourth, fifth) = (group_of(70_000, 23), group(4));

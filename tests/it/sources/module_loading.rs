@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::module::group;
 use crate::support::ask::{answers, answers_and_log, expect, expect_and_log};
-use crate::support::module_scene::{Scene, debian};
+use crate::support::module_scene::{ModuleScene, debian};
 use crate::support::namespace::after_mounts;
 use crate::support::{file, library, module, peer, probe};
 
@@ -13,7 +13,7 @@ const M1: &str = "m1:x:11:12::/m:/bin/m";
 
 #[test]
 fn a_module_that_cannot_be_loaded_is_reported_once_and_works_once_it_can() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let plain = module("plain", &[]);
     let mut command = scene.users(library(), &scene.path("module.so"), "plain");
     let link = format!("symlink {} module.so", plain.display());
@@ -38,7 +38,7 @@ fn a_module_that_cannot_be_loaded_is_reported_once_and_works_once_it_can() {
 
 #[test]
 fn without_a_free_descriptor_for_loading_the_answer_is_an_error_and_no_absence() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let mut command = scene.plain();
     command.env_remove("NSS_WRAPPER_PASSWD").env_remove("MODULE_LOG");
     let pairs = [
@@ -53,7 +53,7 @@ fn without_a_free_descriptor_for_loading_the_answer_is_an_error_and_no_absence()
 
 #[test]
 fn functions_that_a_module_lacks_are_a_warning_as_with_the_peer() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let partial = module("partial", &[]);
     let ask = |level: &str| {
         let mut command = scene.users(library(), &partial, "partial");
@@ -92,7 +92,7 @@ fn functions_that_a_module_lacks_are_a_warning_as_with_the_peer() {
 
 #[test]
 fn a_prefix_that_fits_no_function_is_an_error() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let mut command = scene.users(library(), &module("plain", &[]), "plane");
     let pairs = [("getpwnam m1", "none"), ("getpwnam root", ROOT), ("getgrnam g1", "none")];
     let said = expect_and_log(&mut command, &pairs);
@@ -102,7 +102,7 @@ fn a_prefix_that_fits_no_function_is_an_error() {
 
 #[test]
 fn a_module_may_ask_us_while_it_is_being_loaded() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let asks = module("plain", &["-DASKS_WHILE_LOADING"]);
     let static_row = "static:x:900:901:in static memory:/s:/bin/s";
     let pairs = [("getpwnam m1", M1), ("getpwnam static", static_row)];
@@ -112,7 +112,7 @@ fn a_module_may_ask_us_while_it_is_being_loaded() {
 
 /// The command where Debian's extrausers finds `users` and `groups`, and where libc's own `files`
 /// are the scene's.
-fn with_extrausers(scene: &Scene, users: &str, groups: &str, command: &Command) -> Command {
+fn with_extrausers(scene: &ModuleScene, users: &str, groups: &str, command: &Command) -> Command {
     file(scene.dir(), "users", users);
     file(scene.dir(), "groups", groups);
     file(scene.dir(), "nsswitch", "passwd: files extrausers\ngroup: files extrausers\n");
@@ -127,7 +127,7 @@ fn with_extrausers(scene: &Scene, users: &str, groups: &str, command: &Command) 
 
 #[test]
 fn extrausers_answers_as_it_does_for_glibc_and_the_peer() {
-    let scene = Scene::new();
+    let scene = ModuleScene::new();
     let extrausers = debian("libnss_extrausers.so.2");
     let mut users = String::from("ann:x:5001:5001:Ann:/home/ann:/bin/sh\n");
     users.push_str(&format!("bob:x:5002:5001:{}:/home/bob:/bin/sh\n", "b".repeat(900)));

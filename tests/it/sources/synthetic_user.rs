@@ -9,8 +9,8 @@ use crate::support::{PYTHON, copy_program, file, probe, run, stdout};
 
 const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
 
-/// A command with the own entry set, and nothing else.
-fn own<const N: usize>(scene: &Scene, uid: u32, gid: u32, args: [&str; N]) -> Command {
+/// A command with the synthetic user set, and nothing else.
+fn as_synthetic<const N: usize>(scene: &Scene, uid: u32, gid: u32, args: [&str; N]) -> Command {
     let mut command = scene.as_ids(uid, gid, args);
     command.env("NSS_WRAPPER_USER", USER);
     command
@@ -23,44 +23,44 @@ fn of_machine(database: &str, at: usize) -> Vec<String> {
 }
 
 #[test]
-fn an_id_without_an_entry_has_the_own_name() {
+fn an_id_without_an_entry_has_the_synthetic_users_name() {
     let scene = Scene::new();
-    let mut command = own(&scene, 10000, 0, ["id"]);
+    let mut command = as_synthetic(&scene, 10000, 0, ["id"]);
     assert_eq!(stdout(&mut command), "uid=10000(ipython) gid=0(root) groups=0(root)\n");
     has(&both(&run(command.env_remove("NSS_WRAPPER_USER"))), "uid=10000 gid=0(root)");
     for (args, want) in [
         (["id", "ipython"], "uid=10000(ipython) gid=0(root) groups=0(root)\n"),
         (["id", "-un"], "ipython\n"),
     ] {
-        assert_eq!(stdout(&mut own(&scene, 10000, 0, args)), want);
+        assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 0, args)), want);
     }
     let line = "ipython:x:10000:0:I, Python:/home/10000:/bin/bash\n";
     for key in ["ipython", "10000"] {
-        assert_eq!(stdout(&mut own(&scene, 10000, 0, ["getent", "passwd", key])), line);
+        assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 0, ["getent", "passwd", key])), line);
     }
     for (program, want) in [
         (["bash", "--norc", "-c", r"p='\u'; echo ${p@P} ~ipython"], "ipython /home/10000\n"),
         (["perl", "-e", "print getpwuid($<) . glob('~ipython')", ""], "ipython/home/10000"),
     ] {
-        assert_eq!(stdout(&mut own(&scene, 10000, 0, program)), want);
+        assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 0, program)), want);
     }
     let python = "import getpass, os, pwd; print(getpass.getuser(), pwd.getpwuid(os.getuid())[5])";
-    let mut python = own(&scene, 10000, 0, [PYTHON, "-c", python]);
+    let mut python = as_synthetic(&scene, 10000, 0, [PYTHON, "-c", python]);
     assert_eq!(stdout(&mut python), "ipython /home/10000\n");
 }
 
 #[test]
-fn a_group_id_without_an_entry_has_the_own_name_too() {
+fn a_group_id_without_an_entry_has_the_synthetic_users_name_too() {
     let scene = Scene::new();
-    let mut id = own(&scene, 10000, 10000, ["id"]);
+    let mut id = as_synthetic(&scene, 10000, 10000, ["id"]);
     let want = "uid=10000(ipython) gid=10000(ipython) groups=10000(ipython)\n";
     assert_eq!(stdout(&mut id), want);
     for key in ["ipython", "10000"] {
-        let mut getent = own(&scene, 10000, 10000, ["getent", "group", key]);
+        let mut getent = as_synthetic(&scene, 10000, 10000, ["getent", "group", key]);
         assert_eq!(stdout(&mut getent), "ipython:x:10000:\n");
     }
     let python = "import grp; print(sum(g.gr_name == 'ipython' for g in grp.getgrall()))";
-    assert_eq!(stdout(&mut own(&scene, 10000, 10000, [PYTHON, "-c", python])), "1\n");
+    assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 10000, [PYTHON, "-c", python])), "1\n");
 }
 
 #[test]
@@ -75,21 +75,21 @@ fn whoever_has_an_entry_stays_who_they_are() {
             let without = both(&run(wrapped.env_remove("LD_PRELOAD")));
             assert_eq!(with, without, "{uid}:{gid} {args:?}");
         }
-        has(&failure(&mut own(&scene, uid, gid, ["id", "ipython"])), "no such user");
+        has(&failure(&mut as_synthetic(&scene, uid, gid, ["id", "ipython"])), "no such user");
     }
 }
 
 #[test]
 fn the_machines_other_users_are_there_and_each_is_listed_once() {
     let scene = Scene::new();
-    let root = stdout(&mut own(&scene, 10000, 0, ["getent", "passwd", "root"]));
+    let root = stdout(&mut as_synthetic(&scene, 10000, 0, ["getent", "passwd", "root"]));
     assert_eq!(root, stdout(Command::new("getent").args(["passwd", "root"])));
-    let listed = stdout(&mut own(&scene, 10000, 0, ["getent", "passwd"]));
+    let listed = stdout(&mut as_synthetic(&scene, 10000, 0, ["getent", "passwd"]));
     let names: Vec<_> = listed.lines().filter_map(|line| line.split(':').next()).collect();
     let mut want = of_machine("passwd", 0);
     want.push("ipython".to_owned());
     assert_eq!(names, want);
-    // The machine's user of the own entry's name gives way to it.
+    // The machine's user of that name gives way to it.
     let mut command = scene.as_ids(10000, 0, ["getent", "passwd"]);
     command.env("NSS_WRAPPER_USER", "games:x:%u:%g:::");
     let listed = stdout(&mut command);
@@ -106,7 +106,7 @@ fn musl_programs_list_the_machines_users_and_the_synthetic_user() {
         let copy = scene.path("list");
         copy_program(program, &copy);
         let copy = copy.to_str().expect("the path is ASCII");
-        let mut command = own(&scene, 10000, 10000, [copy]);
+        let mut command = as_synthetic(&scene, 10000, 10000, [copy]);
         let said = answers(&mut command, &["all getpwent", "endpwent", "all getgrent", "endgrent"]);
         [names(&said[0]), names(&said[2])]
     };
@@ -119,7 +119,7 @@ fn musl_programs_list_the_machines_users_and_the_synthetic_user() {
 }
 
 #[test]
-fn with_a_passwd_file_the_own_entry_answers_what_the_file_lacks() {
+fn with_a_passwd_file_the_synthetic_user_answers_what_the_file_lacks() {
     let scene = Scene::new();
     let user = "magic:x:%u:%g:::";
     let mut id = scene.wrapped(["id", "-un"]);
@@ -221,10 +221,10 @@ fn the_groups_of_a_user_are_those_of_the_file_and_of_libc() {
 }
 
 /// The probe of that name, as an id without an entry, with the synthetic user and nothing else.
-fn probe_as_own(scene: &Scene, name: &str) -> Command {
+fn probe_as_synthetic(scene: &Scene, name: &str) -> Command {
     let copy = scene.path(name);
     copy_program(probe(name), &copy);
-    own(scene, 10000, 10000, [copy.to_str().expect("the path is ASCII")])
+    as_synthetic(scene, 10000, 10000, [copy.to_str().expect("the path is ASCII")])
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn every_entry_fits_its_buffer_or_says_so() {
         ("getgrgid_r 10000", "ipython:x:10000:"),
         ("getgrnam_r ipython", "ipython:x:10000:"),
     ];
-    let mut command = probe_as_own(&scene, "buffers");
+    let mut command = probe_as_synthetic(&scene, "buffers");
     let said = stdout(command.args(questions.map(|(question, _)| question)));
     for (line, (question, want)) in said.lines().zip(questions) {
         assert!(line.starts_with(&format!("{want}\terror ERANGE\t")), "{question}: {line}");
@@ -245,7 +245,7 @@ fn every_entry_fits_its_buffer_or_says_so() {
     assert_eq!(said.lines().count(), questions.len());
     // libc, which is asked then, sets errno.
     let nobody = format!("getpwnam_r {}", word("nobody there"));
-    let said = answers(&mut probe_as_own(&scene, "ask"), &[nobody]).concat();
+    let said = answers(&mut probe_as_synthetic(&scene, "ask"), &[nobody]).concat();
     assert!(said.starts_with("none"), "{said}");
 }
 
@@ -254,10 +254,10 @@ fn every_entry_fits_its_buffer_or_says_so() {
 #[test]
 fn a_short_buffer_loses_neither_a_row_of_libcs_nor_the_synthetic_user() {
     let scene = Scene::new();
-    let mut session = Session::new(&mut probe_as_own(&scene, "ask"));
-    let is_own = |row: &&str| row.starts_with("ipython:");
+    let mut session = Session::new(&mut probe_as_synthetic(&scene, "ask"));
+    let is_synthetic = |row: &&str| row.starts_with("ipython:");
     let all = session.ask("all getpwent");
-    assert_eq!(rows(&all).iter().filter(|row| is_own(row)).count(), 1, "{all}");
+    assert_eq!(rows(&all).iter().filter(|row| is_synthetic(row)).count(), 1, "{all}");
     assert_eq!(session.ask("getpwent"), "none");
     assert_eq!(session.ask("setpwent"), "done");
     let mut again = Vec::new();
@@ -272,5 +272,5 @@ fn a_short_buffer_loses_neither_a_row_of_libcs_nor_the_synthetic_user() {
     }
     assert_eq!(session.ask("endpwent"), "done");
     assert!(again.len() > 6, "{again:?}");
-    assert_eq!(again.iter().filter(|row| is_own(&row.as_str())).count(), 1, "{again:?}");
+    assert_eq!(again.iter().filter(|row| is_synthetic(&row.as_str())).count(), 1, "{again:?}");
 }

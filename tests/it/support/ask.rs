@@ -5,7 +5,28 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::{compiled, library, probe, run, stdout, under, wrapped};
+use super::{compiled, file, library, probe, run, stdout, under, wrapped};
+
+/// A row of passwd(5), and one of group(5).
+pub(crate) const BOB: &str = "bob:x:4242:77:Bob:/b:/bin/b";
+pub(crate) const LAB: &str = "lab:x:77:bob,eve";
+
+/// Questions of each kind about [`BOB`] and [`LAB`] alone in their files.
+pub(crate) const BOB_AND_LAB: [(&str, &str); 6] = [
+    ("getpwnam_r bob", BOB),
+    ("getpwuid 4242", BOB),
+    ("all getpwent", BOB),
+    ("getgrnam_r lab", LAB),
+    ("getgrgid 77", LAB),
+    ("all getgrent", LAB),
+];
+
+/// The command with files of [`BOB`] and [`LAB`] in `dir`.
+pub(crate) fn with_bob_and_lab<'a>(command: &'a mut Command, dir: &Path) -> &'a mut Command {
+    command
+        .env("NSS_WRAPPER_PASSWD", file(dir, "passwd", format!("{BOB}\n")))
+        .env("NSS_WRAPPER_GROUP", file(dir, "group", format!("{LAB}\n")))
+}
 
 /// The probe under the library, with no file yet.
 pub(crate) fn ask() -> Command {

@@ -6,9 +6,9 @@ use std::process::Command;
 use super::{built, file, library, module, probe, under};
 
 /// A directory with a passwd and a group file, and the log that `plain.c` writes.
-pub(crate) struct Scene(tempfile::TempDir);
+pub(crate) struct ModuleScene(tempfile::TempDir);
 
-impl Scene {
+impl ModuleScene {
     /// With two users and two groups.
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
