@@ -79,10 +79,10 @@ fn header(out: &Path) {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let config = cbindgen::Config::from_file("cbindgen.toml").expect("cbindgen.toml is readable");
     let bindings = cbindgen::Builder::new()
-        .with_src(Path::new(&root).join("src/abi/wrapper.rs"))
+        .with_src(Path::new(&root).join("src/interpose/wrapper.rs"))
         .with_config(config)
         .generate()
-        .expect("cbindgen understands src/abi/wrapper.rs");
+        .expect("cbindgen understands src/interpose/wrapper.rs");
     let made = out.join("nss_wrapper_rs.h");
     bindings.write_to_file(&made);
     if env::var_os("NSS_WRAPPER_RS_HEADER").is_some_and(|v| v == "write") {

@@ -1,14 +1,15 @@
-//! What the environment asked for, read once, at the first question.
+//! What the environment and the service's configuration file ask for, read once, at the first question.
 //!
 //! The names of the variables stand here and nowhere else in the library.
-#![allow(unsafe_code, reason = "getenv and getauxval")]
+#![allow(unsafe_code, reason = "getenv")]
 
-use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 
-use crate::errno::Errno;
-use crate::sync::{Once, try_extend};
-use crate::sys;
+use crate::rt::errno::Errno;
+use crate::rt::log::{self, Bytes, log};
+use crate::rt::memory::{OwnedBuf, ScratchBuf};
+use crate::rt::sync::TryOnce;
+use crate::rt::sys;
 
 /// The start of every variable of ours.
 const PREFIX: &CStr = c"NSS_WRAPPER_";
@@ -22,17 +23,26 @@ const MODULE_FN_PREFIX: &CStr = c"NSS_WRAPPER_MODULE_FN_PREFIX";
 const USER: &CStr = c"NSS_WRAPPER_USER";
 const FALLTHROUGH: &CStr = c"NSS_WRAPPER_FALLTHROUGH";
 const DEBUGLEVEL: &CStr = c"NSS_WRAPPER_DEBUGLEVEL";
-/// uid_wrapper's own switch: with it `setgroups(2)` is safe to call.
+/// uid_wrapper's own switch: with it `setgroups(2)` changes nothing real.
 const UID_WRAPPER: &CStr = c"UID_WRAPPER";
+const HOME: &CStr = c"HOME";
 
-/// A variable's value, kept with a NUL at its end.
-pub(crate) struct Text(Vec<u8>);
+/// What says the same as the variables for the NSS service: docs/service.md.
+const SERVICE_FILE: &CStr = c"/etc/nss_wrapper_rs.conf";
+const SERVICE_DIR: &CStr = c"/etc";
+/// More than any such file needs.
+const SERVICE_FILE_BYTES: usize = 16 << 10;
+
+/// Text that is kept, with a NUL at its end.
+pub(crate) struct Text(OwnedBuf<u8>);
 
 impl Text {
-    fn new(value: &[u8]) -> Result<Self, Errno> {
-        let mut text = Vec::new();
-        try_extend(&mut text, value)?;
-        try_extend(&mut text, b"\0")?;
+    /// A copy of `value`.
+    pub(crate) fn new(value: &[u8]) -> Result<Self, Errno> {
+        let mut text = OwnedBuf::zeroed(value.len() + 1)?;
+        for (to, from) in text.iter_mut().zip(value) {
+            *to = *from;
+        }
         Ok(Self(text))
     }
 
@@ -47,8 +57,8 @@ impl Text {
     }
 }
 
-/// A file's path, made absolute with the working directory of the first lookup. A variable whose
-/// value has a line break in it is a file by itself: the path is its name, and never opened.
+/// A file's path, made absolute with the working directory of the first lookup. A variable whose value
+/// has a line break in it is a file by itself: the path is its name, and never opened.
 pub(crate) struct Path {
     name: Text,
     text: Option<Text>,
@@ -56,6 +66,7 @@ pub(crate) struct Path {
 
 impl Path {
     /// As the kernel takes it.
+    #[inline(always)]
     pub(crate) fn as_c(&self) -> &CStr {
         self.name.as_c()
     }
@@ -65,12 +76,8 @@ impl Path {
         self.name.bytes()
     }
 
-    /// True if the variable says itself what the file holds.
-    pub(crate) fn is_text(&self) -> bool {
-        self.text.is_some()
-    }
-
     /// What the file holds, if the variable says that itself.
+    #[inline(always)]
     pub(crate) fn text(&self) -> Option<&[u8]> {
         self.text.as_ref().map(Text::bytes)
     }
@@ -83,36 +90,50 @@ impl Path {
         Self::new(value)
     }
 
+    /// The path of that name.
     pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
-        let mut path = Vec::new();
+        let mut path = ScratchBuf::<u8>::new();
         if !name.starts_with(b"/") {
             let mut buf = [0; 4096];
             // Without a working directory the name is left to the kernel, as it was given.
-            if let Some([dir @ .., 0]) = sys::working_directory(&mut buf)
-                && dir.starts_with(b"/")
-            {
-                try_extend(&mut path, dir)?;
-                try_extend(&mut path, b"/")?;
+            if let Some([dir @ .., 0]) = sys::working_directory(&mut buf) {
+                if dir.starts_with(b"/") {
+                    path.extend(dir)?;
+                    path.push(b'/')?;
+                }
             }
         }
-        try_extend(&mut path, name)?;
-        Text::new(&path).map(|name| Self { name, text: None })
+        path.extend(name)?;
+        Ok(Self { name: Text::new(&path)?, text: None })
     }
+}
+
+/// Which file a source reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Passwd,
+    Group,
+    Shadow,
+    Hosts,
+    /// `/etc/passwd`, for the synthetic user alone.
+    SystemPasswd,
+    /// `/etc/group`, likewise.
+    SystemGroup,
 }
 
 /// The variables, with an empty value counted as unset.
 #[derive(Default)]
 pub(crate) struct Config {
     /// `NSS_WRAPPER_PASSWD`: a passwd(5) file.
-    pub(crate) passwd: Option<Path>,
+    passwd: Option<Path>,
     /// `NSS_WRAPPER_GROUP`: a group(5) file.
-    pub(crate) group: Option<Path>,
+    group: Option<Path>,
     /// `NSS_WRAPPER_SHADOW`: a shadow(5) file.
-    pub(crate) shadow: Option<Path>,
+    shadow: Option<Path>,
     /// `NSS_WRAPPER_HOSTS`: a hosts(5) file.
-    pub(crate) hosts: Option<Path>,
-    /// `NSS_WRAPPER_HOSTNAME`: what gethostname(3) says.
-    pub(crate) hostname: Option<Text>,
+    hosts: Option<Path>,
+    /// `/etc/passwd` and `/etc/group`, where there is a synthetic user.
+    system: Option<(Path, Path)>,
     /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it; with a slash in it an
     /// absolute path.
     pub(crate) module: Option<Text>,
@@ -120,35 +141,66 @@ pub(crate) struct Config {
     pub(crate) module_prefix: Option<Text>,
     /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
     pub(crate) user: Option<Text>,
+    /// `$HOME`, which stands for `%h` in that line.
+    pub(crate) home: Option<Text>,
     /// `NSS_WRAPPER_FALLTHROUGH=1`: what our sources do not know is asked of libc.
     pub(crate) fall_through: bool,
     /// `UID_WRAPPER=1`.
     pub(crate) uid_wrapper: bool,
-    /// `NSS_WRAPPER_DEBUGLEVEL`, 0 to 3.
-    pub(crate) level: u8,
 }
 
 impl Config {
     fn read() -> Result<Self, Errno> {
-        // A set-user-id program must not take its users from whoever starts it: ld.so(8).
-        if secure() {
-            return Ok(Self::default());
-        }
-        let path = |name| variable(name).map(|value| Path::of(name, value)).transpose();
-        let text = |name| variable(name).map(Text::new).transpose();
+        let service = ServiceFile::read()?;
+        let value = |name| variable(name).or_else(|| service.value(name));
+        let path = |name| value(name).map(|value| Path::of(name, value)).transpose();
+        let text = |name| value(name).map(Text::new).transpose();
+        log::set_level(value(DEBUGLEVEL).map_or(0, level));
+        service.report();
+        let user = text(USER)?;
+        let system = match user {
+            Some(_) => Some((Path::new(b"/etc/passwd")?, Path::new(b"/etc/group")?)),
+            None => None,
+        };
         Ok(Self {
             passwd: path(PASSWD)?,
             group: path(GROUP)?,
             shadow: path(SHADOW)?,
             hosts: path(HOSTS)?,
-            hostname: text(HOSTNAME)?,
-            module: variable(MODULE_SO_PATH).map(file_or_soname).transpose()?,
+            system,
+            module: value(MODULE_SO_PATH).map(file_or_soname).transpose()?,
             module_prefix: text(MODULE_FN_PREFIX)?,
-            user: text(USER)?,
-            fall_through: variable(FALLTHROUGH) == Some(b"1"),
+            home: match user {
+                Some(_) => variable(HOME).map(Text::new).transpose()?,
+                None => None,
+            },
+            user,
+            fall_through: value(FALLTHROUGH) == Some(b"1"),
             uid_wrapper: variable(UID_WRAPPER) == Some(b"1"),
-            level: variable(DEBUGLEVEL).map_or(0, level),
         })
+    }
+
+    /// The file of that kind, if one is configured.
+    #[inline(always)]
+    pub(crate) fn file(&self, kind: FileKind) -> Option<&Path> {
+        match kind {
+            FileKind::Passwd => self.passwd.as_ref(),
+            FileKind::Group => self.group.as_ref(),
+            FileKind::Shadow => self.shadow.as_ref(),
+            FileKind::Hosts => self.hosts.as_ref(),
+            FileKind::SystemPasswd => self.system.as_ref().map(|(passwd, _)| passwd),
+            FileKind::SystemGroup => self.system.as_ref().map(|(_, group)| group),
+        }
+    }
+
+    /// True if a file of that kind is configured.
+    pub(crate) fn has(&self, kind: FileKind) -> bool {
+        self.file(kind).is_some()
+    }
+
+    /// The path and the prefix of a module, if both are set.
+    pub(crate) fn module(&self) -> Option<(&Text, &Text)> {
+        self.module.as_ref().zip(self.module_prefix.as_ref())
     }
 }
 
@@ -160,45 +212,98 @@ fn file_or_soname(value: &[u8]) -> Result<Text, Errno> {
 /// The leading digits, like the peer's `atoi`.
 fn level(value: &[u8]) -> u8 {
     match value {
-        [digit @ b'0'..=b'9'] => (digit - b'0').min(3),
         [b'0'..=b'9', b'0'..=b'9', ..] => 3,
         [digit @ b'0'..=b'9', ..] => (digit - b'0').min(3),
         _ => 0,
     }
 }
 
-static CONFIG: Once<Config> = Once::new();
+/// The configuration file of the NSS service. Who can write it decides about set-user-id programs, so
+/// nobody but root may.
+struct ServiceFile {
+    text: ScratchBuf<u8>,
+    len: usize,
+    refused: bool,
+}
 
-/// The configuration, read at the first call. `ENOMEM` if even that finds no room; the next call
-/// tries again.
+impl ServiceFile {
+    fn read() -> Result<Self, Errno> {
+        let missing = Self { text: ScratchBuf::new(), len: 0, refused: false };
+        let Ok(fd) = sys::open(SERVICE_FILE, sys::OFlags::NONBLOCK) else { return Ok(missing) };
+        let is_safe = sys::only_root_writes(fd) && sys::only_root_writes_path(SERVICE_DIR);
+        let mut text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 })?;
+        let len = sys::pread(fd, &mut text, 0);
+        sys::close(fd);
+        Ok(Self { text, len: len.unwrap_or(0), refused: !is_safe })
+    }
+
+    /// What stands there for a variable: the rest of the line after `NAME=`.
+    fn value(&self, name: &CStr) -> Option<&[u8]> {
+        self.lines().find_map(|line| {
+            let value = line.strip_prefix(name.to_bytes())?.strip_prefix(b"=")?;
+            (!value.is_empty()).then_some(value)
+        })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.text.get(..self.len).unwrap_or_default().split(|&b| b == b'\n')
+    }
+
+    /// Says what is not obeyed.
+    fn report(&self) {
+        let file = Bytes(SERVICE_FILE.to_bytes());
+        if self.refused {
+            log!(
+                Error,
+                "config",
+                "{file}: others than root can write it or its directory, not used"
+            );
+        }
+        for line in self.lines() {
+            let is_known =
+                line.is_empty() || line.starts_with(b"#") || line.starts_with(PREFIX.to_bytes());
+            if !is_known {
+                log!(Error, "config", "{file}: unknown setting '{}'", Bytes(line));
+            }
+        }
+    }
+}
+
+static CONFIG: TryOnce<Config> = TryOnce::new();
+
+/// The configuration, read at the first call. `ENOMEM` if even that finds no room; the next call tries
+/// again.
+#[inline(always)]
 pub(crate) fn get() -> Result<&'static Config, Errno> {
     CONFIG.get_or_try_init(Config::read)
 }
 
-/// The configuration if it has been read.
-pub(crate) fn known() -> Option<&'static Config> {
-    CONFIG.get()
-}
-
 /// True if [`get`] finds the variables set, without room for it.
 pub(crate) fn are_set(names: &[&CStr]) -> bool {
-    !secure() && names.iter().all(|name| variable(name).is_some())
+    names.iter().all(|name| variable(name).is_some())
 }
 
-fn secure() -> bool {
-    // SAFETY: takes a number, returns a number.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+/// `NSS_WRAPPER_HOSTNAME`: what gethostname(2) says. Read at each call, as the peer does, so that a test
+/// may change it in its own process.
+pub(crate) fn hostname() -> Option<&'static [u8]> {
+    variable(HOSTNAME)
 }
 
-/// The variable's value, copied by whoever keeps it: the host may change its environment.
+/// The variable's value, copied by whoever keeps it: the program may change its environment. A
+/// set-user-id program must not take its users from whoever starts it (ld.so(8)), so none is read there.
 fn variable(name: &CStr) -> Option<&'static [u8]> {
-    debug_assert!(name == UID_WRAPPER || name.to_bytes().starts_with(PREFIX.to_bytes()));
+    debug_assert!(
+        name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)
+    );
+    if sys::is_secure() {
+        return None;
+    }
     // SAFETY: `name` ends in NUL.
     let value: *mut c_char = unsafe { libc::getenv(name.as_ptr()) };
     if value.is_null() {
         return None;
     }
-    // SAFETY: getenv returned a C string, used before the host can change its environment.
+    // SAFETY: getenv returned a C string, used before the program can change its environment.
     let value = unsafe { CStr::from_ptr(value) }.to_bytes();
     (!value.is_empty()).then_some(value)
 }
@@ -233,5 +338,16 @@ mod tests {
         assert_eq!((path.bytes(), path.text()), (&b"/a"[..], None));
         let path = Path::of(PASSWD, b"/a\n").unwrap();
         assert_eq!((path.bytes(), path.text()), (PASSWD.to_bytes(), Some(&b"/a\n"[..])));
+    }
+
+    #[test]
+    fn the_service_file_has_a_value_a_line() {
+        let text = ScratchBuf::copy_of(
+            b"# c\nNSS_WRAPPER_USER=a:x:%u\nNSS_WRAPPER_USERS=b\nNSS_WRAPPER_GROUP=",
+        )
+        .unwrap();
+        let file = ServiceFile { len: text.len(), text, refused: false };
+        assert_eq!(file.value(USER), Some(&b"a:x:%u"[..]));
+        assert_eq!((file.value(PASSWD), file.value(GROUP)), (None, None));
     }
 }

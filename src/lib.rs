@@ -1,27 +1,19 @@
 //! `libnss_wrapper_rs.so`: users and groups of your choice, for a program that it is preloaded into.
 //!
-//! The modules are a stack. C enters at the top, bytes of a file leave at the bottom, and every
-//! `use crate::` points downward:
+//! One way in, one way down. C enters in [`interpose`], the bytes of a file leave at the bottom, and every
+//! `use crate::` points downward in this order (`ci/lint` checks it):
 //!
 //! ```text
-//! abi ──> lookup ──> store ──> parse ──> record
-//!  │         └─────> module ───────────> record
-//!  ├─────> real <───── module
-//!  └─────> pack ───────────────────────> record
-//! any layer ──> errno, config, marks, memory, sync, sys, tls, trace ──> core, libc
+//! interpose   what C calls: exports, next definitions, NSS entry points
+//! resolve     who answers, in which order; enumerations; memberships; the synthetic user
+//! module      an NSS module under test
+//! file        a file as a table: reading, freshness, rows found by key
+//! db          the databases, one file each: row, parser, keys, the C struct
+//! config      what the environment asks for, read once
+//! rt          what std would bring, chosen for a library inside other programs
 //! ```
 //!
-//! - [`abi`]: the exported functions, one file per C header; unpack, ask, pack or call on.
-//! - [`lookup`]: who answers, in what order; enumeration cursors.
-//! - [`store`]: parsed tables, kept while the file is unchanged.
-//! - [`module`]: an NSS module: load, bind, call.
-//! - [`real`]: the next definition of what we interpose.
-//! - [`pack`]: records into the caller's buffer.
-//! - [`parse`]: lines into records, pure.
-//! - [`record`]: the rows themselves.
-//!
-//! The library is `no_std`: of std, what a panic prints alone is 200 KiB with some 200 relocations,
-//! which every process that it is preloaded into would pay for at its start.
+//! docs/design.md tells the way of a lookup through these rooms, and why the library is `no_std`.
 #![cfg_attr(not(any(test, fuzzing, miri)), no_std)]
 #![cfg_attr(
     not(test),
@@ -35,32 +27,21 @@
     )
 )]
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-compile_error!("the system calls in sys.rs assume 64-bit Linux");
+#[cfg(not(all(target_os = "linux", target_endian = "little")))]
+compile_error!(
+    "not supported: other systems than Linux, and big-endian machines, where the fast path of \
+                db/fields.rs would read the digits of an id in the wrong order"
+);
 
 extern crate alloc;
 
-mod abi;
 mod config;
-mod errno;
-#[cfg(not(any(test, fuzzing, miri)))]
-mod freestanding;
-#[cfg(any(test, fuzzing))]
+mod db;
+mod file;
+#[cfg(fuzzing)]
 #[path = "../fuzz/checks/mod.rs"]
 pub mod fuzz;
-mod load;
-mod lookup;
-mod marks;
-mod memory;
+mod interpose;
 mod module;
-mod pack;
-mod parse;
-mod real;
-mod record;
-mod store;
-mod sync;
-mod sys;
-mod thread;
-mod tls;
-mod trace;
-mod valgrind;
+mod resolve;
+mod rt;

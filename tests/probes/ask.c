@@ -1,163 +1,208 @@
-/* Answers one question a line from standard input with one line: a row, "none" or "error ...". The
- * test edits files between the questions.
+/* ask QUESTION...: answers each question with one line. Without arguments the questions are the lines
+ * of standard input, so that a test can edit files between them.
  *
- *   user NAME|UID    group NAME|GID    users    groups    memberships NAME
- *   set users|groups    next users|groups    end users|groups
- *   share users|groups  8 threads begin and walk one enumeration together
- *   threads NAME     so many of 8 threads as find the user, each asking 50 times
- *   fork QUESTION    asks in a child
- *   setenv NAME VALUE   chdir DIR   stderr FILE (to have that at descriptor 2) */
+ * ask.h, ask_hosts.h, ask_libc.h and ask_all.h say what can be asked. Here are the questions that
+ * other threads or processes ask:
+ *
+ *   fork QUESTION              in a child
+ *   threads N ROUNDS QUESTION  in N threads at once, each so many times; the answer that all had
+ *   share QUESTION             in 8 threads, until nothing is found: how many rows, how many different
+ *   forks N COUNT QUESTION     in COUNT children of a process whose N threads ask it all the time
+ *   exec PROGRAM               the process goes on as that program */
 #define _GNU_SOURCE
-#include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
+#include "ask_all.h"
 #include <pthread.h>
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-static void say_user(const struct passwd *p)
+enum { SHARERS = 8, MOST_THREADS = 16, THREAD_TEXT = 1 << 20, THREAD_BUF = 1 << 16 };
+
+static void must(int ok, const char *what)
 {
-    if (p)
-        printf("%s:%s:%u:%u:%s:%s:%s\n", p->pw_name, p->pw_passwd, p->pw_uid, p->pw_gid, p->pw_gecos,
-               p->pw_dir, p->pw_shell);
-    else
-        printf(errno ? "error %s\n" : "none\n", strerror(errno));
-}
-
-static void say_group(const struct group *g)
-{
-    if (g) {
-        printf("%s:%s:%u:", g->gr_name, g->gr_passwd, g->gr_gid);
-        for (char **m = g->gr_mem; *m; m++)
-            printf("%s%s", m == g->gr_mem ? "" : ",", *m);
-        puts("");
-    } else
-        printf(errno ? "error %s\n" : "none\n", strerror(errno));
-}
-
-static void *look(void *name)
-{
-    char buf[4096];
-    struct passwd pw, *found;
-    for (int i = 0; i < 50; i++)
-        if (getpwnam_r(name, &pw, buf, sizeof buf, &found) || !found)
-            return NULL;
-    return name;
-}
-
-enum { MOST = 10000 };
-static _Atomic int rows, times[MOST];
-
-static void *walk(void *users)
-{
-    char buf[4096];
-    struct passwd pw, *p;
-    struct group gr, *g;
-    while (users ? !getpwent_r(&pw, buf, sizeof buf, &p) : !getgrent_r(&gr, buf, sizeof buf, &g)) {
-        rows++;
-        times[(users ? pw.pw_uid : gr.gr_gid) % MOST]++;
+    if (!ok) {
+        perror(what);
+        exit(2);
     }
-    return NULL;
 }
 
-static void share(int users)
-{
-    pthread_t thread[8];
-    int different = 0;
-    rows = 0;
-    memset((void *)times, 0, sizeof times);
-    users ? endpwent() : endgrent();
-    for (int i = 0; i < 8; i++)
-        pthread_create(&thread[i], NULL, walk, users ? &rows : NULL);
-    for (int i = 0; i < 8; i++)
-        pthread_join(thread[i], NULL);
-    for (int i = 0; i < MOST; i++)
-        different += times[i] != 0;
-    printf("%d rows, %d different\n", rows, different);
-}
+static pthread_barrier_t all_are_there;
+static const char *asked;
+static int rounds;
+static _Atomic int stop;
 
-static void answer(const char *verb, char *what)
+/* Returns the answer, and with it another one if there was one. */
+static void *asks(void *unused)
 {
-    errno = 0;
-    if (!strcmp(verb, "user"))
-        say_user(isdigit(*what) ? getpwuid((uid_t)strtoul(what, NULL, 10)) : getpwnam(what));
-    else if (!strcmp(verb, "group"))
-        say_group(isdigit(*what) ? getgrgid((gid_t)strtoul(what, NULL, 10)) : getgrnam(what));
-    else if (!strcmp(verb, "users")) {
-        setpwent();
-        for (struct passwd *p; (p = getpwent());)
-            printf("%s ", p->pw_name);
-        endpwent();
-        puts("");
-    } else if (!strcmp(verb, "groups")) {
-        setgrent();
-        for (struct group *g; (g = getgrent());)
-            printf("%s ", g->gr_name);
-        endgrent();
-        puts("");
-    } else if (!strcmp(verb, "memberships")) {
-        gid_t gids[64];
-        int count = 64;
-        getgrouplist(what, 7, gids, &count);
-        for (int i = 0; i < count; i++)
-            printf("%u ", gids[i]);
-        puts("");
-    } else if (!strcmp(verb, "set")) {
-        *what == 'u' ? setpwent() : setgrent();
-        puts("done");
-    } else if (!strcmp(verb, "next")) {
-        *what == 'u' ? say_user(getpwent()) : say_group(getgrent());
-    } else if (!strcmp(verb, "end")) {
-        *what == 'u' ? endpwent() : endgrent();
-        puts("done");
-    } else if (!strcmp(verb, "setenv")) {
-        char *name = strsep(&what, " ");
-        puts(setenv(name, what, 1) ? "failed" : "done");
-    } else if (!strcmp(verb, "chdir")) {
-        puts(chdir(what) ? "failed" : "done");
-    } else if (!strcmp(verb, "stderr")) {
-        close(2);
-        puts(open(what, O_WRONLY | O_CREAT, 0644) == 2 ? "done" : "failed");
-    } else if (!strcmp(verb, "share")) {
-        share(*what == 'u');
-    } else if (!strcmp(verb, "threads")) {
-        pthread_t thread[8];
-        int found = 0;
-        for (int i = 0; i < 8; i++)
-            pthread_create(&thread[i], NULL, look, what);
-        for (int i = 0; i < 8; i++) {
-            void *got;
-            pthread_join(thread[i], &got);
-            found += got != NULL;
+    struct asker *a = new_asker(THREAD_TEXT, THREAD_BUF);
+    must(a != NULL, "memory");
+    pthread_barrier_wait(&all_are_there);
+    char *first = strdup(answer_anew(a, asked));
+    for (int i = 1; i < rounds || (!rounds && !stop); i++)
+        if (strcmp(answer_anew(a, asked), first)) {
+            say(&a->text, " / %s", first);
+            break;
         }
-        printf("%d\n", found);
-    } else
-        puts("what?");
+    free(first);
+    (void)unused;
+    return a;
 }
 
-int main(void)
+static void *shares(void *unused)
 {
-    static char line[4096];
-    while (fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\n")] = 0;
-        char *rest = line, *verb = strsep(&rest, " ");
-        if (!strcmp(verb, "fork")) {
-            verb = strsep(&rest, " ");
-            pid_t child = fork();
-            if (child == 0) {
-                answer(verb, rest ? rest : "");
-                fflush(stdout);
-                _exit(0);
-            }
-            waitpid(child, NULL, 0);
-        } else
-            answer(verb, rest ? rest : "");
+    struct asker *a = new_asker(THREAD_TEXT, THREAD_BUF);
+    must(a != NULL, "memory");
+    pthread_barrier_wait(&all_are_there);
+    answer_anew(a, asked);
+    (void)unused;
+    return a;
+}
+
+static void start(pthread_t *threads, int count, void *(*run)(void *), int others)
+{
+    must(count <= MOST_THREADS, "so many threads");
+    pthread_barrier_init(&all_are_there, NULL, (unsigned)(count + others));
+    for (int i = 0; i < count; i++)
+        must(!pthread_create(&threads[i], NULL, run, NULL), "a thread");
+}
+
+/* The threads' answer, or those that differ. */
+static void join(struct text *text, const pthread_t *threads, int count)
+{
+    size_t before = text->len;
+    for (int i = 0; i < count; i++) {
+        struct asker *a;
+        pthread_join(threads[i], (void **)&a);
+        if (i == 0)
+            say(text, "%s", a->text.at);
+        else if (strcmp(text->at + before, a->text.at))
+            say(text, " / %s", a->text.at);
+        free_asker(a);
+    }
+    pthread_barrier_destroy(&all_are_there);
+}
+
+static void in_threads(struct asker *to, int count, const char *question)
+{
+    pthread_t threads[MOST_THREADS];
+    asked = question;
+    start(threads, count, asks, 0);
+    join(&to->text, threads, count);
+}
+
+static int by_text(const void *one, const void *other)
+{
+    return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+static void share(struct asker *to, const char *question)
+{
+    pthread_t threads[SHARERS];
+    struct asker *a[SHARERS];
+    char *rows[10000], again[256];
+    int count = 0, different = 0;
+    snprintf(again, sizeof again, "all %s", question);
+    asked = again;
+    start(threads, SHARERS, shares, 0);
+    for (int i = 0; i < SHARERS; i++) {
+        pthread_join(threads[i], (void **)&a[i]);
+        for (char *rest = *a[i]->text.at ? a[i]->text.at : NULL; rest && count < 10000;)
+            rows[count++] = strsep(&rest, "\t");
+    }
+    qsort(rows, (size_t)count, sizeof *rows, by_text);
+    for (int i = 0; i < count; i++)
+        different += i == 0 || strcmp(rows[i - 1], rows[i]);
+    say(&to->text, "%d rows, %d different", count, different);
+    pthread_barrier_destroy(&all_are_there);
+    for (int i = 0; i < SHARERS; i++)
+        free_asker(a[i]);
+}
+
+/* Each child must answer within ten seconds what the threads are answered. */
+static void forks(struct asker *to, int count, int children, const char *question)
+{
+    pthread_t threads[MOST_THREADS];
+    struct text text = { mmap(NULL, THREAD_TEXT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), 0, THREAD_TEXT };
+    must(text.at != MAP_FAILED, "memory");
+    asked = question;
+    rounds = stop = 0;
+    start(threads, count, asks, 1);
+    pthread_barrier_wait(&all_are_there);
+    char *first = NULL;
+    for (int i = 0; i < children; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            struct asker a = { text, to->buf, to->len };
+            alarm(10);
+            for (int round = 0; round < 3; round++)
+                answer_anew(&a, question);
+            _exit(0);
+        }
+        must(child > 0 && waitpid(child, &status, 0) == child, "fork");
+        if (!first)
+            first = strdup(text.at);
+        if (status || strcmp(first, text.at)) {
+            say(&to->text, "child %d, status %#x: %s / ", i, (unsigned)status, text.at);
+            break;
+        }
+    }
+    stop = 1;
+    size_t before = to->text.len;
+    join(&to->text, threads, count);
+    if (strcmp(to->text.at + before, first))
+        say(&to->text, " / %s", first);
+    free(first);
+    munmap(text.at, THREAD_TEXT);
+}
+
+static void in_child(struct asker *a, const char *question)
+{
+    int status = -1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        puts(answer_anew(a, question));
         fflush(stdout);
+        _exit(0);
+    }
+    must(waitpid(child, &status, 0) == child && status == 0, "a child");
+}
+
+static void respond(struct asker *a, const char *question)
+{
+    int count, times, at = 0;
+    if (!strncmp(question, "fork ", 5)) {
+        in_child(a, question + 5);
+        return;
+    }
+    if (!strncmp(question, "exec ", 5)) {
+        puts("done");
+        fflush(stdout);
+        execlp(question + 5, question + 5, NULL);
+        must(0, question);
+    }
+    a->text.at[a->text.len = 0] = 0;
+    if (sscanf(question, "threads %d %d %n", &count, &rounds, &at) == 2 && at)
+        in_threads(a, count, question + at);
+    else if (sscanf(question, "forks %d %d %n", &count, &times, &at) == 2 && at)
+        forks(a, count, times, question + at);
+    else if (!strncmp(question, "share ", 6))
+        share(a, question + 6);
+    else
+        answer(a, question);
+    puts(a->text.at);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static char text[1 << 23], buf[1 << 22], line[1 << 14];
+    struct asker a = { { text, 0, sizeof text }, buf, sizeof buf };
+    for (int i = 1; i < argc; i++)
+        respond(&a, argv[i]);
+    while (argc == 1 && fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        respond(&a, line);
     }
     return 0;
 }

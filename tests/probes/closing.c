@@ -1,6 +1,6 @@
 /* closing DIR ROUNDS: a thread closes all descriptors again and again and opens a file of its own,
  * with another "bob", while two threads look up and another process edits. No answer comes from the
- * host's file. */
+ * program's file. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ static void *look(void *unused)
         int rc = getpwnam_r("bob", &pw, buf, sizeof buf, &p);
         /* With its descriptor closed under it, a lookup may have to give up. */
         if (!rc && (!p || pw.pw_uid != 1000 || strcmp(pw.pw_dir, "/b"))) {
-            fprintf(stderr, "%s\n", p ? "an answer from the host's file" : "not found");
+            fprintf(stderr, "%s\n", p ? "an answer from the program's file" : "not found");
             _exit(1);
         }
         lookups++;

@@ -1,4 +1,4 @@
-/* descriptors DIR CASE: a host that does with its descriptors what it likes. */
+/* descriptors DIR CASE: a program that does with its descriptors what it likes. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ static void must(int ok, const char *what)
 
 enum how { IN_PLACE, RENAME };
 
-/* Needs no descriptor but the one that it opens, if the host has none to spare. */
+/* Needs no descriptor but the one that it opens, if the program has none to spare. */
 static void edit(enum how how)
 {
     char text[128], draft[4200];
@@ -120,7 +120,7 @@ static void numbers(void)
     count_descriptors(1);
 }
 
-/* What the host has at each number. */
+/* What the program has at each number. */
 enum { TOP = 1100 };
 static struct mine {
     struct stat st;
@@ -133,13 +133,13 @@ static void note(int fd, struct mine *to)
     memset(to, 0, sizeof *to);
     to->flags = fcntl(fd, F_GETFL);
     if (to->flags < 0 || fstat(fd, &to->st))
-        die("the host's descriptor is gone", fd);
+        die("the program's descriptor is gone", fd);
     to->offset = lseek(fd, 0, SEEK_CUR);
     if (S_ISFIFO(to->st.st_mode) && ioctl(fd, FIONREAD, &to->queued))
         die("FIONREAD", fd);
 }
 
-/* Pipes with a byte in them, files of the host's at an offset, and the wrapped files themselves; the
+/* Pipes with a byte in them, files of the program's at an offset, and the wrapped files themselves; the
  * users' file at the high numbers, where the library has held it. */
 static void take_all(const char *dir)
 {
@@ -155,7 +155,7 @@ static void take_all(const char *dir)
         case 2: fd = open(path[0], O_RDONLY); break;
         case 3: fd = open(path[1], O_RDWR); break;
         }
-        must(fd >= 0, "the host opens");
+        must(fd >= 0, "the program opens");
         if (fd >= TOP) {
             close(fd);
             break;
@@ -177,7 +177,7 @@ static void still_have_all(void)
         note(fd, &now);
         if (now.st.st_ino != mine[fd].st.st_ino || now.st.st_dev != mine[fd].st.st_dev ||
             now.offset != mine[fd].offset || now.flags != mine[fd].flags || now.queued != mine[fd].queued)
-            die("the host's descriptor is another", fd);
+            die("the program's descriptor is another", fd);
     }
 }
 
@@ -193,7 +193,7 @@ static void *watcher(void *unused)
     return unused;
 }
 
-/* The host closes all, with threads that hold descriptors, and takes the numbers. */
+/* The program closes all, with threads that hold descriptors, and takes the numbers. */
 static void reuse(const char *dir)
 {
     pthread_t thread[4];
@@ -206,9 +206,9 @@ static void reuse(const char *dir)
     pthread_barrier_wait(&barrier);
     /* All but where this probe reports to. */
     must(!syscall(SYS_close_range, 0, out - 1, 0) && !syscall(SYS_close_range, out + 1, ~0u, 0), "close_range");
-    must(!look(version), "with nothing in the host's numbers");
+    must(!look(version), "with nothing in the program's numbers");
     take_all(dir);
-    must(!look(version), "with the host's in the numbers");
+    must(!look(version), "with the program's in the numbers");
     pthread_barrier_wait(&barrier);
     for (int i = 0; i < 4; i++)
         pthread_join(thread[i], NULL);

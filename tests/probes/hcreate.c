@@ -1,4 +1,4 @@
-/* The one hash table that a process has (hcreate(3)) is the host's, before lookups and after. */
+/* The one hash table that a process has (hcreate(3)) is the program's, before lookups and after. */
 #define _GNU_SOURCE
 #include <grp.h>
 #include <pwd.h>

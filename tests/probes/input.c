@@ -3,13 +3,10 @@
  * bytes, by enumeration, by name and by id, but for lines with a NUL and for names that start with
  * + or -. Prints how many files and rows were compared. */
 #define _GNU_SOURCE
+#include "say.h"
 #include <ctype.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { ROOM = 8 << 20, MOST = 4096 };
@@ -24,6 +21,7 @@ struct bytes {
 struct row {
     char *text, *name;
     unsigned id;
+    char **members; /* up to a null pointer; none for a user */
 };
 struct rows {
     size_t count;
@@ -43,41 +41,53 @@ static void die(const char *what, const char *got, const char *want)
     exit(1);
 }
 
-static char *user_text(const struct passwd *p)
+static char *copy(const char *text)
 {
-    char *text;
-    if (asprintf(&text, "%s\001%s\001%u\001%u\001%s\001%s\001%s", p->pw_name, p->pw_passwd, p->pw_uid,
-                 p->pw_gid, p->pw_gecos, p->pw_dir, p->pw_shell) < 0)
+    char *made = strdup(text);
+    if (!made)
         die("memory", NULL, NULL);
-    return text;
+    return made;
 }
 
-static char *group_text(const struct group *g)
+static char **copy_members(char **members)
 {
-    char *text;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
-    fprintf(f, "%s\001%s\001%u", g->gr_name, g->gr_passwd, g->gr_gid);
-    for (char **m = g->gr_mem; *m; m++)
-        fprintf(f, "\001%s", *m);
-    fclose(f);
-    return text;
+    size_t count = 0;
+    while (members[count])
+        count++;
+    char **made = calloc(count + 1, sizeof *made);
+    for (size_t i = 0; i < count; i++)
+        made[i] = copy(members[i]);
+    return made;
 }
 
-static void add(struct rows *to, char *text, const char *name, unsigned id)
+static void add(struct rows *to, const struct passwd *p, const struct group *g)
 {
+    static char said[4 * ROOM];
+    struct text text = { said, 0, sizeof said };
     if (to->count == MOST)
         die("too many rows", NULL, NULL);
-    to->row[to->count++] = (struct row){ text, strdup(name), id };
+    if (p)
+        say_passwd(&text, p, NULL);
+    else
+        say_group(&text, g, NULL);
+    to->row[to->count++] = p ? (struct row){ copy(said), copy(p->pw_name), p->pw_uid, NULL }
+                             : (struct row){ copy(said), copy(g->gr_name), g->gr_gid, copy_members(g->gr_mem) };
+}
+
+static void remove_last(struct rows *rows)
+{
+    struct row *row = &rows->row[--rows->count];
+    for (char **member = row->members; member && *member; member++)
+        free(*member);
+    free(row->members);
+    free(row->text);
+    free(row->name);
 }
 
 static void clear(struct rows *rows)
 {
-    for (size_t i = 0; i < rows->count; i++) {
-        free(rows->row[i].text);
-        free(rows->row[i].name);
-    }
-    rows->count = 0;
+    while (rows->count)
+        remove_last(rows);
 }
 
 /* One lookup, by name or by id, or the next of an enumeration; what it finds goes to `to`. */
@@ -92,10 +102,8 @@ static int lookup(struct rows *to, const char *name, const unsigned *id, FILE *f
     else
         rc = f ? fgetpwent_r(f, &pw, room, ROOM, &p) : name ? getpwnam_r(name, &pw, room, ROOM, &p)
            : id ? getpwuid_r(*id, &pw, room, ROOM, &p) : getpwent_r(&pw, room, ROOM, &p);
-    if (p)
-        add(to, user_text(p), p->pw_name, p->pw_uid);
-    if (g)
-        add(to, group_text(g), g->gr_name, g->gr_gid);
+    if (p || g)
+        add(to, p, g);
     if (rc && (name || id))
         die("error", strerror(rc), NULL);
     return !rc && (p || g);
@@ -116,17 +124,13 @@ static void expect_memberships(const char *member)
     int count = 1, room_for = MOST + 1;
     want[0] = 12345;
     for (size_t i = 0; i < theirs.count; i++) {
-        char *copy = strdup(theirs.row[i].text), *rest = copy;
         int is_member = 0;
-        for (int field = 0; rest; field++) {
-            char *part = strsep(&rest, "\001");
-            is_member |= field > 2 && !strcmp(part, member);
-        }
+        for (char **at = theirs.row[i].members; *at; at++)
+            is_member |= !strcmp(*at, member);
         for (int k = 0; k < count; k++)
             is_member = is_member && want[k] != theirs.row[i].id;
         if (is_member)
             want[count++] = theirs.row[i].id;
-        free(copy);
     }
     int rc = getgrouplist(member, 12345, got, &room_for);
     if (rc != count || room_for != count || memcmp(got, want, (size_t)count * sizeof *got))
@@ -173,11 +177,8 @@ static void compare(const char *path, const struct bytes *b)
     FILE *f = plain.len ? fmemopen(plain.at, plain.len, "rb") : NULL;
     while (f && lookup(&theirs, NULL, NULL, f)) {
         const struct row *row = &theirs.row[theirs.count - 1];
-        if (*row->name == '+' || *row->name == '-') {
-            free(row->name);
-            free(row->text);
-            theirs.count--;
-        }
+        if (*row->name == '+' || *row->name == '-')
+            remove_last(&theirs);
     }
     if (f)
         fclose(f);
@@ -209,13 +210,8 @@ static void compare(const char *path, const struct bytes *b)
         expect("by id", &theirs.row[id]);
         if (group)
             expect_memberships(theirs.row[i].name);
-        char *copy = strdup(theirs.row[i].text), *rest = copy;
-        for (int field = 0; group && rest; field++) {
-            char *part = strsep(&rest, "\001");
-            if (field > 2 && field < 12)
-                expect_memberships(part);
-        }
-        free(copy);
+        for (int m = 0; group && m < 9 && theirs.row[i].members[m]; m++)
+            expect_memberships(theirs.row[i].members[m]);
     }
     for (size_t i = 0; i < sizeof odd_ids / sizeof *odd_ids; i++) {
         size_t at = 0;

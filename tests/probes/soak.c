@@ -60,7 +60,7 @@ static void close_all(unsigned turn)
     char own[4200], token[16];
     struct stat st, now;
     syscall(SYS_close_range, 3, ~0u, 0);
-    sprintf(own, "%s.host", path[PASSWD]);
+    sprintf(own, "%s.own", path[PASSWD]);
     sprintf(token, "%08u", turn);
     for (int i = 0; i < OWN; i++) {
         fd[i] = open(own, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -79,7 +79,7 @@ static void close_all(unsigned turn)
     for (int i = 0; i < OWN; i++)
         must(!fstat(fd[i], &now) && now.st_ino == st.st_ino && lseek(fd[i], 0, SEEK_CUR) == 8 &&
                  pread(fd[i], token, 8, 0) == 8 && (unsigned)atoi(token) == turn,
-             "a descriptor of the host's");
+             "a descriptor of the program's");
 }
 
 /* With no descriptor left, and one now and then. */

@@ -1,9 +1,11 @@
 /* Threads that look up against a writer that replaces both files as fast as it can, and forks from
  * such a process.
  *
- *   threads DIR SECONDS      4 threads for that long
- *   threads DIR SECONDS FORKS [PATIENCE]  the same, with so many forks; every child must answer in so
- *                            many seconds, one if it is not said
+ *   threads DIR SECONDS [FORKS [PATIENCE [REST]]]
+ *
+ * 4 threads look up for that long, beside so many forks; every child must answer within PATIENCE
+ * seconds, one if it is not said. The writer rests so many microseconds after an edit: under a checker,
+ * which makes lookups slow, a file that is replaced without a rest is gone whenever it is opened.
  *
  * All that one version of the files says carries its generation. An answer must be of one
  * generation, not older than the one that was complete before the call, not newer than the one
@@ -151,12 +153,16 @@ int main(int argc, char **argv)
         setenv(g ? "NSS_WRAPPER_GROUP" : "NSS_WRAPPER_PASSWD", path[g], 1);
         write_version(g, 1);
     }
+    useconds_t rest = argc > 5 ? (useconds_t)atoi(argv[5]) : 0;
     pid_t writer = fork();
     if (writer == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (unsigned gen = 2;; gen++)
-            for (int g = 0; g < 2; g++)
+            for (int g = 0; g < 2; g++) {
                 write_version(g, gen);
+                if (rest)
+                    usleep(rest);
+            }
     }
 
     /* A hang is a failure of its own. */

@@ -1,0 +1,339 @@
+//! The one grammar of colon-separated lines.
+//!
+//! What glibc's files parser accepts is accepted with equal fields (`nss/nss_files/files-parse.c`, as
+//! fgetpwent(3), fgetgrent(3) and fgetspent(3) show it): leading blanks of a line are skipped, fields
+//! missing at the end are empty, numbers are read as `strtoul` does. Three things differ, on purpose:
+//!
+//! - Names that start with `+` or `-` are NIS directives to nss_compat, which glibc's parser gives uid 0.
+//!   Here they are refused: nobody becomes root by a line that is not about root.
+//! - A line with a NUL byte is refused. glibc would end a C string there, and see another line.
+//! - A last line without a newline is read as it stands. glibc, where such a line has leading blanks,
+//!   reads its last bytes twice (`__nss_readline` moves the line without its end; seen with 2.36): gid
+//!   12 becomes 122.
+//!
+//! Where the colons of a line's first 128 bytes are is known before: whoever finds the line's end sees
+//! them on the way. So most fields are found without a look at their bytes.
+
+use super::bytes::{BLOCK, skip_space};
+
+/// How many bytes from a line's start on can be looked at, whatever its length: those in which its
+/// colons are known, and whole words behind the last.
+pub(crate) const WINDOW_BYTES: usize = 3 * BLOCK;
+
+/// Why a line is not a row, for the log.
+pub(crate) type Reason = &'static str;
+
+/// For a line with a NUL byte, which whoever has the whole file looks for: parsers do not.
+pub(crate) const NUL: Reason = "NUL byte";
+
+/// A line of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    /// From the line's start on, beyond its end.
+    pub(crate) rest: &'a [u8],
+    /// The beginning of that.
+    pub(crate) window: &'a [u8; WINDOW_BYTES],
+    /// Without the newline.
+    pub(crate) len: usize,
+    /// Where colons are in the first 64 bytes of the line, and in the next 64.
+    pub(crate) colons: (u64, u64),
+    /// False if there is surely no NUL byte in it.
+    pub(crate) may_have_nul: bool,
+}
+
+impl<'a> Line<'a> {
+    /// The line without its newline.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.rest.get(..self.len).unwrap_or_default()
+    }
+
+    /// True if a NUL byte is in it.
+    #[inline(always)]
+    pub(crate) fn has_nul(&self) -> bool {
+        self.may_have_nul && memchr::memchr(0, self.bytes()).is_some()
+    }
+}
+
+/// A line being taken apart at its colons.
+pub(crate) struct Fields<'a> {
+    line: Line<'a>,
+    /// Where the next field begins; behind the line's end if there is none.
+    at: usize,
+    /// The colons that are known and not passed: their places in a block, and where that begins.
+    near: u64,
+    far: u64,
+    block: usize,
+    /// No blanks precede the name, and each id stands there as it is printed.
+    pub(crate) is_plain: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// `None` if the line is blank or a comment.
+    #[inline(always)]
+    pub(crate) fn new(line: Line<'a>) -> Option<Self> {
+        let (near, far) = line.colons;
+        // Most lines begin with a name: neither blank nor `#`, `+` or `-`.
+        let begins_with_name = line.len > 0 && line.window.first().is_some_and(|&b| b > b'-');
+        let at = if begins_with_name { 0 } else { skipped(&line)? };
+        Some(Self { line, at, near, far, block: 0, is_plain: at == 0 })
+    }
+
+    /// The whole line.
+    #[inline(always)]
+    pub(crate) fn line(&self) -> &'a [u8] {
+        self.line.bytes()
+    }
+
+    /// Where the field ends that begins at `self.at`.
+    #[inline(always)]
+    fn end(&mut self) -> usize {
+        if self.near == 0 {
+            (self.near, self.far, self.block) = (self.far, 0, BLOCK);
+            if self.near == 0 {
+                return self.far_end();
+            }
+        }
+        let end = self.near.trailing_zeros() as usize + self.block;
+        self.near &= self.near - 1;
+        end
+    }
+
+    /// The same beyond the bytes in which the colons are known.
+    #[cold]
+    fn far_end(&self) -> usize {
+        let from = self.at.max(2 * BLOCK);
+        let rest = self.line().get(from..).unwrap_or_default();
+        memchr::memchr(b':', rest).map_or(self.line.len, |at| from + at)
+    }
+
+    /// Everything up to the next colon or the end.
+    #[inline(always)]
+    pub(crate) fn text(&mut self) -> &'a [u8] {
+        let (from, end) = (self.at, self.end());
+        self.at = end + 1;
+        match self.line.window.get(from..end) {
+            Some(field) => field,
+            None => self.line().get(from..end).unwrap_or_default(),
+        }
+    }
+
+    /// Everything that is left, colons and all.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.line.rest.get(self.at..self.line.len).unwrap_or_default()
+    }
+
+    /// Passes over blanks.
+    pub(crate) fn skip_space(&mut self) {
+        self.at += self.rest().len() - skip_space(self.rest()).len();
+    }
+
+    /// The name that a line starts with.
+    #[inline(always)]
+    pub(crate) fn name(&mut self) -> Result<&'a [u8], Reason> {
+        let name = self.text();
+        match name.first() {
+            Some(b'+' | b'-') => Err("NIS compat entries are not supported"),
+            _ => Ok(name),
+        }
+    }
+
+    /// A user or group id; `what` if it is none.
+    #[inline(always)]
+    pub(crate) fn id(&mut self, what: Reason) -> Result<u32, Reason> {
+        let (from, end) = (self.at, self.end());
+        self.at = end + 1;
+        if let Some(id) = self.digits(from, end) {
+            self.is_plain &= end - from == 1 || self.line.window.get(from) != Some(&b'0');
+            return Ok(id);
+        }
+        self.is_plain = false;
+        number_of_32_bits(self.line().get(from..end).unwrap_or_default()).ok_or(what)
+    }
+
+    /// The number from `from` to `end`, if it is one to ten digits within 32 bits.
+    #[inline(always)]
+    fn digits(&self, from: usize, end: usize) -> Option<u32> {
+        let count = end.wrapping_sub(from);
+        if (1..=8).contains(&count) {
+            return self.eight_digits(from, count);
+        }
+        // Ids of large ranges have nine or ten: OpenShift's, Active Directory's.
+        let high = match self.line.window.get(from..end)? {
+            [a, _, _, _, _, _, _, _, _] => u64::from(a.wrapping_sub(b'0')),
+            [a, b, _, _, _, _, _, _, _, _] if b.is_ascii_digit() => {
+                u64::from(a.wrapping_sub(b'0')) * 10 + u64::from(b.wrapping_sub(b'0'))
+            }
+            _ => return None,
+        };
+        let low = self.eight_digits(end - 8, 8)?;
+        // A first byte that is no digit counts as 10 or more: then ten digits are beyond 32 bits.
+        if count == 9 && high > 9 {
+            return None;
+        }
+        u32::try_from(high * 100_000_000 + u64::from(low)).ok()
+    }
+
+    /// A number of one to eight digits.
+    #[inline(always)]
+    fn eight_digits(&self, from: usize, count: usize) -> Option<u32> {
+        let word = u64::from_le_bytes(*self.line.window.get(from..)?.first_chunk()?);
+        // Shift the digits to the top bytes; the zero bytes below read as leading zeros.
+        let digits = (word ^ 0x3030_3030_3030_3030) << (64 - 8 * count);
+        if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+            return None;
+        }
+        // Join neighbours: to four numbers below 100, and those to one.
+        let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+        let high = (pairs & 0xff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+        let low = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(0x2710_0000_0001);
+        u32::try_from(high.wrapping_add(low) >> 32).ok()
+    }
+}
+
+/// Where the content of a line begins that has blanks before it or a sign; `None` if there is none, or a
+/// comment.
+#[cold]
+fn skipped(line: &Line<'_>) -> Option<usize> {
+    let content = skip_space(line.bytes());
+    (!matches!(content.first(), None | Some(b'#'))).then_some(line.len - content.len())
+}
+
+/// A number of 32 bits. One beyond them is not taken for another.
+pub(crate) fn number_of_32_bits(field: &[u8]) -> Option<u32> {
+    number(field).and_then(|n| u32::try_from(n).ok())
+}
+
+/// `strtoul(3)` in base 10, on all of the field: blanks, a sign, digits. Out of range is the largest
+/// number, and a minus sign negates modulo 2⁶⁴.
+fn number(field: &[u8]) -> Option<u64> {
+    let field = skip_space(field);
+    let (negative, digits) = match field {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, field),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value = Some(0_u64);
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value.and_then(|v| v.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    }
+    Some(match value {
+        None => u64::MAX,
+        Some(v) if negative => v.wrapping_neg(),
+        Some(v) => v,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::db::bytes;
+
+    /// Has `take` see a line as it lies in a file.
+    pub(crate) fn with_line<R>(text: &[u8], take: impl FnOnce(Line<'_>) -> R) -> R {
+        let colons = |part: &[u8]| bytes::all(part, b':');
+        let (near, far) = text.split_at(text.len().min(BLOCK));
+        let colons = (colons(near), colons(far));
+        let rest = [text, &[b'\n'; WINDOW_BYTES]].concat();
+        let window = rest.first_chunk().unwrap();
+        take(Line { rest: &rest, window, len: text.len(), colons, may_have_nul: true })
+    }
+
+    /// The fields by the standard library's split, as glibc's parser has them.
+    fn plain_fields(text: &[u8]) -> Vec<&[u8]> {
+        skip_space(text).split(|&b| b == b':').collect()
+    }
+
+    #[test]
+    fn fields_are_those_between_colons_wherever_they_lie() {
+        let mut state = 7_u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..50_000 {
+            let mut text = Vec::new();
+            for _ in 0..next(9) {
+                let len = if next(8) == 0 { next(150) } else { next(12) };
+                text.extend((0..len).map(|_| b"abc0 -+#,"[next(9)]));
+                text.push(b':');
+            }
+            text.pop();
+            with_line(&text, |line| {
+                let Some(mut fields) = Fields::new(line) else {
+                    let content = skip_space(&text);
+                    assert!(content.is_empty() || content.starts_with(b"#"), "{text:?}");
+                    return;
+                };
+                let want = plain_fields(&text);
+                for n in 0..8 {
+                    assert_eq!(fields.text(), *want.get(n).unwrap_or(&&b""[..]), "{text:?}, {n}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn ids_of_any_length_are_read_as_strtoul_reads_them() {
+        let mut texts: Vec<String> = (0..12).map(|len| "1234567890123"[..len].into()).collect();
+        for n in [0_u64, 7, 99_999_999, 100_000_000, 999_999_999, 1_000_680_000, 4_294_967_294] {
+            texts.extend([n.to_string(), format!("0{n}"), format!(" {n}"), format!("+{n}")]);
+        }
+        for n in [4_294_967_295_u64, 4_294_967_296, 9_999_999_999] {
+            texts.push(n.to_string());
+        }
+        for at in 0..10 {
+            for odd in ['/', ':', 'a', '\u{b1}', ' ', '-'] {
+                let mut text: Vec<char> = "4123456789".chars().collect();
+                text[at] = odd;
+                texts.extend([
+                    text.iter().collect(),
+                    text[1..].iter().collect(),
+                    text[..9].iter().collect(),
+                ]);
+            }
+        }
+        for text in texts.iter().filter(|text| !text.contains(':')) {
+            let line = format!("a:{text}:b");
+            with_line(line.as_bytes(), |line| {
+                let mut fields = Fields::new(line).unwrap();
+                assert_eq!(fields.text(), b"a");
+                let id = fields.id("none");
+                assert_eq!(id.ok(), number_of_32_bits(text.as_bytes()), "{text}");
+                let printed = id.is_ok_and(|id| id.to_string() == *text);
+                assert_eq!(fields.is_plain, printed, "{text}");
+                assert_eq!(fields.rest(), b"b");
+            });
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_strtoul_reads_them() {
+        let table: &[(&[u8], Option<u64>)] = &[
+            (b"0", Some(0)),
+            (b"007", Some(7)),
+            (b" \t+7", Some(7)),
+            (b"-1", Some(u64::MAX)),
+            (b"-0", Some(0)),
+            (b"18446744073709551616", Some(u64::MAX)),
+            (b"-18446744073709551616", Some(u64::MAX)),
+            (b"-18446744073709551615", Some(1)),
+            (b"", None),
+            (b"-", None),
+            (b"+-1", None),
+            (b"1 ", None),
+            (b"0x10", None),
+            (b"abc", None),
+        ];
+        for (text, want) in table {
+            assert_eq!(number(text), *want, "{}", text.escape_ascii());
+        }
+    }
+}

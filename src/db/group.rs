@@ -1,0 +1,231 @@
+//! group(5).
+#![allow(unsafe_code, reason = "reads what C has filled")]
+
+use core::iter::once;
+
+use super::bytes::{Split, skip_rare_space};
+use super::fields::{Fields, Reason};
+use super::key::Key;
+use super::{By, Database, OwnedRow, passwd::PasswdRow};
+use crate::config::FileKind;
+use crate::rt::errno::Errno;
+use crate::rt::out_buf::{OutBuf, Room};
+use crate::rt::thread::{Level, StaticResult};
+
+/// The database of groups.
+pub(crate) enum Group {}
+
+/// One group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GroupRow<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) passwd: &'a [u8],
+    pub(crate) gid: u32,
+    /// The line that name, password and members are parts of; or empty, if they are not.
+    pub(crate) line: &'a [u8],
+    /// As the file has it, or, from a module, names that each end in NUL, which no line of a file
+    /// has; [`GroupRow::members`] takes it apart.
+    pub(crate) member_list: &'a [u8],
+}
+
+impl<'a> GroupRow<'a> {
+    /// The members in the list's order. As glibc has it, in a file blanks before a name are skipped and
+    /// empty names dropped.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let is_apart = self.member_list.last() == Some(&0);
+        let (list, names) = if is_apart {
+            (b"".as_slice(), self.member_list)
+        } else {
+            (self.member_list, b"".as_slice())
+        };
+        listed(list).chain(Split::<0>::new(names).filter(|name| !name.is_empty()))
+    }
+}
+
+/// The members in a list of a file.
+fn listed(list: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    Split::<b','>::new(list).map(skip_rare_space).filter(|name| !name.is_empty())
+}
+
+impl Database for Group {
+    type Row<'a> = GroupRow<'a>;
+    type C = libc::group;
+    const NAME: &'static str = "group";
+    const FILE: FileKind = FileKind::Group;
+    const SYSTEM_FILE: Option<FileKind> = Some(FileKind::SystemGroup);
+
+    #[inline(always)]
+    fn parse<'a>(fields: &mut Fields<'a>) -> Result<GroupRow<'a>, Reason> {
+        Ok(GroupRow {
+            name: fields.name()?,
+            passwd: fields.text(),
+            gid: fields.id("the group id is not a number of 32 bits")?,
+            member_list: fields.rest(),
+            line: fields.line(),
+        })
+    }
+
+    #[inline(always)]
+    fn has(row: &GroupRow<'_>, key: &Key<'_>) -> bool {
+        key.is_name_or_id(row.name, row.gid)
+    }
+
+    fn name<'a>(row: &Self::Row<'a>) -> &'a [u8] {
+        row.name
+    }
+
+    fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>> {
+        once(if by == By::Name { Key::name(row.name) } else { Key::id(row.gid) })
+    }
+
+    fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
+        row.members().map(Key::name)
+    }
+
+    fn listed_at(file: &[u8]) -> &[u8] {
+        let end = file.iter().position(|b| b",\n".contains(b)).unwrap_or(file.len());
+        file.get(..end).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn write(row: &GroupRow<'_>, out: &mut OutBuf<'_, libc::group>) -> Result<(), Errno> {
+        let packed = match as_line(row, out.room()) {
+            Some(packed) => packed,
+            None => as_strings(row, out.room())?,
+        };
+        out.set(packed);
+        Ok(())
+    }
+
+    fn static_result(level: &Level) -> &StaticResult<libc::group> {
+        &level.group
+    }
+
+    fn synthetic<'a>(user: &PasswdRow<'a>) -> Option<GroupRow<'a>> {
+        Some(GroupRow { name: user.name, passwd: b"x", gid: user.gid, line: b"", member_list: b"" })
+    }
+
+    unsafe fn copy_of(row: &libc::group) -> Result<OwnedRow, Errno> {
+        let mut copy = OwnedRow { ids: [row.gr_gid, 0], ..OwnedRow::default() };
+        // SAFETY: null or a C string: the caller's word.
+        unsafe { copy.push_c(row.gr_name) }?;
+        // SAFETY: null or a C string: the caller's word.
+        unsafe { copy.push_c(row.gr_passwd) }?;
+        // SAFETY: null, or an array of C strings that ends in null: the caller's word.
+        unsafe { copy.push_list(row.gr_mem, 0) }?;
+        Ok(copy)
+    }
+
+    fn row_of(copy: &OwnedRow) -> GroupRow<'_> {
+        let [gid, _] = copy.ids;
+        let [name, passwd, member_list] = core::array::from_fn(|at| copy.part(at));
+        GroupRow { name, passwd, gid, line: b"", member_list }
+    }
+}
+
+/// One copy of the line, with NUL bytes put where its parts end, and the list of members behind it, for
+/// how many there are is known only at their end.
+#[inline(always)]
+fn as_line(row: &GroupRow<'_>, mut room: Room<'_>) -> Option<libc::group> {
+    let copy = room.line(row.line).ok()?;
+    let (gr_name, gr_passwd) = (copy.part(row.name)?, copy.part(row.passwd)?);
+    let gr_mem = room.pointers(listed(row.member_list).map(|name| copy.part(name)))?;
+    // Written one by one they may need so much more padding; what fits must not depend on the way.
+    room.has_padding().then_some(libc::group { gr_name, gr_passwd, gr_gid: row.gid, gr_mem })
+}
+
+fn as_strings(row: &GroupRow<'_>, mut room: Room<'_>) -> Result<libc::group, Errno> {
+    let mut members = room.array(row.members().count() + 1)?;
+    for name in row.members() {
+        members.push(room.string(name)?)?;
+    }
+    members.push(core::ptr::null_mut())?;
+    Ok(libc::group {
+        gr_name: room.string(row.name)?,
+        gr_passwd: room.string(row.passwd)?,
+        gr_gid: row.gid,
+        gr_mem: members.address(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::fields::tests::with_line;
+    use core::ffi::c_char;
+
+    fn parse<R>(line: &[u8], take: impl FnOnce(Result<GroupRow<'_>, Reason>) -> R) -> R {
+        with_line(line, |line| take(Group::parse(&mut Fields::new(line).unwrap())))
+    }
+
+    fn members(line: &str) -> String {
+        parse(line.as_bytes(), |row| {
+            let names: Vec<_> =
+                row.unwrap().members().map(|name| name.escape_ascii().to_string()).collect();
+            names.join("|")
+        })
+    }
+
+    #[test]
+    fn members_are_taken_apart_as_glibc_does() {
+        for (line, want) in [
+            ("g:x:1:a,b", "a|b"),
+            ("g:x:1: a,, b ,", "a|b "),
+            ("g:x:1:a:b,c", "a:b|c"),
+            ("g:x:1:", ""),
+            ("g:x:1", ""),
+        ] {
+            assert_eq!(members(line), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn malformed_lines_are_refused_with_a_reason() {
+        for line in
+            ["g", "g:x", "g:x::a", "g:x:q:a", "g:x:-1:a", "g:x:4294967296:a", "+", "-g:x:1:"]
+        {
+            assert!(parse(line.as_bytes(), |row| row.is_err()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_group_fits_exactly_or_not_at_all() {
+        let line = b"grp:x:5:a,bc";
+        parse(line, |whole| check(&whole.unwrap()));
+        check(&GroupRow { name: b"grp", passwd: b"x", gid: 5, member_list: b"a,bc", line: b"" });
+    }
+
+    fn check(row: &GroupRow<'_>) {
+        // SAFETY: zeros are a `struct group`.
+        let (mut buf, mut out) = ([0xaa_u8; 128], unsafe { core::mem::zeroed::<libc::group>() });
+        for offset in 0..8 {
+            let fits: Vec<bool> = (0..100)
+                .map(|len| {
+                    let at = buf.as_mut_ptr().wrapping_add(offset).cast::<c_char>();
+                    // SAFETY: a row, and at most 107 bytes of a buffer of 128.
+                    let mut out = unsafe { OutBuf::new(&raw mut out, at, len) };
+                    Group::write(row, &mut out).is_ok()
+                })
+                .collect();
+            let least = fits.iter().position(|&ok| ok).unwrap();
+            assert!(fits[least..].iter().all(|&ok| ok));
+            let word = size_of::<usize>();
+            let padding = buf.as_ptr().wrapping_add(offset).addr().wrapping_neg() % word;
+            assert_eq!(least, padding + 3 * word + "a\0bc\0grp\0x\0".len());
+        }
+    }
+
+    #[test]
+    fn members_of_a_module_stay_apart_whatever_their_names_hold() {
+        let mut list = [c"a,b", c" c", c"", c"d"].map(|name| name.as_ptr().cast_mut()).to_vec();
+        list.push(core::ptr::null_mut());
+        // SAFETY: zeros are a `struct group`.
+        let mut row = unsafe { core::mem::zeroed::<libc::group>() };
+        (row.gr_gid, row.gr_mem) = (7, list.as_mut_ptr());
+        // SAFETY: null pointers, and an array of C strings that ends in null.
+        let copy = unsafe { Group::copy_of(&row) }.unwrap();
+        let members: Vec<&[u8]> = Group::row_of(&copy).members().collect();
+        assert_eq!(members, [&b"a,b"[..], b" c", b"d"], "an empty name names nobody");
+        assert_eq!(Group::row_of(&copy).gid, 7);
+    }
+}

@@ -1,0 +1,422 @@
+//! hosts(5).
+//!
+//! A name may stand in many lines, which all count, as with `multi on` in host.conf(5).
+#![allow(unsafe_code, reason = "reads what C has filled")]
+
+use core::ffi::{c_char, c_int};
+use core::iter::once;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::ptr::null_mut;
+
+use super::address::{self, Family};
+use super::bytes::{is_space, skip_space, split_word};
+use super::fields::{Fields, Reason};
+use super::key::{Key, What};
+use super::{By, Database, OwnedRow, pointers};
+use crate::config::FileKind;
+use crate::rt::errno::Errno;
+use crate::rt::out_buf::{OutBuf, Room};
+use crate::rt::thread::{Level, StaticResult};
+
+/// The database of hosts.
+pub(crate) enum Hosts {}
+
+/// One line: an address and its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostRow<'a> {
+    pub(crate) address: IpAddr,
+    /// The canonical name.
+    pub(crate) name: &'a [u8],
+    /// As the file has it; [`HostRow::aliases`] takes it apart.
+    pub(crate) alias_list: &'a [u8],
+}
+
+impl<'a> HostRow<'a> {
+    /// The other names in the file's order.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let mut rest = self.alias_list;
+        core::iter::from_fn(move || {
+            let (name, after) = split_word(rest);
+            rest = after;
+            (!name.is_empty()).then_some(name)
+        })
+    }
+
+    /// The canonical name and the aliases.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        once(self.name).chain(self.aliases())
+    }
+
+    /// Its address if the family can show it. As glibc has it, `::1` is also 127.0.0.1, and an
+    /// IPv4-mapped address also IPv4.
+    pub(crate) fn address_as(&self, family: Family) -> Option<IpAddr> {
+        match (family, self.address) {
+            (Family::V4, IpAddr::V6(Ipv6Addr::LOCALHOST)) => Some(Ipv4Addr::LOCALHOST.into()),
+            (Family::V4, IpAddr::V6(ip)) => ip.to_ipv4_mapped().map(IpAddr::V4),
+            (Family::V6, IpAddr::V4(_)) => None,
+            (_, ip) => Some(ip),
+        }
+    }
+
+    /// What it is found by as an address.
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [Family::V4, Family::V6].map(|family| self.address_as(family)).into_iter().flatten()
+    }
+}
+
+impl Database for Hosts {
+    type Row<'a> = HostRow<'a>;
+    type C = libc::hostent;
+    const NAME: &'static str = "hosts";
+    const FILE: FileKind = FileKind::Hosts;
+    /// One of each family.
+    const MOST_IDS: usize = 2;
+
+    /// As glibc has it (`nss/nss_files/files-hosts.c`) a comment ends a line anywhere, and a line may
+    /// lack the name.
+    fn parse<'a>(fields: &mut Fields<'a>) -> Result<HostRow<'a>, Reason> {
+        fields.skip_space();
+        let line = fields.rest();
+        let end = memchr::memchr(b'#', line).unwrap_or(line.len());
+        let (ip, rest) = split_word(line.get(..end).unwrap_or_default());
+        let (name, alias_list) = split_word(rest);
+        let address = address::address(ip).ok_or("not an IPv4 or IPv6 address")?;
+        Ok(HostRow { address, name, alias_list })
+    }
+
+    fn has(row: &HostRow<'_>, key: &Key<'_>) -> bool {
+        match key.what {
+            What::Address(wanted) => row.addresses().any(|own| own == wanted),
+            _ => row.names().any(|name| key.is_name(name)),
+        }
+    }
+
+    fn name<'a>(row: &Self::Row<'a>) -> &'a [u8] {
+        row.name
+    }
+
+    fn first_keys<'a>(row: &Self::Row<'a>, _: By) -> impl Iterator<Item = Key<'a>> {
+        row.addresses().map(Key::address)
+    }
+
+    fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
+        row.names().map(Key::host)
+    }
+
+    fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
+        let file = skip_space(file);
+        let end = file.iter().position(|b| is_space(b) || *b == b'#').unwrap_or(file.len());
+        let address = address::address(file.get(..end)?)?;
+        Some(Self::has(&HostRow { address, name: b"", alias_list: b"" }, key))
+    }
+
+    fn listed_at(file: &[u8]) -> &[u8] {
+        let end = file.iter().position(|b| is_space(b) || *b == b'#').unwrap_or(file.len());
+        file.get(..end).unwrap_or_default()
+    }
+
+    fn write(row: &HostRow<'_>, out: &mut OutBuf<'_, libc::hostent>) -> Result<(), Errno> {
+        write_all(once(*row), Family::of(row.address), out).map(|_| ())
+    }
+
+    fn static_result(level: &Level) -> &StaticResult<libc::hostent> {
+        &level.hosts
+    }
+
+    unsafe fn copy_of(row: &libc::hostent) -> Result<OwnedRow, Errno> {
+        let mut copy = OwnedRow::default();
+        // SAFETY: null or a C string: the caller's word.
+        unsafe { copy.push_c(row.h_name) }?;
+        // SAFETY: null, or an array of C strings that ends in null: the caller's word.
+        unsafe { copy.push_list(row.h_aliases, b' ') }?;
+        let size = match (row.h_addrtype, row.h_length) {
+            (libc::AF_INET, 4) => 4,
+            (libc::AF_INET6, 16) => 16,
+            _ => 0,
+        };
+        // SAFETY: null, or an array of addresses that ends in null: the caller's word.
+        for address in unsafe { pointers(row.h_addr_list) } {
+            // SAFETY: an address of `h_length` bytes, which `size` is, or nothing is read.
+            copy.push(unsafe { core::slice::from_raw_parts(address.cast(), size) })?;
+        }
+        copy.end_part();
+        copy.ids = [row.h_addrtype.unsigned_abs(), u32::try_from(size).unwrap_or(0)];
+        Ok(copy)
+    }
+
+    fn row_of(copy: &OwnedRow) -> HostRow<'_> {
+        let first = addresses_of(copy).next().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        HostRow { address: first, name: copy.part(0), alias_list: copy.part(1) }
+    }
+}
+
+/// All addresses of a copy.
+pub(crate) fn addresses_of(copy: &OwnedRow) -> impl Iterator<Item = IpAddr> + Clone {
+    let [family, size] = copy.ids;
+    let family = c_int::try_from(family).unwrap_or(0);
+    let octets = copy.part(2).chunks_exact((size as usize).max(1));
+    octets.filter_map(move |octets| address::from_octets(family, octets))
+}
+
+/// The hosts that have an address of the family, with that.
+fn shown<'a>(
+    family: Family,
+    hosts: &(impl Iterator<Item = HostRow<'a>> + Clone),
+) -> impl Iterator<Item = (IpAddr, HostRow<'a>)> {
+    hosts.clone().filter_map(move |host| Some((host.address_as(family)?, host)))
+}
+
+/// What a line adds to the aliases of a name. As glibc has it (`gethostbyname3_multi`): all names but the
+/// canonical one.
+fn aliases<'a>(host: &HostRow<'a>, canonical: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let own = (host.name != canonical).then_some(host.name);
+    host.aliases().chain(own)
+}
+
+/// Writes the hosts of one name as one result; false if none has an address of the family.
+pub(crate) fn write_all<'a>(
+    hosts: impl Iterator<Item = HostRow<'a>> + Clone,
+    family: Family,
+    out: &mut OutBuf<'_, libc::hostent>,
+) -> Result<bool, Errno> {
+    // The canonical name is that of the first host that has an address of the family.
+    let Some((_, first)) = shown(family, &hosts).next() else { return Ok(false) };
+    let canonical = first.name;
+    let (mut address_count, mut alias_count) = (0, 0);
+    for (_, host) in shown(family, &hosts) {
+        address_count += 1;
+        alias_count += aliases(&host, canonical).count();
+    }
+    let mut room = out.room();
+    // The pointers first, so that the addresses after them are aligned too.
+    let mut addresses = room.array(address_count + 1)?;
+    let mut names = room.array(alias_count + 1)?;
+    for (address, _) in shown(family, &hosts) {
+        addresses.push(match address {
+            IpAddr::V4(ip) => room.bytes(&ip.octets())?,
+            IpAddr::V6(ip) => room.bytes(&ip.octets())?,
+        })?;
+    }
+    addresses.push(null_mut())?;
+    let h_name = room.string(canonical)?;
+    for (_, host) in shown(family, &hosts) {
+        for alias in aliases(&host, canonical) {
+            names.push(room.string(alias)?)?;
+        }
+    }
+    names.push(null_mut())?;
+    let (h_addrtype, h_length) = family.to_c();
+    let (h_aliases, h_addr_list) = (names.address(0), addresses.address(0));
+    out.set(libc::hostent { h_name, h_aliases, h_addrtype, h_length, h_addr_list });
+    Ok(true)
+}
+
+/// `struct gaih_addrtuple` of glibc's `<nss.h>`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct AddressTuple {
+    next: *mut AddressTuple,
+    name: *mut c_char,
+    family: c_int,
+    address: [u8; 16],
+    scope_id: u32,
+}
+
+const _: () = assert!(size_of::<AddressTuple>() == 24 + 2 * size_of::<usize>());
+
+/// Writes the addresses of all families as a list: the first tuple to where `*list` points, or if that is
+/// null into the room too. The first has the canonical name.
+///
+/// # Safety
+///
+/// `list` is valid for a read and a write, and `*list` null or valid for a write, for as long as the list
+/// is used.
+pub(crate) unsafe fn write_tuples<'a>(
+    hosts: impl Iterator<Item = HostRow<'a>> + Clone,
+    list: *mut *mut AddressTuple,
+    mut room: Room<'_>,
+) -> Result<(), Errno> {
+    // SAFETY: valid for a read: the caller's word.
+    let given = unsafe { *list };
+    let skipped = usize::from(!given.is_null());
+    let count = hosts.clone().count();
+    let mut tuples = room.array::<AddressTuple>(count.saturating_sub(skipped))?;
+    let mut name = room.string(hosts.clone().next().map_or(b"", |host| host.name))?;
+    // Nothing is written before there is room for all.
+    let (first, second) = if given.is_null() {
+        (tuples.address(0), tuples.address(1))
+    } else {
+        (given, tuples.address(0))
+    };
+    for (n, host) in hosts.enumerate() {
+        let next = second.wrapping_add(n);
+        let next = if n + 1 < count { next } else { null_mut() };
+        let (family, _) = Family::of(host.address).to_c();
+        let mut address = [0; 16];
+        match host.address {
+            IpAddr::V4(ip) => address.iter_mut().zip(ip.octets()).for_each(|(to, from)| *to = from),
+            IpAddr::V6(ip) => address = ip.octets(),
+        }
+        let tuple = AddressTuple { next, name, family, address, scope_id: 0 };
+        if n < skipped {
+            // SAFETY: not null, so valid for a write: the caller's word.
+            unsafe { given.write(tuple) };
+        } else {
+            tuples.push(tuple)?;
+        }
+        name = null_mut();
+    }
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { list.write(first) };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::fields::tests::with_line;
+
+    fn parse<R>(line: &str, take: impl FnOnce(Result<HostRow<'_>, Reason>) -> R) -> R {
+        with_line(line.as_bytes(), |line| take(Hosts::parse(&mut Fields::new(line).unwrap())))
+    }
+
+    fn host(line: &'static str) -> HostRow<'static> {
+        let (address, names) = line.split_once(' ').unwrap_or((line, ""));
+        let (name, aliases) = names.split_once(' ').unwrap_or((names, ""));
+        let address = address.parse().unwrap();
+        HostRow { address, name: name.as_bytes(), alias_list: aliases.as_bytes() }
+    }
+
+    fn names(line: &str) -> Vec<String> {
+        parse(line, |row| {
+            row.unwrap().names().map(|name| String::from_utf8(name.to_vec()).unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn the_address_the_name_and_the_aliases_are_found() {
+        parse("10.1.2.3 a.site\ta b", |row| {
+            let row = row.unwrap();
+            assert_eq!((row.address, row.name), ("10.1.2.3".parse().unwrap(), &b"a.site"[..]));
+            assert_eq!(row.aliases().collect::<Vec<_>>(), [b"a", b"b"]);
+        });
+        parse("fd00::1 x", |row| assert_eq!(row, Ok(host("fd00::1 x"))));
+    }
+
+    #[test]
+    fn odd_lines_that_glibc_accepts_are_accepted() {
+        assert_eq!(names(" \t127.0.0.1\x0b\x0ca \r"), ["a"]);
+        assert_eq!(names("127.0.0.1 a b#c d"), ["a", "b"]);
+        assert_eq!(names("127.0.0.1 a # c"), ["a"]);
+        assert_eq!(names("127.0.0.1"), [""]);
+        assert_eq!(names("127.0.0.1#a"), [""]);
+    }
+
+    #[test]
+    fn malformed_lines_are_refused_with_a_reason() {
+        for line in
+            ["a", "1.2.3 a", "127.0.0.1:80 a", "fe80::1%lo a", "127.0.0.01 a", "\u{b9}.2.3.4 a"]
+        {
+            assert!(parse(line, |row| row.is_err()), "{line}");
+        }
+    }
+
+    fn hosts() -> [HostRow<'static>; 3] {
+        [host("10.0.0.1 Name a b"), host("fd00::1 name c"), host("10.0.0.2 Name d")]
+    }
+
+    /// The least length that `fits`, at each alignment: all lengths from there on must do.
+    fn least(fits: impl Fn(*mut u8, usize) -> bool) -> Vec<usize> {
+        let mut buf = [0xaa_u8; 512];
+        let lengths = (0..8).map(|offset| {
+            let at = buf.as_mut_ptr().wrapping_add(offset);
+            let fits: Vec<bool> = (0..400).map(|len| fits(at, len)).collect();
+            let least = fits.iter().position(|&ok| ok).unwrap();
+            assert!(fits[least..].iter().all(|&ok| ok));
+            least - buf.as_ptr().wrapping_add(offset).addr().wrapping_neg() % size_of::<usize>()
+        });
+        lengths.collect()
+    }
+
+    #[test]
+    fn a_host_fits_exactly_or_not_at_all() {
+        let word = size_of::<usize>();
+        for (family, want) in [
+            (Family::V4, (3 + 4) * word + 2 * 4 + "Name\0a\0b\0d\0".len()),
+            (Family::V6, (2 + 2) * word + 16 + "name\0c\0".len()),
+        ] {
+            let fits = |at: *mut u8, len| {
+                // SAFETY: zeros are a `struct hostent`.
+                let mut row = unsafe { core::mem::zeroed::<libc::hostent>() };
+                // SAFETY: a row, and at most 407 bytes of a buffer of 512.
+                let mut out = unsafe { OutBuf::new(&raw mut row, at.cast(), len) };
+                write_all(hosts().into_iter(), family, &mut out).is_ok()
+            };
+            assert_eq!(least(fits), [want; 8]);
+        }
+    }
+
+    #[test]
+    fn names_and_aliases_are_merged_as_glibc_does() {
+        let odd = [host("10.0.0.1 x y"), host("10.0.0.2 y x z"), host("fd00::1 x w")];
+        let text = |pointer: *mut c_char| {
+            // SAFETY: a C string in the buffer.
+            unsafe { core::ffi::CStr::from_ptr(pointer) }.to_str().unwrap()
+        };
+        // SAFETY: zeros are a `struct hostent`.
+        let (mut buf, mut row) = ([0_u8; 256], unsafe { core::mem::zeroed::<libc::hostent>() });
+        // SAFETY: a row and a buffer that outlive the result.
+        let mut out = unsafe { OutBuf::new(&raw mut row, buf.as_mut_ptr().cast(), buf.len()) };
+        assert_eq!(write_all(odd.into_iter(), Family::V4, &mut out), Ok(true));
+        assert_eq!(write_all(odd.into_iter().take(2), Family::V6, &mut out), Ok(false));
+        // SAFETY: four aliases and null, aligned.
+        let aliases = unsafe { row.h_aliases.cast::<[*mut c_char; 5]>().read() };
+        assert_eq!(text(row.h_name), "x");
+        assert_eq!(
+            aliases[..4].iter().map(|&alias| text(alias)).collect::<Vec<_>>(),
+            ["y", "x", "z", "y"]
+        );
+        assert!(aliases[4].is_null());
+    }
+
+    #[test]
+    fn a_list_fits_exactly_or_not_at_all() {
+        let empty = AddressTuple {
+            next: null_mut(),
+            name: null_mut(),
+            family: 0,
+            address: [0; 16],
+            scope_id: 7,
+        };
+        for given in [false, true] {
+            let fits = |at, len| {
+                let mut one = empty;
+                let mut list = if given { &raw mut one } else { null_mut() };
+                // SAFETY: at most 407 bytes of a buffer of 512.
+                let room = unsafe { Room::new(at, len) };
+                // SAFETY: null, or a tuple that lives.
+                unsafe { write_tuples(hosts().into_iter(), &raw mut list, room) }.is_ok()
+            };
+            let want = (3 - usize::from(given)) * size_of::<AddressTuple>() + "Name\0".len();
+            assert_eq!(least(fits), [want; 8]);
+        }
+    }
+
+    #[test]
+    fn a_list_has_every_address_in_order() {
+        let (mut buf, mut list) = ([0; 256], null_mut());
+        // SAFETY: the buffer outlives the list.
+        let room = unsafe { Room::new(buf.as_mut_ptr(), buf.len()) };
+        // SAFETY: a null pointer.
+        unsafe { write_tuples(hosts().into_iter(), &raw mut list, room) }.unwrap();
+        let mut seen = Vec::new();
+        while !list.is_null() {
+            // SAFETY: a tuple of the list.
+            let tuple = unsafe { *list };
+            seen.push((tuple.family, tuple.address[0], tuple.name.is_null(), tuple.scope_id));
+            list = tuple.next;
+        }
+        let (v4, v6) = (libc::AF_INET, libc::AF_INET6);
+        assert_eq!(seen, [(v4, 10, false, 0), (v6, 0xfd, true, 0), (v4, 10, true, 0)]);
+    }
+}

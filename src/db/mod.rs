@@ -1,0 +1,177 @@
+//! The databases, a file each: the row, its parser, what it is found by, and how it is written into the C
+//! struct. Parsers are total functions on bytes, with no I/O, no C and no `unsafe`.
+
+pub(crate) mod address;
+pub(crate) mod bytes;
+pub(crate) mod fields;
+pub(crate) mod group;
+pub(crate) mod hosts;
+pub(crate) mod key;
+pub(crate) mod passwd;
+pub(crate) mod shadow;
+
+use crate::config::FileKind;
+use crate::rt::errno::Errno;
+use crate::rt::memory::ScratchBuf;
+use crate::rt::out_buf::{OutBuf, c_bytes};
+use crate::rt::thread::{Level, StaticResult};
+use fields::{Fields, Reason};
+use key::Key;
+
+pub(crate) use group::Group;
+pub(crate) use hosts::Hosts;
+pub(crate) use passwd::Passwd;
+pub(crate) use shadow::Shadow;
+
+/// A database of rows, one a line of its file.
+pub(crate) trait Database: Sized + 'static {
+    /// What a line becomes. It borrows the line's bytes.
+    type Row<'a>: Copy;
+    /// The struct that C has for it. Zeros are a value of it.
+    type C: 'static;
+    /// Its name in nsswitch.conf(5).
+    const NAME: &'static str;
+    /// The configured file.
+    const FILE: FileKind;
+    /// How many keys of the kind [`By::Id`] a row can have.
+    const MOST_IDS: usize = 1;
+    /// The system's own file, if the synthetic user has a row in this database.
+    const SYSTEM_FILE: Option<FileKind> = None;
+
+    /// The row of a line that is neither blank nor a comment.
+    fn parse<'a>(fields: &mut Fields<'a>) -> Result<Self::Row<'a>, Reason>;
+    /// True if the row is what the key asks for.
+    fn has(row: &Self::Row<'_>, key: &Key<'_>) -> bool;
+    /// The name.
+    fn name<'a>(row: &Self::Row<'a>) -> &'a [u8];
+    /// The keys of a row by which the first row alone is found: its name, or else its id or addresses.
+    /// Hosts are not found by name in this way, since all lines of a name count.
+    fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>>;
+    /// The keys of a row by which all rows that have them are found: a group's members, a host's names.
+    fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>>;
+    /// True if the line that `file` begins with has the key, one of [`Database::first_keys`], where that
+    /// shows without a look at all of the line: it may be long.
+    fn begins_with(_file: &[u8], _key: &Key<'_>) -> Option<bool> {
+        None
+    }
+    /// The name that stands in a file where one of [`Database::all_keys`] begins.
+    fn listed_at(_file: &[u8]) -> &[u8] {
+        b""
+    }
+    /// Writes the row and all that it points to; `ERANGE` if the buffer is too small.
+    fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
+    /// Where the results of the functions without `_r` are kept.
+    fn static_result(level: &Level) -> &StaticResult<Self::C>;
+    /// The row that the synthetic user has in this database, if any.
+    fn synthetic<'a>(_user: &passwd::PasswdRow<'a>) -> Option<Self::Row<'a>> {
+        None
+    }
+    /// A copy of a row that an NSS module or libc has filled: it may point anywhere, and the memory may
+    /// be used again at the next call.
+    ///
+    /// # Safety
+    ///
+    /// All that the struct points to is as its man page says, or null.
+    #[allow(unsafe_code, reason = "reads what C has filled")]
+    unsafe fn copy_of(row: &Self::C) -> Result<OwnedRow, Errno>;
+    /// A copy as a row.
+    fn row_of(copy: &OwnedRow) -> Self::Row<'_>;
+}
+
+/// What the first row alone is found by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Name,
+    /// A uid, a gid, an address.
+    Id,
+}
+
+/// A row's copy: the texts behind each other, and the numbers. What they mean, each database says.
+#[derive(Default)]
+pub(crate) struct OwnedRow {
+    text: ScratchBuf<u8>,
+    ends: [usize; 5],
+    count: usize,
+    pub(crate) ids: [u32; 2],
+}
+
+impl OwnedRow {
+    /// Text number `at`.
+    fn part(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
+        let end = self.ends.get(at).copied().unwrap_or(0);
+        self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
+    }
+
+    /// Adds to the text that is being written.
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        self.text.extend(bytes)
+    }
+
+    /// Ends the text that is being written.
+    fn end_part(&mut self) {
+        if let Some(end) = self.ends.get_mut(self.count) {
+            *end = self.text.len();
+            self.count += 1;
+        }
+    }
+
+    /// Adds a C string as a text; nothing for a null pointer, which not every module avoids.
+    ///
+    /// # Safety
+    ///
+    /// `text` is null or a C string.
+    #[allow(unsafe_code, reason = "reads what C has filled")]
+    unsafe fn push_c(&mut self, text: *const core::ffi::c_char) -> Result<(), Errno> {
+        // SAFETY: null or a C string: the caller's word.
+        self.push(unsafe { c_bytes(text) }.unwrap_or_default())?;
+        self.end_part();
+        Ok(())
+    }
+
+    /// Adds the strings of an array as a text, each with a `separator` behind it.
+    ///
+    /// # Safety
+    ///
+    /// `list` is null or an array of C strings that ends in null.
+    #[allow(unsafe_code, reason = "reads what C has filled")]
+    unsafe fn push_list(
+        &mut self,
+        list: *const *mut core::ffi::c_char,
+        separator: u8,
+    ) -> Result<(), Errno> {
+        // SAFETY: the caller's word.
+        for text in unsafe { pointers(list) } {
+            // SAFETY: an element before the end is a C string.
+            self.push(unsafe { c_bytes(text) }.unwrap_or_default())?;
+            self.push(&[separator])?;
+        }
+        self.end_part();
+        Ok(())
+    }
+}
+
+/// The elements of an array of pointers before the null pointer at its end.
+///
+/// # Safety
+///
+/// `list` is null or such an array, which lives as long as the iterator.
+#[allow(unsafe_code, reason = "reads what C has filled")]
+unsafe fn pointers(
+    list: *const *mut core::ffi::c_char,
+) -> impl Iterator<Item = *mut core::ffi::c_char> {
+    let mut at = list;
+    core::iter::from_fn(move || {
+        if at.is_null() {
+            return None;
+        }
+        // SAFETY: not past the array's end, which was not seen yet.
+        let element = unsafe { *at };
+        if element.is_null() {
+            return None;
+        }
+        // SAFETY: this element was not the end, so there is another.
+        at = unsafe { at.add(1) };
+        Some(element)
+    })
+}

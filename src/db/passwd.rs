@@ -1,0 +1,222 @@
+//! passwd(5).
+#![allow(unsafe_code, reason = "reads what C has filled")]
+
+use core::iter::once;
+
+use super::fields::{Fields, Reason};
+use super::key::Key;
+use super::{By, Database, OwnedRow};
+use crate::config::FileKind;
+use crate::rt::errno::Errno;
+use crate::rt::out_buf::{OutBuf, Room};
+use crate::rt::thread::{Level, StaticResult};
+
+/// The database of users.
+pub(crate) enum Passwd {}
+
+/// One user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PasswdRow<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) passwd: &'a [u8],
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) gecos: &'a [u8],
+    pub(crate) dir: &'a [u8],
+    pub(crate) shell: &'a [u8],
+    /// The line that all fields are parts of; or empty, if they are not.
+    pub(crate) line: &'a [u8],
+}
+
+impl Database for Passwd {
+    type Row<'a> = PasswdRow<'a>;
+    type C = libc::passwd;
+    const NAME: &'static str = "passwd";
+    const FILE: FileKind = FileKind::Passwd;
+    const SYSTEM_FILE: Option<FileKind> = Some(FileKind::SystemPasswd);
+
+    #[inline(always)]
+    fn parse<'a>(fields: &mut Fields<'a>) -> Result<PasswdRow<'a>, Reason> {
+        Ok(PasswdRow {
+            name: fields.name()?,
+            passwd: fields.text(),
+            uid: fields.id("the user id is not a number of 32 bits")?,
+            gid: fields.id("the group id is not a number of 32 bits")?,
+            gecos: fields.text(),
+            dir: fields.text(),
+            shell: fields.rest(),
+            line: fields.line(),
+        })
+    }
+
+    #[inline(always)]
+    fn has(row: &PasswdRow<'_>, key: &Key<'_>) -> bool {
+        key.is_name_or_id(row.name, row.uid)
+    }
+
+    fn name<'a>(row: &Self::Row<'a>) -> &'a [u8] {
+        row.name
+    }
+
+    fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>> {
+        once(if by == By::Name { Key::name(row.name) } else { Key::id(row.uid) })
+    }
+
+    fn all_keys<'a>(_: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
+        core::iter::empty()
+    }
+
+    #[inline(always)]
+    fn write(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
+        let packed = match as_line(row, out.room()) {
+            Some(packed) => packed,
+            None => as_strings(row, out.room())?,
+        };
+        out.set(packed);
+        Ok(())
+    }
+
+    fn static_result(level: &Level) -> &StaticResult<libc::passwd> {
+        &level.passwd
+    }
+
+    fn synthetic<'a>(user: &PasswdRow<'a>) -> Option<PasswdRow<'a>> {
+        Some(*user)
+    }
+
+    unsafe fn copy_of(row: &libc::passwd) -> Result<OwnedRow, Errno> {
+        let mut copy = OwnedRow { ids: [row.pw_uid, row.pw_gid], ..OwnedRow::default() };
+        for text in [row.pw_name, row.pw_passwd, row.pw_gecos, row.pw_dir, row.pw_shell] {
+            // SAFETY: null or a C string: the caller's word.
+            unsafe { copy.push_c(text) }?;
+        }
+        Ok(copy)
+    }
+
+    fn row_of(copy: &OwnedRow) -> PasswdRow<'_> {
+        let [uid, gid] = copy.ids;
+        let [name, passwd, gecos, dir, shell] = core::array::from_fn(|at| copy.part(at));
+        PasswdRow { name, passwd, uid, gid, gecos, dir, shell, line: b"" }
+    }
+}
+
+/// One copy of the line, with NUL bytes put where its parts end. It takes a little more room than the
+/// strings alone.
+#[inline(always)]
+fn as_line(row: &PasswdRow<'_>, mut room: Room<'_>) -> Option<libc::passwd> {
+    let copy = room.line(row.line).ok()?;
+    Some(libc::passwd {
+        pw_name: copy.part(row.name)?,
+        pw_passwd: copy.part(row.passwd)?,
+        pw_uid: row.uid,
+        pw_gid: row.gid,
+        pw_gecos: copy.part(row.gecos)?,
+        pw_dir: copy.part(row.dir)?,
+        pw_shell: copy.part(row.shell)?,
+    })
+}
+
+fn as_strings(row: &PasswdRow<'_>, mut room: Room<'_>) -> Result<libc::passwd, Errno> {
+    Ok(libc::passwd {
+        pw_name: room.string(row.name)?,
+        pw_passwd: room.string(row.passwd)?,
+        pw_uid: row.uid,
+        pw_gid: row.gid,
+        pw_gecos: room.string(row.gecos)?,
+        pw_dir: room.string(row.dir)?,
+        pw_shell: room.string(row.shell)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::fields::tests::with_line;
+
+    /// Nothing for a blank line or a comment.
+    fn parse(line: &[u8]) -> Result<Option<PasswdRow<'static>>, Reason> {
+        // The row borrows the line, so it is leaked.
+        let line: &'static [u8] = line.to_vec().leak();
+        with_line(line, |seen| match Fields::new(seen) {
+            Some(mut fields) => Passwd::parse(&mut fields).map(|row| Some(leaked(&row))),
+            None => Ok(None),
+        })
+    }
+
+    fn leaked(row: &PasswdRow<'_>) -> PasswdRow<'static> {
+        let leak = |bytes: &[u8]| -> &'static [u8] { bytes.to_vec().leak() };
+        PasswdRow {
+            name: leak(row.name),
+            passwd: leak(row.passwd),
+            uid: row.uid,
+            gid: row.gid,
+            gecos: leak(row.gecos),
+            dir: leak(row.dir),
+            shell: leak(row.shell),
+            line: leak(row.line),
+        }
+    }
+
+    #[test]
+    fn every_field_is_found() {
+        let line = b"bob:x:1000:100:Bob, B.:/home/bob:/bin/sh";
+        let want = PasswdRow {
+            name: b"bob",
+            passwd: b"x",
+            uid: 1000,
+            gid: 100,
+            gecos: b"Bob, B.",
+            dir: b"/home/bob",
+            shell: b"/bin/sh",
+            line,
+        };
+        assert_eq!(parse(line), Ok(Some(want)));
+    }
+
+    #[test]
+    fn odd_lines_that_glibc_accepts_are_accepted() {
+        let short = parse(b" \tbob:x:4294967295:+7").unwrap().unwrap();
+        assert_eq!((short.name, short.uid, short.gid), (&b"bob"[..], u32::MAX, 7));
+        assert_eq!((short.gecos, short.dir, short.shell), (&b""[..], &b""[..], &b""[..]));
+        let colons = parse(b"bob:x:1:2:g:d:s:more\r").unwrap().unwrap();
+        assert_eq!(colons.shell, b"s:more\r");
+        assert_eq!(parse(b":x:1:2:::").unwrap().unwrap().name, b"");
+    }
+
+    #[test]
+    fn blank_lines_and_comments_are_nothing() {
+        for line in [&b""[..], b"  \t\r", b"# bob:x:1:2:::", b"  #"] {
+            assert_eq!(parse(line), Ok(None), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn malformed_lines_are_refused_with_a_reason() {
+        for line in [
+            &b"bob"[..],
+            b"bob:x",
+            b"bob:x:1",
+            b"bob:x::1:::",
+            b"bob:x:1::::",
+            b"bob:x:abc:1:::",
+            b"bob:x:1:1x:::",
+            b"bob:x:-1:1:::",
+            b"bob:x:4294967296:1:::",
+            b"bob:x:1:18446744073709551616:::",
+            b"+:x:1:1:::",
+            b"-bob:x:1:1:::",
+        ] {
+            assert!(parse(line).is_err(), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn null_pointers_of_a_module_are_empty_fields() {
+        // SAFETY: zeros are a `struct passwd`, which points nowhere.
+        let empty = unsafe { core::mem::zeroed::<libc::passwd>() };
+        // SAFETY: all pointers are null.
+        let copy = unsafe { Passwd::copy_of(&empty) }.unwrap();
+        let row = Passwd::row_of(&copy);
+        assert!([row.name, row.passwd, row.gecos, row.dir, row.shell].iter().all(|f| f.is_empty()));
+    }
+}

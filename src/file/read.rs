@@ -1,0 +1,156 @@
+//! Reading a whole file so that it is known when what was read can be trusted.
+
+use super::text::ScratchText;
+use crate::config::Path;
+use crate::rt::errno::Errno;
+use crate::rt::next::is_single_threaded;
+use crate::rt::sys::{self, Fd, OFlags, Stamp, nanoseconds};
+use crate::rt::thread;
+use crate::rt::watch::is_open_with;
+
+/// What a file held.
+pub(crate) struct Read {
+    pub(crate) text: ScratchText,
+    pub(crate) stamp: Stamp,
+    /// When it was read, by the two coarse clocks, in nanoseconds.
+    pub(crate) begun: Clocks,
+    /// The file did not change while it was read.
+    pub(crate) is_steady: bool,
+}
+
+/// The coarse clocks: the one that the kernel stamps files with, and one that nobody can set.
+#[derive(Clone, Copy)]
+pub(crate) struct Clocks {
+    pub(crate) real_ns: i64,
+    pub(crate) monotonic_ns: i64,
+}
+
+impl Clocks {
+    pub(crate) fn now() -> Self {
+        Self {
+            real_ns: sys::coarse_clock(libc::CLOCK_REALTIME_COARSE),
+            monotonic_ns: sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE),
+        }
+    }
+}
+
+/// Reads again this often when the file changes meanwhile; then what came is taken, unsettled.
+const TRIES: u32 = 8;
+
+/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that with
+/// [`is_open_with`] a number can be told from one that the program has taken.
+const FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+/// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an empty
+/// file; anything else is an error, and is not opened: that could block, or be noticed at the other end.
+pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
+    let begun = Clocks::now();
+    if let Some(text) = path.text() {
+        let text = ScratchText::copy_of(text)?;
+        return Ok(Read { text, stamp: Stamp::NONE, begun, is_steady: true });
+    }
+    for tries_left in (0..TRIES).rev() {
+        let begun = Clocks::now();
+        let stamp = sys::stat(path.as_c())?;
+        if !has_content(&stamp)? {
+            return Ok(Read { text: ScratchText::copy_of(b"")?, stamp, begun, is_steady: true });
+        }
+        let fd = sys::open(path.as_c(), FLAGS)?;
+        thread::set_reading(Some(fd));
+        let read = read_open(fd, &stamp);
+        thread::set_reading(None);
+        let Some((text, before, after)) = read else { continue };
+        // If it is another file, it was replaced just now, or is one that the program had there.
+        let is_steady = before == stamp && after == Ok(stamp);
+        if before.file() == stamp.file() && (is_steady || tries_left == 0 || text.is_err()) {
+            return Ok(Read { text: text?, stamp: before, begun, is_steady });
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+type Content = (Result<ScratchText, Errno>, Stamp, Result<Stamp, Errno>);
+
+/// What is open, and its stamps before and after, closed in the end. `None` if it is not ours any more:
+/// the program may close all descriptors in another thread, and have the number already.
+fn read_open(fd: Fd, stamp: &Stamp) -> Option<Content> {
+    let before = sys::fstat(fd).ok()?;
+    let text = if before.kind() == libc::S_IFREG {
+        let size = usize::try_from(stamp.size.max(before.size)).unwrap_or(0);
+        ScratchText::read(size, |into, at| sys::pread(fd, into, at))
+    } else {
+        ScratchText::copy_of(b"")
+    };
+    let after = sys::fstat(fd);
+    let is_same = matches!(after, Ok(after) if after.file() == before.file());
+    // Without another thread nobody can have closed it.
+    if !is_same || !(is_single_threaded() || is_open_with(fd, FLAGS)) {
+        return None;
+    }
+    sys::close(fd);
+    Some((text, before, after))
+}
+
+/// False for what counts as an empty file.
+fn has_content(stamp: &Stamp) -> Result<bool, Errno> {
+    match stamp.kind() {
+        libc::S_IFREG => Ok(true),
+        libc::S_IFCHR => Ok(false),
+        libc::S_IFDIR => Err(Errno::EISDIR),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// write(2) stamps the file first and copies the bytes then; a writer that is stopped in between (by the
+/// scheduler, a CPU quota, a page that must be fetched) comes back with new bytes under the old stamp.
+const SETTLE_NS: i64 = 200_000_000;
+/// The same on a file system that keeps whole seconds, or with FAT two of them.
+const COARSE_SETTLE_NS: i64 = 3_000_000_000;
+
+/// How long a stamp has to stand before a later change surely has another one.
+pub(crate) fn settle_ns(stamp: &Stamp) -> i64 {
+    if stamp.ctime.1 == 0 { COARSE_SETTLE_NS } else { SETTLE_NS }
+}
+
+/// True if the file's last change was so long before `real_ns` that a later one has another stamp.
+pub(crate) fn is_settled(stamp: &Stamp, real_ns: i64) -> bool {
+    real_ns.saturating_sub(nanoseconds(stamp.ctime)) > settle_ns(stamp)
+}
+
+/// True for what means that there is no file to be had, as against a passing lack of something.
+pub(crate) fn is_absent(error: Errno) -> bool {
+    is_gone(error)
+        || is_forbidden(error)
+        || matches!(error, Errno::ELOOP | Errno::EISDIR | Errno::EINVAL | Errno::ENAMETOOLONG)
+}
+
+/// The path leads nowhere.
+pub(crate) fn is_gone(error: Errno) -> bool {
+    matches!(error, Errno::ENOENT | Errno::ENOTDIR)
+}
+
+/// The caller may not go there.
+pub(crate) fn is_forbidden(error: Errno) -> bool {
+    matches!(error, Errno::EACCES | Errno::EPERM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(ctime: (i64, i64)) -> Stamp {
+        Stamp { ctime, mode: libc::S_IFREG, ..Stamp::NONE }
+    }
+
+    #[test]
+    fn a_file_is_settled_once_the_clock_has_moved_on() {
+        let settled = |ctime, now| is_settled(&stamp(ctime), nanoseconds(now));
+        assert!(settled((10, 5), (10, 200_000_006)));
+        assert!(settled((10, 900_000_000), (11, 100_000_001)));
+        assert!(!settled((10, 5), (10, 5)), "the same tick");
+        assert!(!settled((10, 5), (10, 200_000_005)), "a write may be under way");
+        assert!(!settled((11, 5), (10, 5)), "from the future");
+        assert!(!settled((10, 0), (11, 9)), "whole seconds");
+        assert!(settled((10, 0), (13, 1)));
+    }
+}

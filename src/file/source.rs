@@ -1,0 +1,440 @@
+//! One configured file: its newest snapshot, and whether that still is what the file says.
+//!
+//! A lookup asks one question of the kernel when nothing has changed: fstat(2) of a descriptor that watches
+//! the file, or stat(2) of the path. A descriptor shows a rewrite, and, by the change of link count and
+//! ctime, a rename over the file or an unlink. It does not show what happens to a directory above, so the
+//! path is asked again when the coarse clock has moved (every few milliseconds), and always where a
+//! symbolic link is in it.
+//!
+//! The thread's cache is the snapshot that its outermost level shows in its slot (`rt::thread`).
+#![allow(unsafe_code, reason = "slots whose type this file knows")]
+
+use core::ops::Deref;
+use core::ptr::null;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use super::read::{self, Read, is_forbidden, is_gone, is_settled, settle_ns};
+use super::table::Table;
+use crate::config::{FileKind, Path};
+use crate::db::Database;
+use crate::db::key::Key;
+use crate::rt::errno::Errno;
+use crate::rt::log::{Bytes, log};
+use crate::rt::published::{Published, SlotRef, address_of, show};
+use crate::rt::sync::ForkMutex;
+use crate::rt::sys::{self, FileId, Stamp};
+use crate::rt::thread::{self, Call, SOURCES};
+use crate::rt::watch::Watch;
+
+/// A file at one moment.
+pub(crate) struct Snapshot {
+    table: Table,
+    stamp: Stamp,
+    /// The number of the load that made it; see [`Source::loads`].
+    load: AtomicU32,
+    /// A later change of the file has another stamp for sure.
+    is_settled: AtomicBool,
+    /// When this stamp was seen first, by the coarse monotonic clock.
+    first_seen_ns: i64,
+    /// The process's root directory then.
+    root: Option<FileId>,
+}
+
+/// Where an enumeration of the file stands: `resolve::cursor`.
+pub(crate) struct Walk {
+    /// The snapshot that is walked, by its address; null if there is no file.
+    snapshot: *const (),
+    /// What comes next, as [`Place`] has it in one word.
+    pub(crate) place: AtomicU64,
+    /// How many rows the module has given, and its epoch when its own enumeration was begun.
+    pub(crate) module_rows: AtomicU64,
+    pub(crate) module_epoch: AtomicU64,
+}
+
+// SAFETY: the snapshot's address is not followed without a slot that shows it: `Source::walk`.
+unsafe impl Send for Walk {}
+// SAFETY: the snapshot's address is not followed without a slot that shows it: `Source::walk`.
+unsafe impl Sync for Walk {}
+
+/// A configured file.
+pub(crate) struct Source {
+    snapshot: Published<Snapshot>,
+    /// Held while the file is read and parsed again, so that one thread does it for all. Guards the
+    /// number of loads that have ended. Nobody waits for it whose snapshot still holds.
+    reloading: ForkMutex<u32>,
+    /// Loads begun. An answer may come from any load that began after the question.
+    loads: AtomicU32,
+    /// The file cannot be read, and that has been said.
+    has_complained: AtomicBool,
+    /// The process's enumeration, if one is begun, and how many there were.
+    walk: Published<Walk>,
+    walks: AtomicU32,
+}
+
+static SOURCES_BY_KIND: [Source; SOURCES] = [const { Source::new() }; SOURCES];
+
+impl FileKind {
+    #[inline(always)]
+    fn number(self) -> usize {
+        self as usize
+    }
+
+    /// The source that reads the file.
+    #[inline(always)]
+    pub(crate) fn source(self) -> &'static Source {
+        let [passwd, ..] = &SOURCES_BY_KIND;
+        SOURCES_BY_KIND.get(self.number()).unwrap_or(passwd)
+    }
+}
+
+/// What a source has to say now.
+pub(crate) enum FileState<'a> {
+    /// There is no such file, or it may not be read.
+    Missing,
+    /// The file's rows.
+    Loaded(&'a Snapshot),
+}
+
+/// Whether a snapshot still is what the file says.
+enum Check {
+    Current,
+    Changed,
+    /// The path cannot be followed, and why.
+    Lost(Errno),
+}
+
+/// What is asked of a source: which file, and in which call.
+pub(crate) struct Request<'a> {
+    pub(crate) kind: FileKind,
+    pub(crate) path: &'a Path,
+    pub(crate) call: &'a mut Call,
+}
+
+impl<'a> Request<'a> {
+    /// Has the processor fetch what the key's row of the cached snapshot needs, while the kernel is asked
+    /// whether that is current.
+    #[inline(always)]
+    pub(crate) fn prefetch(&mut self, key: &Key<'_>) {
+        let slot = self.call.snapshot_slot(self.kind.number());
+        // SAFETY: the slot of this number is shown to the source of this number alone.
+        if let Some(snapshot) = unsafe { Published::<Snapshot>::shown(&slot) } {
+            snapshot.table.prefetch(key);
+        }
+    }
+
+    /// What the file says now.
+    #[inline(always)]
+    pub(crate) fn current<D: Database>(self) -> Result<FileState<'a>, Errno> {
+        let source = self.kind.source();
+        let is_outermost = self.call.is_outermost();
+        let watch = self.call.thread().watches.get(self.kind.number()).filter(|_| is_outermost);
+        let (slot, walk_slot) = self.call.file_slots(self.kind.number());
+        // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
+        // is the request's, for which the call is borrowed: the slot changes only through that.)
+        if let Some(snapshot) = unsafe { shown_for(&slot) } {
+            if matches!(snapshot.check(self.path, watch), Check::Current) {
+                return Ok(FileState::Loaded(snapshot));
+            }
+        }
+        source.reload::<D>(&Reload { kind: self.kind, path: self.path, watch }, slot, walk_slot)
+    }
+}
+
+/// What a reload is about.
+struct Reload<'a> {
+    kind: FileKind,
+    path: &'a Path,
+    /// The outermost call's.
+    watch: Option<&'a Watch>,
+}
+
+/// The snapshot that the slot shows.
+///
+/// # Safety
+///
+/// The slot is one of a source, and is borrowed for `'a`.
+#[inline(always)]
+unsafe fn shown_for<'a>(slot: &SlotRef<'_>) -> Option<&'a Snapshot> {
+    // SAFETY: the caller's word.
+    let snapshot = unsafe { Published::<Snapshot>::shown(slot) }?;
+    // SAFETY: not freed while the slot shows it, and the caller has the slot for `'a`.
+    Some(unsafe { &*core::ptr::from_ref(snapshot) })
+}
+
+impl Snapshot {
+    #[inline(always)]
+    fn check(&self, path: &Path, watch: Option<&Watch>) -> Check {
+        if !self.is_settled.load(Ordering::Relaxed) {
+            return Check::Changed;
+        }
+        let tick = sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE);
+        if let Some(watch) = watch {
+            if watch.checked_at.get() == tick {
+                if let Some(fd) = watch.fd() {
+                    if sys::fstat(fd) == Ok(self.stamp) {
+                        return Check::Current;
+                    }
+                }
+            }
+        }
+        self.check_path(path, watch, tick)
+    }
+
+    #[inline]
+    fn check_path(&self, path: &Path, watch: Option<&Watch>, tick: i64) -> Check {
+        if path.text().is_some() {
+            return Check::Current;
+        }
+        match sys::stat(path.as_c()) {
+            Ok(now) if now == self.stamp => {
+                if let Some(watch) = watch {
+                    watch.maintain(path.as_c(), &self.stamp);
+                    watch.checked_at.set(tick);
+                }
+                Check::Current
+            }
+            Ok(_) => Check::Changed,
+            Err(error) if self.outlives(error) => Check::Current,
+            Err(error) => Check::Lost(error),
+        }
+    }
+
+    /// True if the snapshot answers although its path cannot be followed: after chroot(2) the path is
+    /// another one, and after setuid(2) the process may not go there any more. A daemon drops its root
+    /// and its rights, and then looks up. A file that was deleted is gone.
+    #[cold]
+    fn outlives(&self, error: Errno) -> bool {
+        is_forbidden(error) || is_gone(error) && self.root.is_some() && self.root != root()
+    }
+}
+
+/// The process's root directory.
+fn root() -> Option<FileId> {
+    sys::stat(c"/").ok().map(|st| st.file())
+}
+
+impl Source {
+    const fn new() -> Self {
+        Self {
+            snapshot: Published::new(),
+            reloading: ForkMutex::new(0),
+            loads: AtomicU32::new(0),
+            has_complained: AtomicBool::new(false),
+            walk: Published::new(),
+            walks: AtomicU32::new(0),
+        }
+    }
+
+    /// The newest snapshot, from a load that began after this call did unless it is current anyway.
+    #[cold]
+    fn reload<'a, D: Database>(
+        &'static self,
+        what: &Reload<'_>,
+        mut slot: SlotRef<'a>,
+        mut walk_slot: SlotRef<'_>,
+    ) -> Result<FileState<'a>, Errno> {
+        let Reload { path, watch, .. } = *what;
+        let begun = self.loads.load(Ordering::Acquire);
+        let check = match self.snapshot.get(&mut slot) {
+            // The first load waits for nobody: threads that come here at once each read the file.
+            None => None,
+            Some(snapshot) => Some(snapshot.check(path, watch)),
+        };
+        let outcome = match check {
+            Some(Check::Current) => Ok(true),
+            Some(Check::Lost(error)) if read::is_absent(error) => self.complain(path, error),
+            None => self.load::<D>(what, &mut slot, &mut walk_slot),
+            Some(Check::Changed | Check::Lost(_)) => {
+                // Only an outermost call waits: what a handler interrupts may hold the lock itself.
+                let lock = watch.and_then(|_| self.reloading.lock());
+                let newest = self.snapshot.get(&mut slot);
+                let is_newer = |snapshot: &Snapshot| {
+                    let load = snapshot.load.load(Ordering::Acquire);
+                    #[allow(clippy::cast_possible_wrap, reason = "the numbers may wrap around")]
+                    let after = load.wrapping_sub(begun) as i32;
+                    after > 0
+                };
+                let done = if lock.is_some() && newest.is_some_and(is_newer) {
+                    Ok(true)
+                } else {
+                    self.load::<D>(what, &mut slot, &mut walk_slot)
+                };
+                drop(lock);
+                done
+            }
+        };
+        // SAFETY: the slot is this source's, and is borrowed for `'a`.
+        let snapshot = unsafe { shown_for(&slot) }.filter(|_| outcome == Ok(true));
+        if let Some(watch) = watch {
+            watch.track(snapshot.map_or((0, 0), |snapshot| snapshot.stamp.file()));
+        }
+        outcome?;
+        Ok(snapshot.map_or(FileState::Missing, FileState::Loaded))
+    }
+
+    /// Says once what is wrong with the file; false for what counts as no file.
+    fn complain(&self, path: &Path, error: Errno) -> Result<bool, Errno> {
+        if !self.has_complained.swap(true, Ordering::Relaxed) {
+            let what = if read::is_absent(error) { "open" } else { "read" };
+            log!(Error, "load", "Unable to {what} '{}': {error}", Bytes(path.bytes()));
+        }
+        if read::is_absent(error) { Ok(false) } else { Err(error) }
+    }
+
+    /// Reads the file, and shows what it says in the slot. False if there is no file.
+    fn load<D: Database>(
+        &'static self,
+        what: &Reload<'_>,
+        slot: &mut SlotRef<'_>,
+        walk_slot: &mut SlotRef<'_>,
+    ) -> Result<bool, Errno> {
+        let path = what.path;
+        let load = self.loads.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        let read = read::read(path);
+        let old = self.snapshot.get(slot);
+        let read = match (read, old) {
+            (Ok(read), _) => read,
+            (Err(error), Some(old)) if old.outlives(error) => return Ok(true),
+            (Err(error), _) => return self.complain(path, error),
+        };
+        self.has_complained.swap(false, Ordering::Relaxed);
+        let old = old.filter(|old| old.stamp == read.stamp);
+        let first_seen_ns = old.map_or(read.begun.monotonic_ns, |old| old.first_seen_ns);
+        let is_settled = is_trusted(&read, first_seen_ns);
+        let is_same = |table: &Table| table.bytes() == &*read.text;
+        if let Some(old) = old.filter(|old| is_same(&old.table)) {
+            old.load.store(load, Ordering::Release);
+            old.is_settled.swap(is_settled, Ordering::Relaxed);
+            return Ok(true);
+        }
+        let is_known = self.snapshot.get(slot).is_some_and(|old| is_same(&old.table));
+        let is_first = self.snapshot.is_empty();
+        // The same bytes under another stamp have been reported, and the system's files are not ours.
+        let reported = (!is_known && !what.kind.is_system()).then_some(path);
+        let snapshot = Snapshot {
+            stamp: read.stamp,
+            load: AtomicU32::new(load),
+            is_settled: AtomicBool::new(is_settled),
+            first_seen_ns,
+            root: root(),
+            table: Table::load::<D>(read.text, reported)?,
+        };
+        if is_first {
+            self.snapshot.publish_first(snapshot, slot)?;
+        } else {
+            self.snapshot.publish(snapshot, slot)?;
+        }
+        self.reclaim(walk_slot);
+        Ok(true)
+    }
+
+    /// Frees snapshots and enumerations that nobody uses any more.
+    fn reclaim(&self, walk_slot: &mut SlotRef<'_>) {
+        let walks = self.walks.load(Ordering::SeqCst);
+        let walked = self.walk.get(walk_slot).map_or(null(), |walk| walk.snapshot);
+        // Another thread may take a snapshot out of the enumeration after its slots were looked at. So
+        // if one has begun meanwhile, nothing is freed, and the one that was there pins its snapshot.
+        // SAFETY: a slot that shows a snapshot is looked at, and so is the enumeration.
+        unsafe {
+            self.snapshot.reclaim(|address, _| {
+                address == walked
+                    || thread::is_shown(address)
+                    || self.walks.load(Ordering::SeqCst) != walks
+            });
+        }
+        // SAFETY: a walk is shown in a slot before it is used.
+        unsafe { self.walk.reclaim(|address, _| thread::is_shown(address)) };
+    }
+
+    /// Begins an enumeration of the snapshot at `place`. With `anew` it takes the place of one that has
+    /// begun; else, as between threads that begin at once, the first counts.
+    pub(crate) fn begin_walk(
+        &self,
+        call: &mut Call,
+        snapshot: Option<*const ()>,
+        place: u64,
+        anew: bool,
+    ) -> Result<(), Errno> {
+        let walk = Walk {
+            snapshot: snapshot.unwrap_or(null()),
+            place: AtomicU64::new(place),
+            module_rows: AtomicU64::new(0),
+            module_epoch: AtomicU64::new(0),
+        };
+        // The slot of the snapshot shows it until the end of the call; see `reclaim`.
+        self.walks.fetch_add(1, Ordering::SeqCst);
+        let (mut walk_slot, _) = call.walk_slots();
+        if anew {
+            self.walk.publish(walk, &mut walk_slot)?;
+        } else {
+            self.walk.publish_first(walk, &mut walk_slot)?;
+        }
+        walk_slot.clear();
+        self.reclaim(&mut walk_slot);
+        Ok(())
+    }
+
+    /// Ends the enumeration, if one is begun.
+    pub(crate) fn end_walk(&self, call: &mut Call) {
+        if self.walk.clear() {
+            self.reclaim(&mut call.walk_slots().0);
+        }
+    }
+
+    /// True if an enumeration is begun.
+    pub(crate) fn is_walked(&self) -> bool {
+        !self.walk.is_empty()
+    }
+
+    /// The enumeration, and the rows that it walks, if there is a file.
+    pub(crate) fn walk<'a>(&self, call: &'a mut Call) -> Option<(&'a Walk, Option<&'a Snapshot>)> {
+        let (mut walk_slot, mut walked_slot) = call.walk_slots();
+        loop {
+            let walk = core::ptr::from_ref(self.walk.get(&mut walk_slot)?);
+            // SAFETY: its slot shows it for as long as the call is borrowed.
+            let walk: &'a Walk = unsafe { &*walk };
+            if walk.snapshot.is_null() {
+                return Some((walk, None));
+            }
+            // SAFETY: a snapshot's address; it is used only if the walk still is the present one, which
+            // pins it, after the slot shows it.
+            let snapshot = unsafe { show::<Snapshot>(&mut walked_slot, walk.snapshot) };
+            let snapshot = core::ptr::from_ref(snapshot);
+            if self.walk.is_newest(walk) {
+                // SAFETY: its slot shows it for as long as the call is borrowed.
+                return Some((walk, Some(unsafe { &*snapshot })));
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// Where it lies, for [`Source::begin_walk`].
+    pub(crate) fn address(&self) -> *const () {
+        address_of(self)
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Table;
+
+    #[inline(always)]
+    fn deref(&self) -> &Table {
+        &self.table
+    }
+}
+
+impl FileKind {
+    fn is_system(self) -> bool {
+        matches!(self, Self::SystemPasswd | Self::SystemGroup)
+    }
+}
+
+/// True if a later change of the file has another stamp for sure: its last change was long enough before
+/// it was read. Where the clocks do not agree, as with a stamp in the future, it is enough that the stamp
+/// has stood for as long by our own clock.
+fn is_trusted(read: &Read, first_seen_ns: i64) -> bool {
+    let stood_ns = read.begun.monotonic_ns.saturating_sub(first_seen_ns);
+    read.is_steady
+        && (is_settled(&read.stamp, read.begun.real_ns) || stood_ns > settle_ns(&read.stamp))
+}

@@ -1,0 +1,557 @@
+//! The rows of one file: its bytes, and where in them a key is.
+//!
+//! Rows are parsed when they are asked for. A process that asks little does not pay for an index:
+//! questions are answered by a search through the bytes until the index would have been cheaper.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use memchr::memmem::FinderBuilder;
+
+use super::index::{Index, IndexBuilder, LIMIT_BYTES, MultiIndex, MultiIndexBuilder};
+use super::text::{ScratchText, Text};
+use crate::config::Path;
+use crate::db::fields::{Fields, Line, NUL, Reason};
+use crate::db::key::{Key, LastAreRare, Needle, What};
+use crate::db::{By, Database};
+use crate::rt::errno::Errno;
+use crate::rt::log::{Bytes, log};
+use crate::rt::memory::{ScratchBuf, prefetch};
+use crate::rt::sync::TryOnce;
+
+/// A file of rows. Which database they are of, whoever has the table knows.
+pub(crate) struct Table {
+    text: Text,
+    /// A NUL byte is in some line.
+    has_nul: bool,
+    /// Each row's name begins its line, and its id stands there as it is printed.
+    is_plain: bool,
+    rows: usize,
+    /// How many bytes searches have gone through.
+    searched: AtomicUsize,
+    by_name: TryOnce<Index>,
+    by_id: TryOnce<Index>,
+    by_listed: TryOnce<MultiIndex>,
+}
+
+/// An index takes about as long to make as this many searches through all of the file.
+const INDEX_SEARCHES: usize = 3;
+/// A search that parses each line takes as long as this many that do not.
+const PARSING_SEARCHES: usize = 4;
+
+/// A row; nothing for a blank line or a comment; or the reason why the line is malformed.
+type Parsed<T> = Result<Option<T>, Reason>;
+
+/// What a line is. Only a file with a NUL byte somewhere needs a look for it.
+#[inline(always)]
+fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::Row<'a>> {
+    if may_have_nul && line.has_nul() {
+        return Err(NUL);
+    }
+    Fields::new(line).map(|mut fields| D::parse(&mut fields)).transpose()
+}
+
+impl Table {
+    /// Takes a file's bytes in. Malformed lines are reported under the name `path`, if one is given.
+    pub(crate) fn load<D: Database>(text: ScratchText, path: Option<&Path>) -> Result<Self, Errno> {
+        let mut table = Self {
+            text: text.keep()?,
+            has_nul: false,
+            is_plain: true,
+            rows: 0,
+            searched: AtomicUsize::new(0),
+            by_name: TryOnce::new(),
+            by_id: TryOnce::new(),
+            by_listed: TryOnce::new(),
+        };
+        let (mut at, mut number) = (0, 0_usize);
+        let (mut has_nul, mut is_plain, mut rows) = (false, true, 0);
+        while let Some(line) = table.text.line(at) {
+            number += 1;
+            at += line.len + 1;
+            let reason = if line.has_nul() {
+                has_nul = true;
+                NUL
+            } else {
+                let Some(mut fields) = Fields::new(line) else { continue };
+                match D::parse(&mut fields) {
+                    Ok(_) => {
+                        rows += 1;
+                        is_plain &= fields.is_plain;
+                        continue;
+                    }
+                    Err(reason) => reason,
+                }
+            };
+            if let Some(path) = path {
+                let path = Bytes(path.bytes());
+                log!(Error, D::NAME, "{path}:{number}: {reason}, line skipped");
+            }
+        }
+        if let Some(path) = path {
+            log!(Debug, D::NAME, "loaded {rows} entries from {}", Bytes(path.bytes()));
+        }
+        (table.has_nul, table.is_plain, table.rows) = (has_nul, is_plain, rows);
+        Ok(table)
+    }
+
+    /// The bytes as they were read.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The row at `at`, which an index says is one.
+    #[inline(always)]
+    fn row_at<D: Database>(&self, at: usize) -> Option<D::Row<'_>> {
+        parse_line::<D>(self.text.line(at)?, false).ok().flatten()
+    }
+
+    /// The rows from `at` on: where the line begins, the row, and where to go on.
+    fn rows_from<D: Database>(
+        &self,
+        mut at: usize,
+    ) -> impl Iterator<Item = (usize, D::Row<'_>, usize)> {
+        core::iter::from_fn(move || {
+            loop {
+                let (begin, line) = (at, self.text.line(at)?);
+                at += line.len + 1;
+                if let Ok(Some(row)) = parse_line::<D>(line, self.has_nul) {
+                    return Some((begin, row, at));
+                }
+            }
+        })
+    }
+
+    /// The first row at `at` or after it, and where to go on.
+    pub(crate) fn row_from<D: Database>(&self, at: usize) -> Option<(D::Row<'_>, usize)> {
+        self.rows_from::<D>(at).next().map(|(_, row, next)| (row, next))
+    }
+
+    #[inline(always)]
+    fn index_for(&self, key: &Key<'_>) -> &TryOnce<Index> {
+        match key.what {
+            What::Name(_) | What::Host(_) => &self.by_name,
+            What::Id(_) | What::Address(_) => &self.by_id,
+        }
+    }
+
+    /// Has the processor fetch the slot and the line of the key, if they are known.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, key: &Key<'_>) {
+        if let Some(index) = self.index_for(key).get() {
+            if let Some(at) = index.candidates(key.hash).next() {
+                prefetch(&self.text, at);
+                prefetch(&self.text, at + 64);
+            }
+        }
+    }
+
+    /// The first row that has the key.
+    #[inline(always)]
+    pub(crate) fn find<D: Database>(&self, key: &Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
+        match self.index_for(key).get() {
+            Some(index) => Ok(self.find_in::<D>(index, key)),
+            None => self.find_without_index::<D>(key),
+        }
+    }
+
+    #[inline(always)]
+    fn find_in<D: Database>(&self, index: &Index, key: &Key<'_>) -> Option<D::Row<'_>> {
+        for at in index.candidates(key.hash) {
+            if let Some(row) = self.row_at::<D>(at) {
+                if D::has(&row, key) {
+                    return Some(row);
+                }
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn find_without_index<D: Database>(&self, key: &Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
+        if !self.is_worth_an_index() {
+            return Ok(self.search::<D>(key));
+        }
+        let by = if let What::Name(_) = key.what { By::Name } else { By::Id };
+        let index = self.index_for(key).get_or_try_init(|| self.make_index::<D>(by))?;
+        Ok(self.find_in::<D>(index, key))
+    }
+
+    fn is_worth_an_index(&self) -> bool {
+        let len = self.text.len();
+        self.searched.load(Ordering::Relaxed) >= len.saturating_mul(INDEX_SEARCHES)
+            && len < LIMIT_BYTES
+    }
+
+    #[cold]
+    fn make_index<D: Database>(&self, by: By) -> Result<Index, Errno> {
+        let most = if by == By::Name { 1 } else { D::MOST_IDS };
+        let mut index = IndexBuilder::new(self.rows * most, self.text.len())?;
+        for (at, row, _) in self.rows_from::<D>(0) {
+            for key in D::first_keys(&row, by) {
+                index.insert(key.hash, at, |other| self.has_first_key::<D>(other, &key));
+            }
+        }
+        index.keep()
+    }
+
+    /// True if the line at `at` has the key.
+    #[inline(always)]
+    fn has_first_key<D: Database>(&self, at: usize, key: &Key<'_>) -> bool {
+        match D::begins_with(self.text.get(at..).unwrap_or_default(), key) {
+            Some(has) => has,
+            None => self.row_at::<D>(at).is_some_and(|row| D::has(&row, key)),
+        }
+    }
+
+    #[cold]
+    fn search<D: Database>(&self, key: &Key<'_>) -> Option<D::Row<'_>> {
+        let mut buf = Needle::new();
+        let (found, cost) = match buf.of(key).filter(|_| self.is_plain) {
+            Some(needle) => {
+                // The first line has no newline before it.
+                let first = self.row_from::<D>(0).map(|(row, _)| row);
+                let first = first.filter(|row| D::has(row, key));
+                let other =
+                    || self.rows_with::<D>(needle).map(|(_, row)| row).find(|row| D::has(row, key));
+                (first.or_else(other), 1)
+            }
+            None => {
+                let mut rows = self.rows_from::<D>(0).map(|(_, row, _)| row);
+                (rows.find(|row| D::has(row, key)), PARSING_SEARCHES)
+            }
+        };
+        let start = self.text.as_ptr().addr();
+        let end =
+            found.map_or(self.text.len(), |row| D::name(&row).as_ptr().addr().wrapping_sub(start));
+        self.searched.fetch_add((end.min(self.text.len()) + 1) * cost, Ordering::Relaxed);
+        found
+    }
+
+    /// The rows whose lines contain `text`, which has no newline but as its first byte, and where they
+    /// begin, without a look at the others.
+    fn rows_with<D: Database>(&self, text: &[u8]) -> impl Iterator<Item = (usize, D::Row<'_>)> {
+        let finder = FinderBuilder::new().build_forward_with_ranker(LastAreRare(text), text);
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            loop {
+                let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
+                let hit = at + finder.find(rest)?;
+                // Never beyond the first byte of `text`, and that may be the newline before the line.
+                let start = memchr::memrchr(b'\n', self.text.get(..=hit)?).map_or(0, |n| n + 1);
+                let line = self.text.line(start)?;
+                at = start + line.len;
+                if let Ok(Some(row)) = parse_line::<D>(line, self.has_nul) {
+                    return Some((start, row));
+                }
+            }
+        })
+    }
+
+    /// All rows that have the key: a member's groups, a host's lines.
+    pub(crate) fn find_all<D: Database>(&self, key: &Key<'_>) -> Result<Lines<'_>, Errno> {
+        if self.by_listed.get().is_none() && !self.is_worth_an_index() {
+            return self.search_all::<D>(key).map(Lines::Searched);
+        }
+        let index = self.by_listed.get_or_try_init(|| self.make_multi_index::<D>())?;
+        Ok(Lines::Indexed(index.lines(key.hash, |place| self.is_listed::<D>(place, key))))
+    }
+
+    /// The rows of lines that [`Table::find_all`] gave.
+    pub(crate) fn rows_at<'t, D: Database>(
+        &'t self,
+        lines: &'t [u32],
+    ) -> impl Iterator<Item = D::Row<'t>> + Clone {
+        lines.iter().filter_map(|&at| self.row_at::<D>(at as usize))
+    }
+
+    /// True if the key's name stands at `place`.
+    fn is_listed<D: Database>(&self, place: usize, key: &Key<'_>) -> bool {
+        key.is_name(D::listed_at(self.text.get(place..).unwrap_or_default()))
+    }
+
+    #[cold]
+    fn search_all<D: Database>(&self, key: &Key<'_>) -> Result<ScratchBuf<u32>, Errno> {
+        let mut lines = ScratchBuf::new();
+        let mut add = |at: usize, row: &D::Row<'_>| match u32::try_from(at) {
+            Ok(at) if D::all_keys(row).any(|own| is_equal(&own, key)) => lines.push(at),
+            _ => Ok(()),
+        };
+        let cost = match key.what {
+            // No member's name has a newline in it, or a comma, and none is empty.
+            What::Name(name) if name.is_empty() || name.iter().any(|b| b",\n".contains(b)) => 0,
+            What::Name(name) => {
+                self.rows_with::<D>(name).try_for_each(|(at, row)| add(at, &row))?;
+                1
+            }
+            _ => {
+                self.rows_from::<D>(0).try_for_each(|(at, row, _)| add(at, &row))?;
+                PARSING_SEARCHES
+            }
+        };
+        self.searched.fetch_add((self.text.len() + 1) * cost, Ordering::Relaxed);
+        Ok(lines)
+    }
+
+    #[cold]
+    fn make_multi_index<D: Database>(&self) -> Result<MultiIndex, Errno> {
+        let count = self.rows_from::<D>(0).map(|(_, row, _)| D::all_keys(&row).count()).sum();
+        let mut index = MultiIndexBuilder::new(count)?;
+        for (begin, row, next) in self.rows_from::<D>(0) {
+            self.each_listed::<D>(begin, &row, next, |key, place, _| {
+                index.count(key.hash, place, |other| self.is_listed::<D>(other, key))
+            })?;
+        }
+        index.make_room()?;
+        for (begin, row, next) in self.rows_from::<D>(0) {
+            self.each_listed::<D>(begin, &row, next, |key, _, line| {
+                index.add(key.hash, line, |other| self.is_listed::<D>(other, key));
+                Ok(())
+            })?;
+        }
+        index.keep()
+    }
+
+    /// Has `each` see the names that a row lists, where they stand, and where the line begins. A line
+    /// may list a name twice; then it is seen once.
+    fn each_listed<'a, D: Database>(
+        &'a self,
+        begin: usize,
+        row: &D::Row<'a>,
+        next: usize,
+        mut each: impl FnMut(&Key<'_>, u32, u32) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        /// Lines with more names than this are gone through with an index of their own.
+        const FEW: usize = 16;
+        let start = self.text.as_ptr().addr();
+        let place_of = |key: &Key<'_>| match key.what {
+            What::Name(name) | What::Host(name) if !name.is_empty() => {
+                name.as_ptr().addr().wrapping_sub(start)
+            }
+            // A host without a name has an empty one at the line's end.
+            _ => next - 1,
+        };
+        let count = D::all_keys(row).count();
+        let mut seen = IndexBuilder::new(if count > FEW { count } else { 0 }, self.text.len() + 1)?;
+        for (n, key) in D::all_keys(row).enumerate() {
+            let place = place_of(&key);
+            let is_again = if count > FEW {
+                seen.insert(key.hash, place, |other| self.is_listed::<D>(other, &key)).is_some()
+            } else {
+                D::all_keys(row).take(n).any(|other| is_equal(&other, &key))
+            };
+            let (Ok(place), Ok(line)) = (u32::try_from(place), u32::try_from(begin)) else {
+                continue;
+            };
+            if !is_again {
+                each(&key, place, line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// True if both keys are the same name.
+fn is_equal(one: &Key<'_>, other: &Key<'_>) -> bool {
+    match one.what {
+        What::Name(name) | What::Host(name) => one.hash == other.hash && other.is_name(name),
+        What::Id(_) | What::Address(_) => false,
+    }
+}
+
+/// Where the lines begin that have a key, in the file's order.
+pub(crate) enum Lines<'t> {
+    Indexed(&'t [u32]),
+    Searched(ScratchBuf<u32>),
+}
+
+impl core::ops::Deref for Lines<'_> {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::Indexed(lines) => lines,
+            Self::Searched(lines) => lines,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::passwd::PasswdRow;
+    use crate::db::{Group, Hosts, Passwd};
+
+    const FILE: &[u8] = b"root:x:0:0:::\nnul:x:0:0:\0::\n# c\n\nbad\n bob:x:7:7::/b:\nbob:x:8:8:::\nann:x:7:9:::\n:x:5:5:::\nend:x:9:9";
+
+    fn load<D: Database>(bytes: &[u8]) -> Table {
+        Table::load::<D>(ScratchText::copy_of(bytes).unwrap(), None).unwrap()
+    }
+
+    /// The same with the time for an index come.
+    fn indexed<D: Database>(bytes: &[u8]) -> Table {
+        let table = load::<D>(bytes);
+        table.searched.store(usize::MAX, Ordering::Relaxed);
+        table
+    }
+
+    fn rows(table: &Table) -> impl Iterator<Item = PasswdRow<'_>> {
+        table.rows_from::<Passwd>(0).map(|(_, row, _)| row)
+    }
+
+    #[test]
+    fn the_search_and_the_index_give_the_same_rows() {
+        let plain = b"root:x:0:0:::\nbob:x:7:5:::\n\nbo:x:8:7:::\nbob:x:9:7:::\nann:x:5:9:::\n#no:x:6:6:::\nann:x:11:11:::\n";
+        assert!(load::<Passwd>(plain).is_plain && !load::<Passwd>(FILE).is_plain);
+        for file in [FILE, plain] {
+            let indexed = indexed::<Passwd>(file);
+            let names = [
+                "root", "bob", "ann", "", "end", "oot", "bad", "no", "nul", "b:x", "c", "bo",
+                "a\nb",
+            ];
+            for name in names.map(str::as_bytes) {
+                let found = indexed.find::<Passwd>(&Key::name(name)).unwrap();
+                let searched = load::<Passwd>(file);
+                let searched = searched.find::<Passwd>(&Key::name(name)).unwrap();
+                assert_eq!(found, searched, "{}", name.escape_ascii());
+                let want = rows(&indexed).find(|row| row.name == name);
+                assert_eq!(found, want, "{}", name.escape_ascii());
+            }
+            for id in 0..12 {
+                let found = indexed.find::<Passwd>(&Key::id(id)).unwrap();
+                let searched = load::<Passwd>(file);
+                assert_eq!(found, searched.find::<Passwd>(&Key::id(id)).unwrap(), "{id}");
+                assert_eq!(found, rows(&indexed).find(|row| row.uid == id), "{id}");
+            }
+            assert!(indexed.by_name.get().is_some() && indexed.by_id.get().is_some());
+        }
+    }
+
+    #[test]
+    fn searches_make_way_for_an_index() {
+        let table = load::<Passwd>(FILE);
+        let turns = (0..100).take_while(|_| {
+            let row = table.find::<Passwd>(&Key::name(b"end")).unwrap();
+            assert_eq!(row.unwrap().uid, 9);
+            table.by_name.get().is_none()
+        });
+        assert!((1..20).contains(&turns.count()));
+    }
+
+    #[test]
+    fn large_ids_leave_a_file_plain() {
+        assert!(load::<Passwd>(b"a:x:1000680000:0:::\nb:x:4294967294:1:::\n").is_plain);
+        assert!(!load::<Passwd>(b"a:x:0100000000:0:::\n").is_plain);
+    }
+
+    #[test]
+    fn the_groups_of_a_member_are_all_found_in_the_files_order() {
+        let file = b"a:x:1:bob,ann\nbob:x:2:\nb:x:3:ann, bob,bob\n#c:x:4:bob\nbad\nd:x:5:bobby,ann\ne:x:6:bob";
+        for (name, want) in [
+            ("bob", &[1_u32, 3, 6][..]),
+            ("ann", &[1, 3, 5]),
+            ("bobby", &[5]),
+            ("bo", &[]),
+            ("", &[]),
+            ("a,b", &[]),
+            (" bob", &[]),
+        ] {
+            for table in [load::<Group>(file), indexed::<Group>(file)] {
+                let lines = table.find_all::<Group>(&Key::name(name.as_bytes())).unwrap();
+                let gids: Vec<u32> = table.rows_at::<Group>(&lines).map(|row| row.gid).collect();
+                assert_eq!(gids, want, "{name}");
+            }
+        }
+    }
+
+    const HOSTS: &str = "127.0.0.1 localhost\n::1 LOCALHOST ip6\n\n# c\nbad line\n10.0.0.1 a b a.\n\
+        10.0.0.2 nul\0\n10.0.0.3 B c\n10.0.0.4 a a\nfd00::1 b a\n10.0.0.1 again\n::ffff:10.0.0.9 m\n\
+        10.0.0.9 n\n10.0.0.5\n10.0.0.6 end";
+
+    fn addresses(table: &Table, name: &str) -> Vec<String> {
+        let lines = table.find_all::<Hosts>(&Key::host(name.as_bytes())).unwrap();
+        table.rows_at::<Hosts>(&lines).map(|host| host.address.to_string()).collect()
+    }
+
+    #[test]
+    fn all_lines_of_a_host_are_found_in_the_files_order() {
+        for table in [load::<Hosts>(HOSTS.as_bytes()), indexed::<Hosts>(HOSTS.as_bytes())] {
+            for (name, want) in [
+                ("localhost", &["127.0.0.1", "::1"][..]),
+                ("LocalHost.", &["127.0.0.1", "::1"]),
+                ("ip6", &["::1"]),
+                ("a", &["10.0.0.1", "10.0.0.4", "fd00::1"]),
+                ("b", &["10.0.0.1", "10.0.0.3", "fd00::1"]),
+                ("c", &["10.0.0.3"]),
+                ("nul", &[]),
+                ("line", &[]),
+                ("", &["10.0.0.5"]),
+                (".", &[]),
+                ("end", &["10.0.0.6"]),
+                ("10.0.0.6", &[]),
+            ] {
+                assert_eq!(addresses(&table, name), want, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_an_address_answers() {
+        for table in [load::<Hosts>(HOSTS.as_bytes()), indexed::<Hosts>(HOSTS.as_bytes())] {
+            for (address, name) in [
+                ("127.0.0.1", Some("localhost")),
+                ("::1", Some("LOCALHOST")),
+                ("10.0.0.1", Some("a")),
+                ("10.0.0.2", None),
+                ("10.0.0.9", Some("m")),
+                ("::ffff:10.0.0.9", Some("m")),
+                ("::ffff:10.0.0.1", None),
+                ("10.0.0.5", Some("")),
+                ("10.0.0.7", None),
+            ] {
+                let found = table.find::<Hosts>(&Key::address(address.parse().unwrap())).unwrap();
+                assert_eq!(found.map(|host| host.name), name.map(str::as_bytes), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_in_every_line_has_every_line() {
+        let text: String =
+            (0..5000).map(|n| format!("10.0.{}.{} same h{n}\n", n / 250, n % 250)).collect();
+        let table = indexed::<Hosts>(text.as_bytes());
+        assert_eq!(addresses(&table, "SAME").len(), 5000);
+        assert_eq!(addresses(&table, "h4999"), ["10.0.19.249"]);
+    }
+
+    /// Quadratic work would take minutes here.
+    #[test]
+    fn long_lines_and_equal_names_or_addresses_are_no_burden() {
+        let names: String = (0..60_000).map(|n| format!(" n{n}")).collect();
+        let again = "10.0.0.1 m\n".repeat(60_000);
+        let text = format!("10.0.0.1{names}\n10.0.0.2{names}#c\n10.0.0.3\n10.0.0.4#x\n{again}");
+        let table = indexed::<Hosts>(text.as_bytes());
+        assert_eq!(addresses(&table, "N59999."), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(addresses(&table, ""), ["10.0.0.3", "10.0.0.4"]);
+        assert_eq!(addresses(&table, "n60000"), [""; 0]);
+        let first = table.find::<Hosts>(&Key::address("10.0.0.1".parse().unwrap())).unwrap();
+        assert_eq!(first.unwrap().name, b"n0");
+    }
+
+    #[test]
+    fn the_end_of_a_file_of_any_length_is_a_place() {
+        for blank in 0..70 {
+            let text = "\n".repeat(blank) + "::";
+            assert_eq!(addresses(&indexed::<Hosts>(text.as_bytes()), ""), ["::"], "{blank}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_two_families_find_room() {
+        let text: String = (0..256).map(|n| format!("::ffff:10.0.0.{n} h{n}\n")).collect();
+        let table = indexed::<Hosts>(text.as_bytes());
+        for (address, want) in [("10.0.0.200", Some(&b"h200"[..])), ("10.0.1.1", None)] {
+            let found = table.find::<Hosts>(&Key::address(address.parse().unwrap())).unwrap();
+            assert_eq!(found.map(|host| host.name), want);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A file's bytes in memory, and the lines in them.
+
+use core::ops::Deref;
+
+use crate::db::bytes::{BLOCK, Block, QUARTER, Quarter};
+use crate::db::fields::{Line, WINDOW_BYTES};
+use crate::rt::errno::Errno;
+use crate::rt::memory::{OwnedBuf, ScratchBuf};
+
+/// A file's bytes, that are kept. Behind them stand newlines, so that a whole window can be looked at up
+/// to the end, and every line has one.
+pub(crate) struct Text {
+    memory: OwnedBuf<u8>,
+    len: usize,
+}
+
+/// The same while the file is read.
+pub(crate) struct ScratchText {
+    memory: ScratchBuf<u8>,
+    len: usize,
+}
+
+impl ScratchText {
+    /// What `read` gives, which fills a slice from an offset on and says how much it has: 0 at the end.
+    /// `size` is how much is expected. What goes on for ever is an error: `EFBIG`.
+    pub(crate) fn read(
+        size: usize,
+        mut read: impl FnMut(&mut [u8], usize) -> Result<usize, Errno>,
+    ) -> Result<Self, Errno> {
+        /// A file may grow while it is read, but not to more than twice its size and this.
+        const GROWTH_BYTES: usize = 16 << 20;
+        let most = size.saturating_mul(2).saturating_add(GROWTH_BYTES);
+        // One byte more than it should take, so that the end shows without growing.
+        let mut memory = ScratchBuf::zeroed(size.saturating_add(1 + WINDOW_BYTES))?;
+        let mut len = 0;
+        loop {
+            let end = memory.len() - WINDOW_BYTES;
+            let room = memory.get_mut(len..end).unwrap_or_default();
+            let count = if room.is_empty() { 0 } else { read(room, len)? };
+            len += count;
+            if len > most {
+                return Err(Errno::EFBIG);
+            }
+            if len == end {
+                memory = grown(&memory)?;
+            } else if count == 0 {
+                break;
+            }
+        }
+        memory.get_mut(len..len + WINDOW_BYTES).unwrap_or_default().fill(b'\n');
+        Ok(Self { memory, len })
+    }
+
+    /// A copy of bytes.
+    pub(crate) fn copy_of(bytes: &[u8]) -> Result<Self, Errno> {
+        Self::read(bytes.len(), |into, at| {
+            let part = bytes.get(at..).unwrap_or_default();
+            let part = part.get(..into.len()).unwrap_or(part);
+            into.get_mut(..part.len()).unwrap_or_default().copy_from_slice(part);
+            Ok(part.len())
+        })
+    }
+
+    /// The text, to be kept.
+    pub(crate) fn keep(self) -> Result<Text, Errno> {
+        Ok(Text { memory: self.memory.keep()?, len: self.len })
+    }
+}
+
+impl Deref for ScratchText {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Twice as much memory with the same beginning.
+#[cold]
+fn grown(memory: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
+    let mut larger = ScratchBuf::zeroed(memory.len().saturating_mul(2).max(1 << 16))?;
+    larger.get_mut(..memory.len()).unwrap_or_default().copy_from_slice(memory);
+    Ok(larger)
+}
+
+impl Text {
+    /// The line that begins at `at`; `None` at the end of the file.
+    #[inline(always)]
+    pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
+        if at >= self.len {
+            return None;
+        }
+        line_in(self.memory.get(at..self.len + WINDOW_BYTES)?)
+    }
+}
+
+/// The line that `rest` begins with. Behind it stand newlines, a whole window of them.
+#[inline(always)]
+fn line_in(rest: &[u8]) -> Option<Line<'_>> {
+    let window = rest.first_chunk::<WINDOW_BYTES>()?;
+    let first = Block::first(window)?;
+    let (near, ends) = (first.all(b':'), first.all(b'\n'));
+    let mut may_have_nul = first.has_nul();
+    if ends != 0 {
+        let len = ends.trailing_zeros();
+        let colons = (near & !(u64::MAX << len), 0);
+        return Some(Line { rest, window, len: len as usize, colons, may_have_nul });
+    }
+    let mut far = 0;
+    // Most lines end soon. A newline will come, behind the file at the latest.
+    for place in [0, QUARTER, 2 * QUARTER, 3 * QUARTER] {
+        let part = Quarter::first(window.get(BLOCK + place..)?)?;
+        may_have_nul |= part.has_nul();
+        far |= part.all(b':') << place;
+        let ends = part.all(b'\n');
+        if ends != 0 {
+            let len = place + ends.trailing_zeros() as usize;
+            let colons = (near, far & !(u64::MAX << len));
+            return Some(Line { rest, window, len: BLOCK + len, colons, may_have_nul });
+        }
+    }
+    let len = 2 * BLOCK + memchr::memchr(b'\n', rest.get(2 * BLOCK..)?)?;
+    Some(Line { rest, window, len, colons: (near, far), may_have_nul: true })
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_length_are_found_with_their_colons() {
+        let text = |bytes: &[u8]| ScratchText::copy_of(bytes).unwrap().keep().unwrap();
+        assert!(text(b"").line(0).is_none());
+        for len in (0..300).chain([5000, 70_000]) {
+            let line: Vec<u8> = (0..len).map(|n| if n % 7 == 3 { b':' } else { b'a' }).collect();
+            for after in [&b"\n"[..], b"\n::\n", b""].into_iter().take(2 + len.min(1)) {
+                let whole = [&line[..], after].concat();
+                let text = text(&whole);
+                assert_eq!(*text, *whole);
+                let found = text.line(0).unwrap();
+                assert_eq!(found.bytes(), line);
+                for at in 0..64 {
+                    let is_colon = found.colons.0 >> at & 1 == 1;
+                    assert_eq!(is_colon, line.get(at) == Some(&b':'), "{len}, {at}");
+                    let is_colon = found.colons.1 >> at & 1 == 1;
+                    assert_eq!(is_colon, line.get(BLOCK + at) == Some(&b':'), "{len}, {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_an_error() {
+        let endless = ScratchText::read(10, |into, _| {
+            into.fill(b'a');
+            Ok(into.len())
+        });
+        assert_eq!(endless.err(), Some(Errno::EFBIG));
+    }
+}

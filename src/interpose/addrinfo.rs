@@ -1,0 +1,306 @@
+//! getaddrinfo(3) and getnameinfo(3), where the hosts are ours.
+//!
+//! glibc's own functions do the work: they ask for the host's part here, as an NSS service
+//! (`nss_service`). What they lack is added: as the peer's callers rely on, the first result always has the
+//! canonical name, of an address in the file too. Where libc knows no NSS services (musl) its functions
+//! are given an address in place of the name.
+
+use core::ffi::{c_char, c_int};
+use core::net::IpAddr;
+use core::ptr::null_mut;
+
+use libc::{addrinfo, sockaddr, socklen_t};
+
+use super::{addrinfo_musl, call_next, interpose, nss_service};
+use crate::config;
+use crate::db::address::{Family, from_octets, numeric};
+use crate::db::hosts::HostRow;
+use crate::resolve::hosts::{Matches, is_on, listed, listed_address};
+use crate::rt::errno::{Errno, ErrnoGuard};
+use crate::rt::next::{CONFIGURE_LOOKUP, FREEADDRINFO};
+use crate::rt::out_buf::c_bytes;
+use crate::rt::thread::Call;
+
+/// The arguments of getaddrinfo(3).
+#[derive(Clone, Copy)]
+pub(super) struct Query {
+    pub(super) node: *const c_char,
+    pub(super) service: *const c_char,
+    pub(super) hints: *const addrinfo,
+    pub(super) list: *mut *mut addrinfo,
+}
+
+/// The arguments of getnameinfo(3).
+#[derive(Clone, Copy)]
+pub(super) struct NameQuery {
+    pub(super) address: *const sockaddr,
+    pub(super) size: socklen_t,
+    pub(super) node: (*mut c_char, socklen_t),
+    pub(super) service: (*mut c_char, socklen_t),
+    pub(super) flags: c_int,
+}
+
+interpose! {
+    /// `getaddrinfo(3)`: names that the file has not are libc's.
+    fn getaddrinfo(
+        node: *const c_char, service: *const c_char, hints: *const addrinfo,
+        list: *mut *mut addrinfo,
+    ) -> c_int as libc {
+        let query = Query { node, service, hints, list };
+        if node.is_null() || !is_on().unwrap_or(true) {
+            call_next!(getaddrinfo(node, service, hints, list) or libc::EAI_SYSTEM)
+        } else if CONFIGURE_LOOKUP.get().is_none() {
+            // SAFETY: the caller's own arguments, `node` not null.
+            unsafe { addrinfo_musl::addresses(query) }
+        } else {
+            // SAFETY: the caller's own arguments, `node` not null.
+            unsafe { addresses(query) }
+        }
+    }
+
+    /// `getnameinfo(3)`: the host's part is looked up in the file alone, as the peer does it.
+    fn getnameinfo(
+        address: *const sockaddr, size: socklen_t, node: *mut c_char, node_len: socklen_t,
+        service: *mut c_char, service_len: socklen_t, flags: c_int,
+    ) -> c_int {
+        let (node, service) = ((node, node_len), (service, service_len));
+        let query = NameQuery { address, size, node, service, flags };
+        if !is_on().unwrap_or(true) {
+            call_next!(
+                getnameinfo(address, size, node.0, node.1, service.0, service.1, flags)
+                    or libc::EAI_SYSTEM
+            )
+        } else if CONFIGURE_LOOKUP.get().is_none() {
+            // SAFETY: the caller's own arguments.
+            unsafe { addrinfo_musl::names(query) }
+        } else {
+            // SAFETY: the caller's own arguments.
+            unsafe { names(query) }
+        }
+    }
+}
+
+/// Asks the next getaddrinfo.
+///
+/// # Safety
+///
+/// The arguments are those of getaddrinfo(3).
+pub(super) unsafe fn next_addresses(query: Query) -> c_int {
+    let Some(next) = NEXT.getaddrinfo.get() else { return libc::EAI_SYSTEM };
+    // SAFETY: the arguments of the same function: the caller's word.
+    unsafe { next(query.node, query.service, query.hints, query.list) }
+}
+
+/// Asks the next getnameinfo.
+///
+/// # Safety
+///
+/// The arguments are those of getnameinfo(3).
+pub(super) unsafe fn next_names(query: NameQuery) -> c_int {
+    let Some(next) = NEXT.getnameinfo.get() else { return libc::EAI_SYSTEM };
+    let NameQuery { address, size, node, service, flags } = query;
+    // SAFETY: the arguments of the same function: the caller's word.
+    unsafe { next(address, size, node.0, node.1, service.0, service.1, flags) }
+}
+
+/// # Safety
+///
+/// The arguments are those of getaddrinfo(3), and `node` is not null.
+unsafe fn addresses(query: Query) -> c_int {
+    if nss_service::HOSTS.configure().is_err() {
+        return libc::EAI_MEMORY;
+    }
+    let asked = nss_service::begin_addresses();
+    // SAFETY: the caller's own arguments.
+    let error = unsafe { next_addresses(query) };
+    let was_asked = asked != nss_service::times_asked();
+    let guard = ErrnoGuard::new();
+    // SAFETY: getaddrinfo(3) has the caller promise a C string.
+    let node = unsafe { c_bytes(query.node) }.unwrap_or_default();
+    // SAFETY: getaddrinfo(3) has the caller promise null or hints.
+    let (family, flags) = unsafe { family_and_flags(query.hints) };
+    if error != 0 {
+        let no_memory = error == libc::EAI_SYSTEM && Errno::last() == Errno::ENOMEM
+            || !was_asked && is_search(error, flags) && has_address(node, family);
+        drop(guard);
+        return if no_memory { libc::EAI_MEMORY } else { error };
+    }
+    // SAFETY: the call succeeded, so it has stored a list there.
+    let first = unsafe { *query.list };
+    // SAFETY: libc's list, which nobody else has.
+    let named = unsafe { name_first(first, node, family, was_asked) };
+    drop(guard);
+    if named.is_err() {
+        if let Some(free) = FREEADDRINFO.get() {
+            // SAFETY: the list is libc's, and the caller has not seen it.
+            unsafe { free(first) };
+        }
+        // SAFETY: getaddrinfo(3) has the caller promise room for a pointer.
+        unsafe { query.list.write(null_mut()) };
+        return libc::EAI_MEMORY;
+    }
+    0
+}
+
+/// True if the error is one of a search for a name, rather than of the arguments.
+fn is_search(error: c_int, flags: c_int) -> bool {
+    let searches =
+        [libc::EAI_NONAME, libc::EAI_NODATA, libc::EAI_AGAIN, libc::EAI_FAIL, libc::EAI_SYSTEM];
+    searches.contains(&error) && flags & (libc::AI_NUMERICHOST | libc::AI_NUMERICSERV) == 0
+}
+
+/// True if the file has an address for the name, or does not say for lack of memory. A libc that has no
+/// memory for loading a service does not ask it, and goes on without saying so.
+fn has_address(name: &[u8], family: c_int) -> bool {
+    let found = || {
+        let (config, mut call) = (config::get()?, Call::enter()?);
+        let matches = listed(config, &mut call, name)?;
+        Ok::<_, Errno>(matches.is_some_and(|matches| canonical(&matches, family).is_some()))
+    };
+    found().unwrap_or(true)
+}
+
+/// # Safety
+///
+/// `hints` is null or valid for reads.
+pub(super) unsafe fn family_and_flags(hints: *const addrinfo) -> (c_int, c_int) {
+    // SAFETY: null or valid for reads: the caller's word.
+    unsafe { hints.as_ref() }
+        .map_or((libc::AF_UNSPEC, 0), |hints| (hints.ai_family, hints.ai_flags))
+}
+
+/// Gives the first result the canonical name if `node` is in the file: a name that was not asked for has
+/// none, and an address only itself.
+///
+/// # Safety
+///
+/// `first` is the list that glibc's getaddrinfo(3) made.
+unsafe fn name_first(
+    first: *mut addrinfo,
+    node: &[u8],
+    family: c_int,
+    was_asked: bool,
+) -> Result<(), Errno> {
+    let address = numeric(node);
+    // SAFETY: a list has a first result.
+    let is_named = address.is_none() && !unsafe { (*first).ai_canonname }.is_null();
+    if is_named {
+        return Ok(());
+    }
+    let (config, mut call) = (config::get()?, Call::enter()?);
+    if let Some(ip) = address {
+        return match listed_address(config, &mut call, ip)? {
+            // SAFETY: the list that glibc made: the caller's word.
+            Some(host) => unsafe { set_name(first, host.name) },
+            None => Ok(()),
+        };
+    }
+    if was_asked {
+        return match call.thread().canonical_name() {
+            // SAFETY: the list that glibc made: the caller's word.
+            Some(name) => unsafe { set_name(first, name) },
+            // Another service has answered.
+            None => Ok(()),
+        };
+    }
+    match listed(config, &mut call, node)? {
+        Some(matches) => match canonical(&matches, family) {
+            // SAFETY: the list that glibc made: the caller's word.
+            Some(host) => unsafe { set_name(first, host.name) },
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+/// The line whose name is the canonical one for a family: the first that has an address of it.
+fn canonical<'a>(matches: &'a Matches<'_>, family: c_int) -> Option<HostRow<'a>> {
+    let first = |family| matches.rows().find(|host| host.address_as(family).is_some());
+    match family {
+        libc::AF_INET => first(Family::V4),
+        // With AI_V4MAPPED an IPv4 address answers too.
+        libc::AF_INET6 => first(Family::V6).or_else(|| first(Family::V4)),
+        _ => matches.rows().next(),
+    }
+}
+
+/// # Safety
+///
+/// `first` is the list that glibc's getaddrinfo(3) made: it frees the name of each result with free(3).
+unsafe fn set_name(first: *mut addrinfo, name: &[u8]) -> Result<(), Errno> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: takes a size.
+    let copy = unsafe { libc::calloc(name.len() + 1, 1) }.cast::<c_char>();
+    if copy.is_null() {
+        return Err(Errno::ENOMEM);
+    }
+    // SAFETY: fresh memory, with room for the name and a NUL.
+    unsafe { copy.copy_from_nonoverlapping(name.as_ptr().cast(), name.len()) };
+    // SAFETY: a list has a first result, and nobody else uses it.
+    let place = unsafe { &mut (*first).ai_canonname };
+    let old = core::mem::replace(place, copy);
+    // SAFETY: null, or glibc's own copy, to which nobody else has a pointer.
+    unsafe { libc::free(old.cast()) };
+    Ok(())
+}
+
+/// # Safety
+///
+/// The arguments are those of getnameinfo(3).
+unsafe fn names(query: NameQuery) -> c_int {
+    if nss_service::HOSTS.configure().is_err() {
+        return libc::EAI_MEMORY;
+    }
+    let asked = nss_service::times_asked();
+    // SAFETY: the caller's own arguments.
+    let error = unsafe { next_names(query) };
+    let (node, node_len) = query.node;
+    let is_wanted = !node.is_null() && node_len > 0 && query.flags & libc::NI_NUMERICHOST == 0;
+    let was_asked = asked != nss_service::times_asked();
+    if is_wanted && !was_asked && matches!(error, 0 | libc::EAI_NONAME) {
+        let guard = ErrnoGuard::new();
+        // SAFETY: getnameinfo(3) has the caller promise `size` bytes.
+        let has_name = unsafe { ip_of(query.address, query.size) }.is_some_and(has_name);
+        drop(guard);
+        return if has_name { libc::EAI_MEMORY } else { error };
+    }
+    let no_memory = error == libc::EAI_SYSTEM && Errno::last() == Errno::ENOMEM;
+    if no_memory { libc::EAI_MEMORY } else { error }
+}
+
+/// True if the file has a name for the address, or does not say for lack of memory.
+fn has_name(address: IpAddr) -> bool {
+    let found = || {
+        let (config, mut call) = (config::get()?, Call::enter()?);
+        Ok::<_, Errno>(listed_address(config, &mut call, address)?.is_some())
+    };
+    found().unwrap_or(true)
+}
+
+/// The address of a socket address; `None` if it is none of IPv4 or IPv6, or too short.
+///
+/// # Safety
+///
+/// `address` is valid for reads of `size` bytes.
+pub(super) unsafe fn ip_of(address: *const sockaddr, size: socklen_t) -> Option<IpAddr> {
+    let has = |least: usize| size as usize >= least && !address.is_null();
+    if !has(size_of::<libc::sockaddr_in>()) {
+        return None;
+    }
+    // SAFETY: long enough, as was checked.
+    match c_int::from(unsafe { (*address).sa_family }) {
+        libc::AF_INET => {
+            // SAFETY: long enough, as was checked.
+            let v4 = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
+            from_octets(libc::AF_INET, &v4.sin_addr.s_addr.to_ne_bytes())
+        }
+        libc::AF_INET6 if has(size_of::<libc::sockaddr_in6>()) => {
+            // SAFETY: long enough, as was checked.
+            let v6 = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
+            from_octets(libc::AF_INET6, &v6.sin6_addr.s6_addr)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,250 @@
+//! getaddrinfo(3) and getnameinfo(3) on a libc without NSS services: musl.
+//!
+//! musl's getaddrinfo is asked for an address as text, the first of the file that suits, so a name has one
+//! address here. The list is musl's own in one block, and so is the canonical name in it: a copy of the
+//! text, in whose place the file's name is written. The text is made as long as that.
+
+use core::ffi::{CStr, c_char, c_int};
+use core::net::IpAddr;
+
+use super::addrinfo::{NameQuery, Query, family_and_flags, ip_of, next_addresses, next_names};
+use crate::config;
+use crate::db::address::{Family, numeric};
+use crate::db::hosts::HostRow;
+use crate::resolve::hosts::{Matches, listed, listed_address, of_module};
+use crate::rt::errno::{Errno, ErrnoGuard};
+use crate::rt::memory::ScratchBuf;
+use crate::rt::out_buf::{Room, c_bytes};
+use crate::rt::thread::{Call, InLibc};
+
+/// What to ask libc for in place of a node.
+enum Node {
+    /// The node itself: the file has it not.
+    Given,
+    /// An address as text, and what it is called.
+    Listed(ScratchBuf<u8>, ScratchBuf<u8>),
+    /// The file has it, without an address of the family.
+    NoAddress,
+}
+
+/// getaddrinfo.
+///
+/// # Safety
+///
+/// The arguments are those of getaddrinfo(3), and `node` is not null.
+pub(super) unsafe fn addresses(query: Query) -> c_int {
+    let guard = ErrnoGuard::new();
+    // SAFETY: getaddrinfo(3) has the caller promise a C string.
+    let key = unsafe { c_bytes(query.node) }.unwrap_or_default();
+    // SAFETY: getaddrinfo(3) has the caller promise null or hints.
+    let (family, flags) = unsafe { family_and_flags(query.hints) };
+    let mut call = Call::enter();
+    let found = match &mut call {
+        Ok(call) => find(call, key, family, flags),
+        Err(error) => Err(*error),
+    };
+    drop(guard);
+    let in_libc = InLibc::enter();
+    let error = match found {
+        Err(_) => libc::EAI_MEMORY,
+        Ok(Node::NoAddress) => libc::EAI_NONAME,
+        // SAFETY: the caller's own arguments.
+        Ok(Node::Given) => unsafe { next_addresses(query) },
+        Ok(Node::Listed(text, name)) => {
+            // SAFETY: the caller's own arguments, with a C string in the node's place.
+            let error = unsafe { next_addresses(Query { node: text.as_ptr().cast(), ..query }) };
+            if error == 0 {
+                // SAFETY: the call succeeded, so it has stored a list there.
+                let first = unsafe { *query.list };
+                // SAFETY: a list has a first result.
+                let canonical = unsafe { (*first).ai_canonname };
+                // SAFETY: null, or a C string in the list, which nobody else has.
+                unsafe { overwrite(canonical, &name) };
+            }
+            error
+        }
+    };
+    drop(in_libc);
+    error
+}
+
+fn find(call: &mut Call, node: &[u8], family: c_int, flags: c_int) -> Result<Node, Errno> {
+    let (config, thread) = (config::get()?, call.thread());
+    if let Some(ip) = numeric(node) {
+        let found = listed_address(config, call, ip)?;
+        return found.map_or(Ok(Node::Given), |host| in_place_of(ip, host.name));
+    }
+    if flags & libc::AI_NUMERICHOST != 0 {
+        return Ok(Node::Given);
+    }
+    let suits = |matches: &Matches<'_>| match suiting(matches, family, flags) {
+        Some((ip, host)) => in_place_of(ip, host.name),
+        None => Ok(Node::NoAddress),
+    };
+    if let Some(matches) = listed(config, call, node)? {
+        return suits(&matches);
+    }
+    match of_module(config, thread, node, None)? {
+        Some(matches) => suits(&matches),
+        None => Ok(Node::Given),
+    }
+}
+
+/// The first address that suits, and its line.
+fn suiting<'a>(
+    matches: &'a Matches<'_>,
+    family: c_int,
+    flags: c_int,
+) -> Option<(IpAddr, HostRow<'a>)> {
+    let first = |family| matches.rows().find_map(|host| Some((host.address_as(family)?, host)));
+    match family {
+        libc::AF_UNSPEC => matches.rows().next().map(|host| (host.address, host)),
+        libc::AF_INET => first(Family::V4),
+        libc::AF_INET6 => first(Family::V6).or_else(|| {
+            let (ip, host) = first(Family::V4).filter(|_| flags & libc::AI_V4MAPPED != 0)?;
+            match ip {
+                IpAddr::V4(ip) => Some((ip.to_ipv6_mapped().into(), host)),
+                IpAddr::V6(_) => None,
+            }
+        }),
+        _ => None,
+    }
+}
+
+fn in_place_of(ip: IpAddr, name: &[u8]) -> Result<Node, Errno> {
+    Ok(Node::Listed(text(ip, name)?, ScratchBuf::copy_of(name)?))
+}
+
+/// musl takes no node longer than this.
+const LONGEST_NODE_BYTES: usize = 254;
+
+/// An address as a C string that is at least as long as `name`, if libc takes that: zeros before an octal
+/// number change nothing, nor do they as the number of a scope.
+fn text(ip: IpAddr, name: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
+    let digit = |n: u32| b"0123456789abcdef".get((n & 15) as usize).copied().unwrap_or(b'0');
+    let (mut number, mut zeros) = (ScratchBuf::new(), ScratchBuf::new());
+    match ip {
+        IpAddr::V4(ip) => {
+            for octet in ip.octets().map(u32::from) {
+                if !number.is_empty() {
+                    number.push(b'.')?;
+                }
+                number.extend(&[
+                    b'0',
+                    digit(octet >> 6),
+                    digit(octet >> 3 & 7),
+                    digit(octet & 7),
+                ])?;
+            }
+        }
+        IpAddr::V6(ip) => {
+            for group in ip.segments().map(u32::from) {
+                if !number.is_empty() {
+                    number.push(b':')?;
+                }
+                number.extend(&[12, 8, 4, 0].map(|shift| digit(group >> shift)))?;
+            }
+            if name.len() > number.len() {
+                number.extend(b"%0")?;
+            }
+        }
+    }
+    for _ in number.len()..name.len().min(LONGEST_NODE_BYTES) {
+        zeros.push(b'0')?;
+    }
+    let (head, tail) = if ip.is_ipv4() { (&zeros, &number) } else { (&number, &zeros) };
+    let mut text = ScratchBuf::copy_of(head)?;
+    text.extend(tail)?;
+    text.push(0)?;
+    Ok(text)
+}
+
+/// Writes `name` in the place of a C string, if it is no longer.
+///
+/// # Safety
+///
+/// `place` is null or a C string that may be written to.
+unsafe fn overwrite(place: *mut c_char, name: &[u8]) {
+    if place.is_null() {
+        return;
+    }
+    // SAFETY: a C string: the caller's word.
+    let len = unsafe { CStr::from_ptr(place) }.count_bytes();
+    // SAFETY: so many bytes, and the NUL after them.
+    let mut room = unsafe { Room::new(place.cast(), len + 1) };
+    if name.len() <= len {
+        // There is room for it.
+        _ = room.string(name);
+    }
+}
+
+/// getnameinfo.
+///
+/// # Safety
+///
+/// The arguments are those of getnameinfo(3).
+pub(super) unsafe fn names(query: NameQuery) -> c_int {
+    let (node, node_len) = query.node;
+    // SAFETY: the caller's own arguments, or without the node's part.
+    let rest = |query| unsafe { next_names(query) };
+    // SAFETY: getnameinfo(3) has the caller promise `size` bytes.
+    let ip = unsafe { ip_of(query.address, query.size) };
+    let Some(ip) = ip.filter(|_| node_len > 0 && query.flags & libc::NI_NUMERICHOST == 0) else {
+        return rest(query);
+    };
+    let guard = ErrnoGuard::new();
+    // SAFETY: getnameinfo(3) has the caller promise so many bytes; a socklen_t fits in a usize.
+    let room = unsafe { Room::new(node.cast(), node_len as usize) };
+    let found = write_name(ip, room);
+    drop(guard);
+    match found {
+        Err(Errno::ERANGE) => libc::EAI_OVERFLOW,
+        Err(_) => libc::EAI_MEMORY,
+        Ok(Some(())) if query.service.0.is_null() || query.service.1 == 0 => 0,
+        Ok(Some(())) => rest(NameQuery {
+            node: (core::ptr::null_mut(), 0),
+            flags: query.flags & !libc::NI_NAMEREQD,
+            ..query
+        }),
+        Ok(None) if config::get().is_ok_and(|config| config.fall_through) => rest(query),
+        Ok(None) if query.flags & libc::NI_NAMEREQD != 0 => libc::EAI_NONAME,
+        Ok(None) => rest(NameQuery { flags: query.flags | libc::NI_NUMERICHOST, ..query }),
+    }
+}
+
+/// Writes the name of an address of the file; `None` if it has none, `ERANGE` if it does not fit.
+fn write_name(ip: IpAddr, mut room: Room<'_>) -> Result<Option<()>, Errno> {
+    let (config, mut call) = (config::get()?, Call::enter()?);
+    match listed_address(config, &mut call, ip)? {
+        Some(host) => room.string(host.name).map(|_| Some(())),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(ip: &str, len: usize) -> String {
+        let text = text(ip.parse().unwrap(), &vec![b'x'; len]).unwrap();
+        let (end, text) = text.split_last().unwrap();
+        assert_eq!(*end, 0);
+        String::from_utf8(text.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_address_is_spelled_as_long_as_a_name() {
+        assert_eq!(shown("127.0.0.11", 3), "0177.0000.0000.0013");
+        assert_eq!(shown("127.0.0.11", 22), "0000177.0000.0000.0013");
+        assert_eq!(shown("fd00::1:2", 3), "fd00:0000:0000:0000:0000:0000:0001:0002");
+        assert_eq!(shown("fd00::1:2", 40), "fd00:0000:0000:0000:0000:0000:0001:0002%0");
+        assert_eq!(shown("::", 45).len(), 45);
+        for ip in ["127.0.0.11", "255.8.64.0", "fd00::abcd"] {
+            for len in [0, 19, 20, 39, 40, 100, LONGEST_NODE_BYTES, 300] {
+                let text = shown(ip, len);
+                let text = text.split('%').next().unwrap();
+                assert_eq!(numeric(text.as_bytes()), ip.parse().ok(), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! dlopen(3), for callers that never reach an interposed name.
+//!
+//! Code loaded with `RTLD_DEEPBIND` (every shared PHP extension on Debian) binds to libc before us. So
+//! when something is loaded in this way libc is told to ask us (`nss_service`), and the code's questions
+//! come back here. The loader looks at dlopen's return address: RUNPATH, `$ORIGIN` and the namespace are
+//! those of the object that calls. So the export is a few lines of assembler that leave stack and arguments
+//! as they were and jump to the next definition.
+
+use core::ffi::c_int;
+
+use super::nss_service::configure_all;
+use crate::rt::errno::{Errno, ErrnoGuard};
+use crate::rt::next::DLOPEN;
+
+/// Where to jump to.
+///
+/// # Safety
+///
+/// Any arguments will do: it is called by the assembler below alone.
+unsafe extern "C" fn nwrap_before_dlopen(mode: c_int) -> usize {
+    if mode & libc::RTLD_DEEPBIND != 0 {
+        let _guard = ErrnoGuard::new();
+        configure_all();
+    }
+    match DLOPEN.address() {
+        Some(next) => next.as_ptr().addr(),
+        // A program that calls dlopen has it from somewhere, so there is a next definition.
+        None => {
+            let missing: extern "C" fn() -> usize = no_dlopen;
+            missing as usize
+        }
+    }
+}
+
+/// In dlopen's place where there is none.
+extern "C" fn no_dlopen() -> usize {
+    Errno::ENOSYS.set();
+    0
+}
+
+/// dlopen(3). The linker takes Rust functions alone for exports, so this one jumps to the assembler, with
+/// nothing on the stack (tests/it/packaging/exports.rs looks at its instructions).
+///
+/// # Safety
+///
+/// As dlopen(3): a C string, and a mode.
+#[cfg(not(any(test, fuzzing, miri)))]
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn dlopen() -> ! {
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    // SAFETY: goes on with the stack and the registers that the caller has prepared for dlopen.
+    unsafe {
+        core::arch::asm!("jmp nwrap_dlopen", options(noreturn, nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: goes on with the stack and the registers that the caller has prepared for dlopen.
+    unsafe {
+        core::arch::asm!("b nwrap_dlopen", options(noreturn, nostack));
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(any(test, fuzzing, miri))))]
+core::arch::global_asm!(
+    ".pushsection .text.dlopen,\"ax\",%progbits",
+    ".globl nwrap_dlopen",
+    ".hidden nwrap_dlopen",
+    ".type nwrap_dlopen, %function",
+    "nwrap_dlopen:",
+    "endbr64",
+    "push rdi",
+    "push rsi",
+    "sub rsp, 8",
+    "mov edi, esi",
+    "call {before}",
+    "add rsp, 8",
+    "pop rsi",
+    "pop rdi",
+    "jmp rax",
+    ".size nwrap_dlopen, . - nwrap_dlopen",
+    ".popsection",
+    before = sym nwrap_before_dlopen,
+);
+
+#[cfg(all(target_arch = "x86", not(any(test, fuzzing, miri))))]
+core::arch::global_asm!(
+    ".pushsection .text.dlopen,\"ax\",%progbits",
+    ".globl nwrap_dlopen",
+    ".hidden nwrap_dlopen",
+    ".type nwrap_dlopen, %function",
+    "nwrap_dlopen:",
+    // The stack is aligned to 16 bytes at the call: 4 for the return address, 8 here and 4 for the argument.
+    "sub esp, 8",
+    "push dword ptr [esp + 16]",
+    "call {before}",
+    "add esp, 12",
+    "jmp eax",
+    ".size nwrap_dlopen, . - nwrap_dlopen",
+    ".popsection",
+    before = sym nwrap_before_dlopen,
+);
+
+#[cfg(all(target_arch = "aarch64", not(any(test, fuzzing, miri))))]
+core::arch::global_asm!(
+    ".pushsection .text.dlopen,\"ax\",%progbits",
+    ".globl nwrap_dlopen",
+    ".hidden nwrap_dlopen",
+    ".type nwrap_dlopen, %function",
+    "nwrap_dlopen:",
+    "hint #34", // bti c
+    "stp x29, x30, [sp, #-32]!",
+    "stp x0, x1, [sp, #16]",
+    "mov w0, w1",
+    "bl {before}",
+    "mov x16, x0",
+    "ldp x0, x1, [sp, #16]",
+    "ldp x29, x30, [sp], #32",
+    "br x16",
+    ".size nwrap_dlopen, . - nwrap_dlopen",
+    ".popsection",
+    before = sym nwrap_before_dlopen,
+);
+
+#[cfg(any(test, fuzzing, miri))]
+const _: unsafe extern "C" fn(c_int) -> usize = nwrap_before_dlopen;

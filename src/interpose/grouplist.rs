@@ -1,0 +1,156 @@
+//! The functions about the groups of a user: getgrouplist(3), initgroups(3).
+
+use core::ffi::{c_char, c_int};
+
+use libc::gid_t;
+
+use super::getent::GROUP;
+use super::{call_next, interpose};
+use crate::config;
+use crate::file::index::dedup_stable;
+use crate::resolve::membership;
+use crate::rt::errno::{Errno, ErrnoGuard};
+use crate::rt::log::log;
+use crate::rt::memory::ScratchBuf;
+use crate::rt::next::SETGROUPS;
+use crate::rt::out_buf::c_bytes;
+use crate::rt::sys;
+use crate::rt::thread::{Call, InLibc};
+
+/// The groups of the user, ours and, where it is asked too, libc's; `None` if they are libc's alone.
+///
+/// # Safety
+///
+/// `user` is a C string.
+unsafe fn groups_of(
+    call: &mut Call,
+    user: *const c_char,
+    first: gid_t,
+) -> Result<Option<ScratchBuf<gid_t>>, Errno> {
+    // SAFETY: a C string: the caller's word.
+    let name = unsafe { c_bytes(user) }.unwrap_or_default();
+    let Some(mut groups) = membership::groups_of(call, name, first, GROUP)? else {
+        return Ok(None);
+    };
+    if groups.asks_libc {
+        // SAFETY: a C string: the caller's word.
+        unsafe { add_those_of_libc(user, first, &mut groups.gids) }?;
+    }
+    Ok(Some(groups.gids))
+}
+
+/// # Safety
+///
+/// `user` is a C string.
+unsafe fn add_those_of_libc(
+    user: *const c_char,
+    first: gid_t,
+    gids: &mut ScratchBuf<gid_t>,
+) -> Result<(), Errno> {
+    let Some(next) = NEXT.getgrouplist.get() else { return Ok(()) };
+    let mut count: c_int = 16;
+    loop {
+        let room = usize::try_from(count).unwrap_or(0);
+        let mut more = ScratchBuf::<gid_t>::zeroed(room)?;
+        let in_libc = InLibc::enter();
+        // SAFETY: the caller's C string, and room for `count` elements.
+        let total = unsafe { next(user, first, more.as_mut_ptr(), &raw mut count) };
+        drop(in_libc);
+        let needed = usize::try_from(count).unwrap_or(0);
+        if total >= 0 {
+            more.truncate(needed);
+            gids.extend(&more)?;
+            return dedup_stable(gids);
+        }
+        // It has said how many there are; if not, it is no lack of room.
+        if needed <= room {
+            return Ok(());
+        }
+    }
+}
+
+/// Copies what fits, stores the total, and says what getgrouplist(3) returns.
+///
+/// # Safety
+///
+/// `count` is valid for reads and writes, and `gids` for writes of `*count` elements.
+unsafe fn store_gids(list: &[gid_t], gids: *mut gid_t, count: *mut c_int) -> c_int {
+    // SAFETY: valid for a read: the caller's word.
+    let room = usize::try_from(unsafe { *count }).unwrap_or(0);
+    let total = c_int::try_from(list.len()).unwrap_or(c_int::MAX);
+    let fits = list.len().min(room);
+    // SAFETY: `fits` is within both, and our list is not the caller's.
+    unsafe { gids.copy_from_nonoverlapping(list.as_ptr(), fits) };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { *count = total };
+    if list.len() > room { -1 } else { total }
+}
+
+/// Gives the process the groups; what initgroups(3) returns.
+///
+/// It never reports success while it leaves a privileged caller's groups in place. Only a process without
+/// privilege under a harness without uid_wrapper cannot change them, and is told so, as with the peer.
+fn set_groups(gids: &[gid_t]) -> c_int {
+    let Some(set) = SETGROUPS.get() else { return Errno::ENOSYS.fail() };
+    let guard = ErrnoGuard::new();
+    // SAFETY: reads so many elements.
+    let failed = unsafe { set(gids.len() as _, gids.as_ptr()) };
+    let error = Errno::last();
+    drop(guard);
+    if failed == 0 {
+        return 0;
+    }
+    let is_fake = config::get().is_ok_and(|config| config.uid_wrapper);
+    if error == Errno::EPERM && !is_fake && sys::euid() != 0 {
+        log!(Warn, "initgroups", "without privilege or UID_WRAPPER the groups of the process stay");
+        return 0;
+    }
+    error.fail()
+}
+
+interpose! {
+    /// `getgrouplist(3)`: the total in `*count`, and −1 if that is more than it said.
+    fn getgrouplist(
+        user: *const c_char, first: gid_t, gids: *mut gid_t, count: *mut c_int,
+    ) -> c_int as libc {
+        if user.is_null() {
+            return -1;
+        }
+        let guard = ErrnoGuard::new();
+        let mut call = Call::enter();
+        let list = match &mut call {
+            // SAFETY: the man page has the caller promise a C string.
+            Ok(call) => unsafe { groups_of(call, user, first) },
+            Err(error) => Err(*error),
+        };
+        drop(guard);
+        match list {
+            Ok(None) => call_next!(getgrouplist(user, first, gids, count) or -1),
+            // SAFETY: the man page has the caller promise `*count` elements at `gids`.
+            Ok(Some(list)) => unsafe { store_gids(&list, gids, count) },
+            // A failure would be taken for a lack of room.
+            // SAFETY: the man page has the caller promise `*count` elements at `gids`.
+            Err(_) => unsafe { store_gids(&[first], gids, count) },
+        }
+    }
+
+    /// `initgroups(3)`: the next `setgroups` is called with the groups, libc's or uid_wrapper's.
+    fn initgroups(user: *const c_char, first: gid_t) -> c_int as libc {
+        if user.is_null() {
+            return Errno::EINVAL.fail();
+        }
+        let guard = ErrnoGuard::new();
+        let mut call = Call::enter();
+        let list = match &mut call {
+            // SAFETY: the man page has the caller promise a C string.
+            Ok(call) => unsafe { groups_of(call, user, first) },
+            Err(error) => Err(*error),
+        };
+        drop(guard);
+        match list {
+            Ok(None) => call_next!(initgroups(user, first) or -1),
+            Ok(Some(list)) => set_groups(&list),
+            Err(_) => set_groups(&[first]),
+        }
+    }
+}

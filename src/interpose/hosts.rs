@@ -1,0 +1,251 @@
+//! gethostby*, gethostent* of `<netdb.h>`. Networks, protocols and services stay libc's.
+
+use core::ffi::{c_char, c_int, c_void};
+use core::net::IpAddr;
+use core::ptr::null_mut;
+
+use libc::{hostent, size_t, socklen_t};
+
+use super::getent::static_row;
+use super::{call_next, interpose};
+use crate::db::Hosts;
+use crate::db::address::{Family, Literal, from_octets, literal};
+use crate::db::hosts::{HostRow, write_all};
+use crate::resolve::hosts::{FOUND, HostStatus, find_address, find_name, is_on};
+use crate::resolve::{Libc, LibcFamily, Status, cursor};
+use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
+use crate::rt::out_buf::{OutBuf, c_bytes};
+use crate::rt::thread::Call;
+
+/// The enumeration goes on to libc's by the caller's own arguments.
+pub(super) const LIBC: Libc<hostent> = Libc {
+    family: || LibcFamily { by_id_r: None, next_r: None, next: None },
+    users: || LibcFamily { by_id_r: None, next_r: None, next: None },
+};
+
+/// The address that C lent; `None` if its length is not the family's, or the family has no hosts.
+///
+/// # Safety
+///
+/// `address` is valid for reads of `len` bytes.
+pub(super) unsafe fn c_address(
+    address: *const c_void,
+    len: socklen_t,
+    family: c_int,
+) -> Option<IpAddr> {
+    if !matches!((family, len), (libc::AF_INET, 4) | (libc::AF_INET6, 16)) {
+        return None;
+    }
+    // SAFETY: valid for reads of `len` bytes: the caller's word.
+    from_octets(family, unsafe { core::slice::from_raw_parts(address.cast(), len as usize) })
+}
+
+/// A host by name, or an address as text, which is a host though no file lists it.
+fn find_name_or_address(
+    call: &mut Call,
+    name: &[u8],
+    family: c_int,
+    out: &mut OutBuf<'_, hostent>,
+) -> Result<HostStatus, Errno> {
+    let family = Family::from_c(family);
+    // As with glibc an address needs no good family.
+    let asked = family.unwrap_or(Family::V4);
+    match (literal(name, asked), family) {
+        (Literal::Address(address), _) => {
+            let host = HostRow { address, name, alias_list: b"" };
+            write_all(core::iter::once(host), asked, out).map(|_| FOUND)
+        }
+        (Literal::Name, Some(family)) => find_name(call, name, family, out),
+        (Literal::Name, None) | (Literal::Wrong, _) => {
+            Ok((Status::NotFound, HostErrno::HOST_NOT_FOUND))
+        }
+    }
+}
+
+/// The next host of the enumeration, of either family.
+fn next(call: &mut Call, out: &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno> {
+    Ok((cursor::next::<Hosts>(call, out, LIBC)?, HostErrno::HOST_NOT_FOUND))
+}
+
+/// Answers a `_r` function: 0 with the host or null, and why in `*reason`; `None` to call on. `missing`
+/// is what the function returns where there is none.
+///
+/// # Safety
+///
+/// `found` and `reason` are valid for writes.
+unsafe fn answer_r(
+    out: &mut OutBuf<'_, hostent>,
+    (found, reason): (*mut *mut hostent, *mut c_int),
+    missing: c_int,
+    ask: impl FnOnce(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
+) -> Option<c_int> {
+    let guard = ErrnoGuard::new();
+    let answer = match is_on() {
+        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call, out)),
+        Ok(false) => return None,
+        Err(error) => Err(error),
+    };
+    drop(guard);
+    let (row, code, why) = match answer {
+        Ok((Status::Found, _)) => (out.row(), 0, HostErrno::NETDB_SUCCESS),
+        Ok((Status::NotFound, why)) => (null_mut(), missing, why),
+        Ok((Status::Pass, _)) => return None,
+        Err(error) => {
+            error.set();
+            (null_mut(), error.get(), error.into())
+        }
+    };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { found.write(row) };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { reason.write(why.get()) };
+    Some(code)
+}
+
+/// Answers a function without `_r` from the thread's own memory, and says in `h_errno` why there is no
+/// host; `None` to call on.
+fn answer_static(
+    mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
+) -> Option<*mut hostent> {
+    if is_on() == Ok(false) {
+        return None;
+    }
+    let guard = ErrnoGuard::new();
+    let mut why = HostErrno::NETDB_SUCCESS;
+    let mut ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
+        let (status, reason) = ask(call, out)?;
+        why = reason;
+        Ok(status)
+    };
+    let answer = Call::enter().and_then(|mut call| static_row::<Hosts>(&mut call, &mut ask));
+    drop(guard);
+    match answer {
+        Ok(Some(host)) => {
+            if host.is_null() {
+                why.set();
+            }
+            Some(host)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            HostErrno::from(error).set();
+            error.set();
+            Some(null_mut())
+        }
+    }
+}
+
+interpose! {
+    /// `gethostbyname_r(3)`: 0 and null for a name that is not there, `ERANGE` for a short buffer.
+    fn gethostbyname_r(
+        name: *const c_char, out: *mut hostent, buf: *mut c_char, len: size_t,
+        found: *mut *mut hostent, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: the man page has the caller promise a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
+        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
+            find_name_or_address(call, key, libc::AF_INET, out)
+        };
+        // SAFETY: the man page has the caller promise room for a pointer and a number.
+        unsafe { answer_r(&mut room, (found, reason), 0, ask) }.unwrap_or_else(|| {
+            call_next!(gethostbyname_r(name, out, buf, len, found, reason) or libc::ENOSYS)
+        })
+    }
+
+    /// `gethostbyname2_r(3)`: like `gethostbyname_r`.
+    fn gethostbyname2_r(
+        name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
+        found: *mut *mut hostent, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: the man page has the caller promise a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
+        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
+            find_name_or_address(call, key, family, out)
+        };
+        // SAFETY: the man page has the caller promise room for a pointer and a number.
+        unsafe { answer_r(&mut room, (found, reason), 0, ask) }.unwrap_or_else(|| {
+            call_next!(gethostbyname2_r(name, family, out, buf, len, found, reason) or libc::ENOSYS)
+        })
+    }
+
+    /// `gethostbyaddr_r(3)`: like `gethostbyname_r`.
+    fn gethostbyaddr_r(
+        address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
+        len: size_t, found: *mut *mut hostent, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: the man page has the caller promise `size` bytes.
+        let key = unsafe { c_address(address, size, family) };
+        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
+        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| find_address(call, key, out);
+        // SAFETY: the man page has the caller promise room for a pointer and a number.
+        unsafe { answer_r(&mut room, (found, reason), 0, ask) }.unwrap_or_else(|| call_next!(
+            gethostbyaddr_r(address, size, family, out, buf, len, found, reason) or libc::ENOSYS
+        ))
+    }
+
+    /// `gethostent_r(3)`: `ENOENT` at the end.
+    fn gethostent_r(
+        out: *mut hostent, buf: *mut c_char, len: size_t, found: *mut *mut hostent,
+        reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
+        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: the man page has the caller promise room for a pointer and a number.
+        unsafe { answer_r(&mut room, (found, reason), libc::ENOENT, next) }
+            .unwrap_or_else(|| call_next!(gethostent_r(out, buf, len, found, reason) or libc::ENOENT))
+    }
+
+    /// `gethostbyname(3)`, with a result of the calling thread's own.
+    fn gethostbyname(name: *const c_char) -> *mut hostent {
+        // SAFETY: POSIX has the caller promise a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        answer_static(|call, out| find_name_or_address(call, key, libc::AF_INET, out))
+            .unwrap_or_else(|| call_next!(gethostbyname(name) or null_mut()))
+    }
+
+    /// `gethostbyname2(3)`, with a result of the calling thread's own.
+    fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
+        // SAFETY: the man page has the caller promise a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        answer_static(|call, out| find_name_or_address(call, key, family, out))
+            .unwrap_or_else(|| call_next!(gethostbyname2(name, family) or null_mut()))
+    }
+
+    /// `gethostbyaddr(3)`, with a result of the calling thread's own.
+    fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent {
+        // SAFETY: POSIX has the caller promise `size` bytes.
+        let key = unsafe { c_address(address, size, family) };
+        answer_static(|call, out| find_address(call, key, out))
+            .unwrap_or_else(|| call_next!(gethostbyaddr(address, size, family) or null_mut()))
+    }
+
+    /// `gethostent(3)`, with a result of the calling thread's own.
+    fn gethostent() -> *mut hostent {
+        answer_static(next).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
+    }
+
+    /// `sethostent(3)`: pins what the file holds now. An error shows at the next host.
+    fn sethostent(stay_open: c_int) {
+        let guard = ErrnoGuard::new();
+        let asks_libc = cursor::set::<Hosts>(LIBC) == Ok(true);
+        drop(guard);
+        if asks_libc {
+            call_next!(sethostent(stay_open) or ());
+        }
+    }
+
+    /// `endhostent(3)`.
+    fn endhostent() {
+        let guard = ErrnoGuard::new();
+        let asks_libc = cursor::end::<Hosts>() == Ok(true);
+        drop(guard);
+        if asks_libc {
+            call_next!(endhostent() or ());
+        }
+    }
+}

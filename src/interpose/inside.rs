@@ -1,0 +1,89 @@
+//! Functions of libc that ask NSS from inside: they have libc ask us, then go on to the next definition.
+
+use core::ffi::{c_char, c_int, c_long, c_void};
+use core::ptr::null_mut;
+
+use libc::{sa_family_t, size_t, uid_t};
+
+use super::interpose;
+use super::nss_service::{GROUP_SERVICE, HOSTS, NssService, PASSWD_SERVICE};
+use crate::rt::errno::Errno;
+
+/// What `glob` returns where it is missing: `GLOB_NOSYS`.
+const GLOB_NOSYS: c_int = 4;
+/// `WRDE_NOSPACE`; there is no code for what cannot be done.
+const WRDE_NOSPACE: c_int = 1;
+
+const USERS: &[&NssService] = &[&PASSWD_SERVICE];
+const USERS_AND_HOSTS: &[&NssService] = &[&PASSWD_SERVICE, &HOSTS];
+
+/// Has libc ask us for these. Without memory libc asks its own services, as it does if it finds none itself.
+fn configure(services: &[&NssService]) {
+    for service in services {
+        _ = service.configure();
+    }
+}
+
+/// Declares such functions: the services, and what is returned where libc lacks the function.
+macro_rules! inside {
+    ($($name:ident($($arg:ident: $ty:ty),* $(,)?) -> $ret:ty: $services:expr, or $missing:expr;)*) => {
+        interpose! {$(
+            /// As libc's, which asks NSS from inside.
+            fn $name($($arg: $ty),*) -> $ret {
+                configure($services);
+                match NEXT.$name.get() {
+                    // SAFETY: the caller's arguments, unchanged, to the same function.
+                    Some(next) => unsafe { next($($arg),*) },
+                    None => $missing,
+                }
+            }
+        )*}
+    };
+}
+
+inside! {
+    glob(pattern: *const c_char, flags: c_int, on_error: *mut c_void, found: *mut c_void) -> c_int:
+        USERS, or GLOB_NOSYS;
+    glob64(pattern: *const c_char, flags: c_int, on_error: *mut c_void, found: *mut c_void) -> c_int:
+        USERS, or GLOB_NOSYS;
+    wordexp(words: *const c_char, found: *mut c_void, flags: c_int) -> c_int:
+        USERS, or WRDE_NOSPACE;
+    getpw(uid: uid_t, line: *mut c_char) -> c_int: USERS, or Errno::ENOSYS.fail();
+    cuserid(name: *mut c_char) -> *mut c_char: USERS, or null_mut();
+    getlogin() -> *mut c_char: USERS, or null_mut();
+    getlogin_r(name: *mut c_char, len: size_t) -> c_int: USERS, or libc::ENOSYS;
+    __getlogin_r_chk(name: *mut c_char, len: size_t, size: size_t) -> c_int: USERS, or libc::ENOSYS;
+    grantpt(fd: c_int) -> c_int: &[&GROUP_SERVICE], or Errno::ENOSYS.fail();
+    gethostid() -> c_long: &[&HOSTS], or 0;
+    ruserok(host: *const c_char, root: c_int, remote: *const c_char, local: *const c_char) -> c_int:
+        USERS_AND_HOSTS, or -1;
+    ruserok_af(
+        host: *const c_char, root: c_int, remote: *const c_char, local: *const c_char,
+        family: sa_family_t
+    ) -> c_int: USERS_AND_HOSTS, or -1;
+    iruserok(address: u32, root: c_int, remote: *const c_char, local: *const c_char) -> c_int:
+        USERS_AND_HOSTS, or -1;
+    iruserok_af(
+        address: *const c_void, root: c_int, remote: *const c_char, local: *const c_char,
+        family: sa_family_t
+    ) -> c_int: USERS_AND_HOSTS, or -1;
+    rcmd(
+        host: *mut *mut c_char, port: c_int, local: *const c_char, remote: *const c_char,
+        command: *const c_char, second: *mut c_int
+    ) -> c_int: USERS_AND_HOSTS, or -1;
+    rcmd_af(
+        host: *mut *mut c_char, port: c_int, local: *const c_char, remote: *const c_char,
+        command: *const c_char, second: *mut c_int, family: sa_family_t
+    ) -> c_int: USERS_AND_HOSTS, or -1;
+    rexec(
+        host: *mut *mut c_char, port: c_int, user: *const c_char, password: *const c_char,
+        command: *const c_char, second: *mut c_int
+    ) -> c_int: USERS_AND_HOSTS, or -1;
+    rexec_af(
+        host: *mut *mut c_char, port: c_int, user: *const c_char, password: *const c_char,
+        command: *const c_char, second: *mut c_int, family: sa_family_t
+    ) -> c_int: USERS_AND_HOSTS, or -1;
+    getaddrinfo_a(
+        mode: c_int, list: *mut *mut c_void, count: c_int, event: *mut c_void
+    ) -> c_int: &[&HOSTS], or libc::EAI_SYSTEM;
+}

@@ -1,0 +1,43 @@
+//! gethostname(2).
+
+use core::ffi::{c_char, c_int};
+
+use libc::size_t;
+
+use super::{call_next, interpose};
+use crate::config;
+use crate::rt::errno::Errno;
+use crate::rt::out_buf::Room;
+
+/// # Safety
+///
+/// `name` is valid for writes of `len` bytes.
+unsafe fn write_hostname(host: &[u8], name: *mut c_char, len: size_t) -> c_int {
+    // SAFETY: valid for writes of `len` bytes: the caller's word.
+    match unsafe { Room::new(name.cast(), len) }.string(host) {
+        Ok(_) => 0,
+        Err(_) => Errno::ENAMETOOLONG.fail(),
+    }
+}
+
+interpose! {
+    /// `gethostname(2)`: `ENAMETOOLONG` where the name and its NUL do not fit, as glibc and the peer. The
+    /// nodename of uname(2) stays the kernel's.
+    fn gethostname(name: *mut c_char, len: size_t) -> c_int as libc {
+        match config::hostname() {
+            // SAFETY: POSIX has the caller promise `len` bytes at `name`.
+            Some(host) => unsafe { write_hostname(host, name, len) },
+            None => call_next!(gethostname(name, len) or -1),
+        }
+    }
+
+    /// What `gethostname` is in a program that glibc's headers fortify. A length beyond the size of the
+    /// buffer is for libc to end the program.
+    fn __gethostname_chk(name: *mut c_char, len: size_t, size: size_t) -> c_int {
+        match config::hostname().filter(|_| len <= size) {
+            // SAFETY: POSIX has the caller promise `len` bytes at `name`.
+            Some(host) => unsafe { write_hostname(host, name, len) },
+            None => call_next!(__gethostname_chk(name, len, size) or -1),
+        }
+    }
+}

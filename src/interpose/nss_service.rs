@@ -1,0 +1,581 @@
+//! The entry points that libc itself calls, and telling libc to call them.
+//!
+//! Lookups that libc makes inside itself never reach an interposed name: `glob("~bob")`, `wordexp`,
+//! `getpw`. glibc asks NSS services for them, and finds a service `wrapper_rs` by loading
+//! `libnss_wrapper_rs.so.2`: the SONAME of this library. A preloaded one is loaded already; so the
+//! functions that ask from inside first have libc ask here, once in a process, and go on to the next
+//! definition. Where nsswitch.conf(5) of the image names the service, libc asks it by itself
+//! (docs/service.md). Where libc knows no services (musl) nothing of this happens.
+
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
+
+use super::export;
+use super::getent::{GROUP, PASSWD, SHADOW};
+use super::hosts::c_address;
+use crate::config::{self, FileKind};
+use crate::db::address::Family;
+use crate::db::hosts::{AddressTuple, write_tuples};
+use crate::db::key::Key;
+use crate::db::{Database, Group, Hosts, Passwd, Shadow};
+use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
+use crate::resolve::hosts::{HostStatus, find_address, find_name, listed, of_module};
+use crate::resolve::{self, Libc, Status, asks_libc, cursor, membership, nsswitch};
+use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
+use crate::rt::next::CONFIGURE_LOOKUP;
+use crate::rt::out_buf::{OutBuf, Room, c_bytes};
+use crate::rt::thread::{Call, InLibc, locals};
+
+/// A database of nsswitch.conf(5) as libc asks for it.
+pub(super) struct NssService {
+    file: FileKind,
+    /// libc has been told.
+    is_configured: AtomicBool,
+}
+
+pub(super) static PASSWD_SERVICE: NssService = NssService::new(FileKind::Passwd);
+pub(super) static GROUP_SERVICE: NssService = NssService::new(FileKind::Group);
+pub(super) static SHADOW_SERVICE: NssService = NssService::new(FileKind::Shadow);
+pub(super) static HOSTS: NssService = NssService::new(FileKind::Hosts);
+
+impl NssService {
+    const fn new(file: FileKind) -> Self {
+        Self { file, is_configured: AtomicBool::new(false) }
+    }
+
+    /// Has libc ask here, if the database is wrapped. Threads that come here at once do the same thing
+    /// twice. An error (no memory) leaves it as it was until the next call.
+    pub(super) fn configure(&self) -> Result<(), Errno> {
+        if self.is_configured.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let guard = ErrnoGuard::new();
+        let configured = self.configure_now();
+        drop(guard);
+        configured?;
+        self.is_configured.swap(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn configure_now(&self) -> Result<(), Errno> {
+        match self.file {
+            FileKind::Group => tell::<Group>(c"group"),
+            FileKind::Shadow => tell::<Shadow>(c"shadow"),
+            FileKind::Hosts => tell::<Hosts>(c"hosts"),
+            _ => tell::<Passwd>(c"passwd"),
+        }
+    }
+}
+
+/// Tells libc which services to ask for the database, if it is wrapped: ours first.
+fn tell<D: Database>(database: &CStr) -> Result<(), Errno> {
+    let Some(configure) = CONFIGURE_LOOKUP.get() else { return Ok(()) };
+    let config = config::get()?;
+    if !resolve::is_ours::<D>()? {
+        return Ok(());
+    }
+    // A host that is not in the file is libc's: UNAVAIL. One that is, without an address of the family,
+    // is not: NOTFOUND; nor is one that could not be looked for: TRYAGAIN.
+    let (action, usual, goes_on) = match D::FILE {
+        FileKind::Hosts => ("[NOTFOUND=return TRYAGAIN=return]", "files dns", true),
+        _ => ("", "files", asks_libc::<D>(config)?),
+    };
+    let told = |goes_on| {
+        let line = nsswitch::ours_first(D::NAME, action, usual, goes_on)?;
+        let line = CStr::from_bytes_with_nul(&line).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: two C strings, which glibc copies.
+        match unsafe { configure(database.as_ptr(), line.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(Errno::ENOMEM),
+        }
+    };
+    told(goes_on)
+}
+
+/// Has libc ask here for every database that is wrapped.
+pub(super) fn configure_all() {
+    for service in [&PASSWD_SERVICE, &GROUP_SERVICE, &SHADOW_SERVICE, &HOSTS] {
+        // Without memory libc asks its own services.
+        _ = service.configure();
+    }
+}
+
+/// Answers as an NSS service does. A row that is not ours is "not found", and libc goes on to its other
+/// services where it has been told to.
+///
+/// # Safety
+///
+/// `errnop` is valid for a write.
+unsafe fn answer<D: Database>(
+    errnop: *mut c_int,
+    ask: impl FnOnce(&mut Call) -> Result<Status, Errno>,
+) -> c_int {
+    let guard = ErrnoGuard::new();
+    let answer = match resolve::is_ours::<D>() {
+        // Our sources have been asked before libc was.
+        Ok(_) if InLibc::is_on() => Ok(Status::Pass),
+        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call)),
+        Ok(false) => Ok(Status::Pass),
+        Err(error) => Err(error),
+    };
+    drop(guard);
+    let (status, error) = match answer {
+        Ok(Status::Found) => return SUCCESS,
+        Ok(_) => (NOTFOUND, Errno::ENOENT),
+        // libc asks again, with more room.
+        Err(Errno::ERANGE) => (TRYAGAIN, Errno::ERANGE),
+        Err(error @ (Errno::EAGAIN | Errno::ENOMEM)) => (TRYAGAIN, error),
+        Err(error) => (UNAVAIL, error),
+    };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { errnop.write(error.get()) };
+    status
+}
+
+/// By name or id: as [`answer`].
+///
+/// # Safety
+///
+/// `errnop` is valid for a write.
+unsafe fn find<D: Database>(
+    key: &Key<'_>,
+    mut out: OutBuf<'_, D::C>,
+    errnop: *mut c_int,
+    libc: Libc<D::C>,
+) -> c_int {
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { answer::<D>(errnop, |call| resolve::find::<D>(call, key, &mut out, libc)) }
+}
+
+/// The next row: as [`answer`].
+///
+/// # Safety
+///
+/// `errnop` is valid for a write.
+unsafe fn next<D: Database>(
+    mut out: OutBuf<'_, D::C>,
+    errnop: *mut c_int,
+    libc: Libc<D::C>,
+) -> c_int {
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { answer::<D>(errnop, |call| cursor::next_of_ours::<D>(call, &mut out, libc)) }
+}
+
+/// `setXent`.
+fn set<D: Database>(libc: Libc<D::C>) -> c_int {
+    if InLibc::is_on() {
+        return SUCCESS;
+    }
+    let _guard = ErrnoGuard::new();
+    match cursor::set::<D>(libc) {
+        Ok(_) => SUCCESS,
+        Err(_) => TRYAGAIN,
+    }
+}
+
+/// `endXent`.
+fn end<D: Database>() -> c_int {
+    if InLibc::is_on() {
+        return SUCCESS;
+    }
+    let _guard = ErrnoGuard::new();
+    match cursor::end::<D>() {
+        Ok(_) => SUCCESS,
+        Err(_) => TRYAGAIN,
+    }
+}
+
+/// How often libc has asked the calling thread for a host.
+pub(super) fn times_asked() -> usize {
+    locals().hosts_asked.get()
+}
+
+/// The same, and forgets the canonical name that libc was told last.
+pub(super) fn begin_addresses() -> usize {
+    if let Ok(call) = Call::enter() {
+        call.thread().clear_canonical();
+    }
+    times_asked()
+}
+
+/// Answers for hosts: `unknown` is the status of what our sources have not.
+///
+/// # Safety
+///
+/// `errnop` and `reason` are valid for writes.
+unsafe fn answer_host(
+    errnop: *mut c_int,
+    reason: *mut c_int,
+    unknown: c_int,
+    ask: impl FnOnce(&mut Call) -> Result<HostStatus, Errno>,
+) -> c_int {
+    let asked = &locals().hosts_asked;
+    asked.set(asked.get().wrapping_add(1));
+    let guard = ErrnoGuard::new();
+    let answer = if InLibc::is_on() {
+        Ok((Status::Pass, HostErrno::NETDB_SUCCESS))
+    } else {
+        Call::enter().and_then(|mut call| ask(&mut call))
+    };
+    drop(guard);
+    let (status, error, why) = match answer {
+        Ok((Status::Found, _)) => return SUCCESS,
+        Ok((Status::Pass, _)) => (UNAVAIL, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
+        // glibc's own files module does not tell a host without an address of the family from none.
+        Ok((_, HostErrno::NO_DATA)) => (NOTFOUND, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
+        Ok((_, why)) => (unknown, Errno::ENOENT, why),
+        // With ERANGE libc asks again, with more room.
+        Err(error) => (TRYAGAIN, error, error.into()),
+    };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { errnop.write(error.get()) };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { reason.write(why.get()) };
+    status
+}
+
+/// The addresses of all families, as a list.
+///
+/// # Safety
+///
+/// `list` is as `write_tuples` takes it.
+unsafe fn find_tuples(
+    call: &mut Call,
+    name: &[u8],
+    list: *mut *mut AddressTuple,
+    room: Room<'_>,
+) -> Result<HostStatus, Errno> {
+    let (config, thread) = (config::get()?, call.thread());
+    let found = listed(config, call, name)?;
+    let matches = match found {
+        Some(found) => found,
+        None => match of_module(config, thread, name, None)? {
+            Some(found) => found,
+            None => return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND)),
+        },
+    };
+    let canonical = matches.rows().next().map_or(b"".as_slice(), |host| host.name);
+    thread.remember_canonical(canonical)?;
+    // SAFETY: as the caller says.
+    unsafe { write_tuples(matches.rows(), list, room) }?;
+    Ok(resolve::hosts::FOUND)
+}
+
+/// The addresses of a family; the canonical name is remembered for getaddrinfo.
+fn find_host(
+    call: &mut Call,
+    name: &[u8],
+    family: c_int,
+    out: &mut OutBuf<'_, hostent>,
+) -> Result<HostStatus, Errno> {
+    let Some(family) = Family::from_c(family) else {
+        return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND));
+    };
+    let thread = call.thread();
+    let found = find_name(call, name, family, out)?;
+    if found.0 == Status::Found {
+        // SAFETY: the row has just been written.
+        let canonical = unsafe { (*out.row()).h_name };
+        // SAFETY: a C string in the caller's buffer.
+        thread.remember_canonical(unsafe { c_bytes(canonical) }.unwrap_or_default())?;
+    }
+    Ok(found)
+}
+
+export! {
+    /// libc's question for a user by name.
+    fn _nss_wrapper_rs_getpwnam_r(
+        name: *const c_char, out: *mut passwd, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { find::<Passwd>(&key, out, errnop, PASSWD) }
+    }
+
+    /// libc's question for a user by id.
+    fn _nss_wrapper_rs_getpwuid_r(
+        id: uid_t, out: *mut passwd, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { find::<Passwd>(&Key::id(id), out, errnop, PASSWD) }
+    }
+
+    /// libc's question for the next user.
+    fn _nss_wrapper_rs_getpwent_r(
+        out: *mut passwd, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { next::<Passwd>(out, errnop, PASSWD) }
+    }
+
+    /// libc begins an enumeration of users.
+    fn _nss_wrapper_rs_setpwent(_stay_open: c_int) -> c_int {
+        set::<Passwd>(PASSWD)
+    }
+
+    /// libc ends an enumeration of users.
+    fn _nss_wrapper_rs_endpwent() -> c_int {
+        end::<Passwd>()
+    }
+
+    /// libc's question for a group by name.
+    fn _nss_wrapper_rs_getgrnam_r(
+        name: *const c_char, out: *mut group, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { find::<Group>(&key, out, errnop, GROUP) }
+    }
+
+    /// libc's question for a group by id.
+    fn _nss_wrapper_rs_getgrgid_r(
+        id: gid_t, out: *mut group, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { find::<Group>(&Key::id(id), out, errnop, GROUP) }
+    }
+
+    /// libc's question for the next group.
+    fn _nss_wrapper_rs_getgrent_r(
+        out: *mut group, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { next::<Group>(out, errnop, GROUP) }
+    }
+
+    /// libc begins an enumeration of groups.
+    fn _nss_wrapper_rs_setgrent(_stay_open: c_int) -> c_int {
+        set::<Group>(GROUP)
+    }
+
+    /// libc ends an enumeration of groups.
+    fn _nss_wrapper_rs_endgrent() -> c_int {
+        end::<Group>()
+    }
+
+    /// libc's question for the groups of a user: what is not in the array yet is added to it, of which
+    /// `*start` elements are filled and `*size` there. libc frees it, so it grows by realloc(3), to no
+    /// more than `limit` elements if that is above 0.
+    fn _nss_wrapper_rs_initgroups_dyn(
+        user: *const c_char, first: gid_t, start: *mut c_long, size: *mut c_long,
+        gids: *mut *mut gid_t, limit: c_long, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let name = unsafe { c_bytes(user) }.unwrap_or_default();
+        let ask = |call: &mut Call| {
+            let Some(groups) = membership::groups_of(call, name, first, GROUP)? else {
+                return Ok(Status::Pass);
+            };
+            // The caller has the first one.
+            for &gid in groups.gids.iter().skip(1) {
+                // SAFETY: libc gives an array from malloc(3) and its two lengths.
+                if !unsafe { add_gid(gid, start, size, gids, limit) }? {
+                    break;
+                }
+            }
+            Ok(if groups.gids.len() > 1 { Status::Found } else { Status::NotFound })
+        };
+        // SAFETY: libc gives room for a number.
+        unsafe { answer::<Group>(errnop, ask) }
+    }
+
+    /// libc's question for a shadow entry by name.
+    fn _nss_wrapper_rs_getspnam_r(
+        name: *const c_char, out: *mut spwd, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { find::<Shadow>(&key, out, errnop, SHADOW) }
+    }
+
+    /// libc's question for the next shadow entry.
+    fn _nss_wrapper_rs_getspent_r(
+        out: *mut spwd, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let out = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: libc gives room for a number.
+        unsafe { next::<Shadow>(out, errnop, SHADOW) }
+    }
+
+    /// libc begins an enumeration of shadow entries.
+    fn _nss_wrapper_rs_setspent(_stay_open: c_int) -> c_int {
+        set::<Shadow>(SHADOW)
+    }
+
+    /// libc ends an enumeration of shadow entries.
+    fn _nss_wrapper_rs_endspent() -> c_int {
+        end::<Shadow>()
+    }
+
+    /// libc's question for the addresses of all families, as a list.
+    fn _nss_wrapper_rs_gethostbyname4_r(
+        name: *const c_char, list: *mut *mut AddressTuple, buf: *mut c_char, len: size_t,
+        errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: libc gives `len` bytes at `buf`.
+        let room = unsafe { Room::new(buf.cast(), len) };
+        // SAFETY: libc gives a list, empty or with a first tuple.
+        let ask = |call: &mut Call| unsafe { find_tuples(call, key, list, room) };
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
+    }
+
+    /// libc's question for the addresses of a family, and the canonical name.
+    fn _nss_wrapper_rs_gethostbyname3_r(
+        name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
+        errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32, canonical: *mut *mut c_char,
+    ) -> c_int {
+        // SAFETY: libc's own arguments.
+        let status = unsafe {
+            _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason)
+        };
+        if status == SUCCESS && !canonical.is_null() {
+            // SAFETY: a host has been stored there.
+            let name = unsafe { (*out).h_name };
+            // SAFETY: libc gives room for a pointer.
+            unsafe { canonical.write(name) };
+        }
+        status
+    }
+
+    /// libc's question for the addresses of a family.
+    fn _nss_wrapper_rs_gethostbyname2_r(
+        name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
+        errnop: *mut c_int, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let mut out = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call| find_host(call, key, family, &mut out);
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
+    }
+
+    /// libc's question for the IPv4 addresses of a host.
+    fn _nss_wrapper_rs_gethostbyname_r(
+        name: *const c_char, out: *mut hostent, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+        reason: *mut c_int,
+    ) -> c_int {
+        let family = libc::AF_INET;
+        // SAFETY: libc's own arguments.
+        unsafe { _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason) }
+    }
+
+    /// libc's question for the host of an address.
+    fn _nss_wrapper_rs_gethostbyaddr_r(
+        address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
+        len: size_t, errnop: *mut c_int, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives so many bytes.
+        let key: Option<IpAddr> = unsafe { c_address(address, size, family) };
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let mut out = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call| find_address(call, key, &mut out);
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
+    }
+
+    /// As `_nss_wrapper_rs_gethostbyaddr_r`, by the name that newer libcs ask for first.
+    fn _nss_wrapper_rs_gethostbyaddr2_r(
+        address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
+        len: size_t, errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32,
+    ) -> c_int {
+        // SAFETY: libc's own arguments.
+        unsafe {
+            _nss_wrapper_rs_gethostbyaddr_r(address, size, family, out, buf, len, errnop, reason)
+        }
+    }
+
+    /// libc's question for the next host.
+    fn _nss_wrapper_rs_gethostent_r(
+        out: *mut hostent, buf: *mut c_char, len: size_t, errnop: *mut c_int, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let mut out = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call| {
+            let status = cursor::next_of_ours::<Hosts>(call, &mut out, super::hosts::LIBC)?;
+            Ok((status, HostErrno::HOST_NOT_FOUND))
+        };
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
+    }
+
+    /// libc begins an enumeration of hosts.
+    fn _nss_wrapper_rs_sethostent(_stay_open: c_int) -> c_int {
+        set::<Hosts>(super::hosts::LIBC)
+    }
+
+    /// libc ends an enumeration of hosts.
+    fn _nss_wrapper_rs_endhostent() -> c_int {
+        end::<Hosts>()
+    }
+}
+
+/// Adds a group to libc's array, unless it is there; false if there may be no more.
+///
+/// # Safety
+///
+/// `*gids` is an array from malloc(3) of `*size` elements, `*start` of them filled; all are valid for reads
+/// and writes.
+unsafe fn add_gid(
+    gid: gid_t,
+    start: *mut c_long,
+    size: *mut c_long,
+    gids: *mut *mut gid_t,
+    limit: c_long,
+) -> Result<bool, Errno> {
+    // SAFETY: valid for reads: the caller's word.
+    let (filled, room) = unsafe { (*start, *size) };
+    let count = usize::try_from(filled).unwrap_or(0);
+    // SAFETY: an array of so many filled elements: the caller's word.
+    let list = unsafe { core::slice::from_raw_parts(*gids, count) };
+    if list.contains(&gid) {
+        return Ok(true);
+    }
+    if limit > 0 && filled >= limit {
+        return Ok(false);
+    }
+    if filled >= room {
+        let doubled = room.saturating_mul(2).max(16);
+        let larger = if limit > 0 { doubled.min(limit) } else { doubled };
+        let bytes = usize::try_from(larger).unwrap_or(0) * size_of::<gid_t>();
+        // SAFETY: from malloc(3): the caller's word.
+        let moved = unsafe { libc::realloc((*gids).cast(), bytes) }.cast::<gid_t>();
+        if moved.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        // SAFETY: valid for writes: the caller's word.
+        unsafe { (*gids, *size) = (moved, larger) };
+    }
+    // SAFETY: there is room for one more element, as was seen to.
+    let place = unsafe { (*gids).add(count) };
+    // SAFETY: an element of the array.
+    unsafe { place.write(gid) };
+    // SAFETY: valid for writes: the caller's word.
+    unsafe { *start = filled + 1 };
+    Ok(true)
+}

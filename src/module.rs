@@ -1,0 +1,612 @@
+//! An NSS module under test: a shared object with functions `_nss_NAME_getpwnam_r` and so on, as glibc loads
+//! them for nsswitch.conf(5). Loaded at the first question that gets to it.
+//!
+//! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its
+//! functions a thread's questions do not get to that function again, so none asks itself for ever.
+#![allow(unsafe_code, reason = "calls of foreign functions")]
+
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use libc::{gid_t, hostent, socklen_t};
+
+use crate::config::{self, FileKind, Text};
+use crate::db::address::Family;
+use crate::db::hosts::addresses_of;
+use crate::db::key::{Key, What};
+use crate::db::{Database, Group, Hosts, OwnedRow};
+use crate::rt::errno::{self, Errno};
+use crate::rt::log::{Bytes, log};
+use crate::rt::memory::ScratchBuf;
+use crate::rt::next::{Library, complaint};
+use crate::rt::sync::TryOnce;
+use crate::rt::thread::{MODULE_FUNCTIONS, Marked, ThreadState, frame_address};
+
+/// What the module says.
+pub(crate) enum Reply {
+    /// This.
+    Row(OwnedRow),
+    /// It has nothing of that kind, or cannot be loaded.
+    Absent,
+    /// There is no module, or it does not have this database at all.
+    Off,
+}
+
+/// `enum nss_status` of `<nss.h>`.
+pub(crate) mod status {
+    use core::ffi::c_int;
+
+    pub(crate) const TRYAGAIN: c_int = -2;
+    pub(crate) const UNAVAIL: c_int = -1;
+    pub(crate) const NOTFOUND: c_int = 0;
+    pub(crate) const SUCCESS: c_int = 1;
+}
+use status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
+
+/// A row that a function fills: `struct passwd` or another.
+type Row = *mut c_void;
+type ByName = unsafe extern "C" fn(*const c_char, Row, *mut c_char, usize, *mut c_int) -> c_int;
+type ById = unsafe extern "C" fn(u32, Row, *mut c_char, usize, *mut c_int) -> c_int;
+type Set = unsafe extern "C" fn(c_int) -> c_int;
+type NextRow = unsafe extern "C" fn(Row, *mut c_char, usize, *mut c_int) -> c_int;
+type End = unsafe extern "C" fn() -> c_int;
+type GroupsOf = unsafe extern "C" fn(
+    *const c_char,
+    gid_t,
+    *mut c_long,
+    *mut c_long,
+    *mut *mut gid_t,
+    c_long,
+    *mut c_int,
+) -> c_int;
+type HostByName2 = unsafe extern "C" fn(
+    *const c_char,
+    c_int,
+    *mut hostent,
+    *mut c_char,
+    usize,
+    *mut c_int,
+    *mut c_int,
+) -> c_int;
+type HostByName = unsafe extern "C" fn(
+    *const c_char,
+    *mut hostent,
+    *mut c_char,
+    usize,
+    *mut c_int,
+    *mut c_int,
+) -> c_int;
+type HostByAddress = unsafe extern "C" fn(
+    *const c_void,
+    socklen_t,
+    c_int,
+    *mut hostent,
+    *mut c_char,
+    usize,
+    *mut c_int,
+    *mut c_int,
+) -> c_int;
+
+/// The functions of one database, as nss.h in glibc has them. Each may be missing.
+struct Functions {
+    by_name: Option<ByName>,
+    by_id: Option<ById>,
+    set: Option<Set>,
+    next: Option<NextRow>,
+    end: Option<End>,
+}
+
+impl Functions {
+    /// True if the module has the database at all.
+    fn any(&self) -> bool {
+        self.by_name.is_some() || self.by_id.is_some() || self.next.is_some()
+    }
+}
+
+/// A loaded module.
+struct Module {
+    passwd: Functions,
+    group: Functions,
+    groups_of: Option<GroupsOf>,
+    host_by_name2: Option<HostByName2>,
+    host_by_name: Option<HostByName>,
+    host_by_address: Option<HostByAddress>,
+}
+
+/// The functions that a thread can be in. Those of groups come four later than those of users.
+#[derive(Clone, Copy)]
+enum Function {
+    ByName = 0,
+    ById = 1,
+    Next = 2,
+    SetEnd = 3,
+    HostByName = 8,
+    HostByAddress = 9,
+    GroupsOf = 10,
+    Opening = 11,
+}
+
+const _: () = assert!(Function::Opening as usize + 1 == MODULE_FUNCTIONS);
+
+impl Function {
+    fn number<D: Database>(self) -> usize {
+        self as usize + if matches!(D::FILE, FileKind::Group) { 4 } else { 0 }
+    }
+}
+
+/// Marks that the calling thread is in a function of the module; `None` if it is already.
+fn enter(thread: &'static ThreadState, function: usize) -> Option<Marked<'static>> {
+    let mark = thread.in_module.get(function)?;
+    (!mark.is_live(frame_address())).then(|| Marked::new(mark))
+}
+
+/// What has become of the configured module.
+enum State {
+    /// There is none.
+    Off,
+    /// It cannot be loaded, or is just being loaded by this thread.
+    Out,
+    /// Its functions.
+    Loaded(&'static Module),
+}
+
+/// True if a module is configured, whether or not it can be loaded.
+pub(crate) fn is_on() -> Result<bool, Errno> {
+    Ok(config::get()?.module().is_some())
+}
+
+/// The module, loaded at the first call. One that cannot be loaded is reported once, and works once it
+/// can.
+fn state(thread: &'static ThreadState) -> Result<State, Errno> {
+    static MODULE: TryOnce<Module> = TryOnce::new();
+    if let Some(module) = MODULE.get() {
+        return Ok(State::Loaded(module));
+    }
+    let Some((path, prefix)) = config::get()?.module() else { return Ok(State::Off) };
+    // The module's constructors may ask what only the module knows.
+    let Some(_opening) = enter(thread, Function::Opening as usize) else { return Ok(State::Out) };
+    let Some(module) = open(path, prefix)? else { return Ok(State::Out) };
+    // Two threads may get here: both have the same functions.
+    MODULE.get_or_try_init(|| Ok(module)).map(State::Loaded)
+}
+
+#[cold]
+fn open(path: &Text, prefix: &Text) -> Result<Option<Module>, Errno> {
+    static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);
+    let shown = Bytes(path.bytes());
+    let Some(library) = Library::open(path.as_c())? else {
+        if !HAS_COMPLAINED.swap(true, Ordering::Relaxed) {
+            let mut room = [0; 256];
+            let why = Bytes(complaint(&mut room));
+            log!(Error, "module", "Cannot open shared library {shown}: {why}");
+        }
+        return Ok(None);
+    };
+    let mut names = Names { library, path: shown, prefix: prefix.bytes(), found: 0 };
+    let module = names.module()?;
+    // The loader would tell the program of what we missed.
+    complaint(&mut []);
+    let Names { found, path, prefix, .. } = names;
+    if found == 0 {
+        let prefix = Bytes(prefix);
+        log!(Error, "module", "{path} has no function whose name begins with _nss_{prefix}_");
+    }
+    log!(Debug, "module", "Loaded {path}, found {found} functions");
+    Ok(Some(module))
+}
+
+/// Finds the module's functions by their names.
+struct Names<'a> {
+    library: Library,
+    path: Bytes<'a>,
+    prefix: &'a [u8],
+    found: usize,
+}
+
+impl Names<'_> {
+    fn module(&mut self) -> Result<Module, Errno> {
+        let passwd = ["getpwnam_r", "getpwuid_r", "setpwent", "getpwent_r", "endpwent"];
+        let group = ["getgrnam_r", "getgrgid_r", "setgrent", "getgrent_r", "endgrent"];
+        let (passwd, group) = (self.database(passwd)?, self.database(group)?);
+        // SAFETY: the type that glibc gives initgroups_dyn.
+        let groups_of = unsafe { self.find("initgroups_dyn") }?;
+        // SAFETY: the type that glibc gives gethostbyname2_r.
+        let host_by_name2 = unsafe { self.find("gethostbyname2_r") }?;
+        let host_by_name = match host_by_name2 {
+            Some(_) => None,
+            // SAFETY: the type that glibc gives gethostbyname_r.
+            None => unsafe { self.find("gethostbyname_r") }?,
+        };
+        // SAFETY: the type that glibc gives gethostbyaddr_r.
+        let host_by_address = unsafe { self.find("gethostbyaddr_r") }?;
+        Ok(Module { passwd, group, groups_of, host_by_name2, host_by_name, host_by_address })
+    }
+
+    fn database(&mut self, names: [&str; 5]) -> Result<Functions, Errno> {
+        let [by_name, by_id, set, next, end] = names;
+        Ok(Functions {
+            // SAFETY: the type of getXXnam_r in a module; a row's pointer has no type of its own here.
+            by_name: unsafe { self.find(by_name) }?,
+            // SAFETY: the type of getXXid_r.
+            by_id: unsafe { self.find(by_id) }?,
+            // SAFETY: the type of setXXent.
+            set: unsafe { self.find(set) }?,
+            // SAFETY: the type of getXXent_r.
+            next: unsafe { self.find(next) }?,
+            // SAFETY: the type of endXXent.
+            end: unsafe { self.find(end) }?,
+        })
+    }
+
+    /// `_nss_PREFIX_NAME`; one that is missing is worth a warning, as with the peer.
+    ///
+    /// # Safety
+    ///
+    /// `F` is the type of the function pointer.
+    unsafe fn find<F: Copy>(&mut self, name: &str) -> Result<Option<F>, Errno> {
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+        let mut symbol = ScratchBuf::new();
+        for part in [b"_nss_", self.prefix, b"_", name.as_bytes(), b"\0"] {
+            symbol.extend(part)?;
+        }
+        let symbol = as_c(&symbol);
+        let Some(at) = self.library.symbol(symbol)? else {
+            let (symbol, path) = (Bytes(symbol.to_bytes()), &self.path);
+            log!(Warn, "module", "Cannot find function {symbol} in {path}");
+            return Ok(None);
+        };
+        self.found += 1;
+        // SAFETY: the function's address, and F is its type: the caller's word.
+        Ok(Some(unsafe { core::mem::transmute_copy(&at) }))
+    }
+}
+
+/// The functions of a database, or the reply where there are none.
+fn functions<D: Database>(
+    thread: &'static ThreadState,
+) -> Result<Result<&'static Functions, Reply>, Errno> {
+    let module = match state(thread)? {
+        State::Off => return Ok(Err(Reply::Off)),
+        State::Out => return Ok(Err(Reply::Absent)),
+        State::Loaded(module) => module,
+    };
+    let functions = match D::FILE {
+        FileKind::Passwd => &module.passwd,
+        FileKind::Group => &module.group,
+        _ => return Ok(Err(Reply::Off)),
+    };
+    Ok(if functions.any() { Ok(functions) } else { Err(Reply::Off) })
+}
+
+/// True if a module is configured that has the database, or that cannot be loaded to say so.
+pub(crate) fn serves<D: Database>(thread: &'static ThreadState) -> Result<bool, Errno> {
+    Ok(is_on()? && !matches!(functions::<D>(thread)?, Err(Reply::Off)))
+}
+
+/// The row of that name or id.
+pub(crate) fn find<D: Database>(
+    thread: &'static ThreadState,
+    key: &Key<'_>,
+) -> Result<Reply, Errno> {
+    let functions = match functions::<D>(thread)? {
+        Ok(functions) => functions,
+        Err(reply) => return Ok(reply),
+    };
+    match (key.what, functions.by_name, functions.by_id) {
+        (What::Name(name), Some(by_name), _) => {
+            let key = c_string(name)?;
+            ask::<D>(thread, Function::ByName, |row, buf, len, error| {
+                // SAFETY: a C string, and what `ask` lends.
+                unsafe { by_name(as_c(&key).as_ptr(), row, buf, len, error) }
+            })
+        }
+        (What::Id(id), _, Some(by_id)) => {
+            ask::<D>(thread, Function::ById, |row, buf, len, error| {
+                // SAFETY: what `ask` lends.
+                unsafe { by_id(id, row, buf, len, error) }
+            })
+        }
+        _ => Ok(Reply::Absent),
+    }
+}
+
+/// Begins the module's enumeration anew.
+pub(crate) fn rewind<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
+    let Ok(functions) = functions::<D>(thread)? else { return Ok(()) };
+    if let (Some(set), Some(_inside)) =
+        (functions.set, enter(thread, Function::SetEnd.number::<D>()))
+    {
+        // SAFETY: takes a number; glibc passes 0 too.
+        unsafe { set(0) };
+    }
+    Ok(())
+}
+
+/// The next row of the module's enumeration, `Absent` at its end.
+pub(crate) fn next<D: Database>(thread: &'static ThreadState) -> Result<Reply, Errno> {
+    let functions = match functions::<D>(thread)? {
+        Ok(functions) => functions,
+        Err(reply) => return Ok(reply),
+    };
+    let Some(next) = functions.next else { return Ok(Reply::Absent) };
+    ask::<D>(thread, Function::Next, |row, buf, len, error| {
+        // SAFETY: what `ask` lends.
+        let status = unsafe { next(row, buf, len, error) };
+        // What is not available has no rows: glibc.
+        if status == UNAVAIL { NOTFOUND } else { status }
+    })
+}
+
+/// Ends the module's enumeration.
+pub(crate) fn close<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
+    let Ok(functions) = functions::<D>(thread)? else { return Ok(()) };
+    if let (Some(end), Some(_inside)) =
+        (functions.end, enter(thread, Function::SetEnd.number::<D>()))
+    {
+        // SAFETY: takes nothing.
+        unsafe { end() };
+    }
+    Ok(())
+}
+
+/// The first size of the buffer that a module gets.
+const FIRST_ROOM_BYTES: usize = 1024;
+/// The last one; no row of a sane module is larger.
+const MOST_ROOM_BYTES: usize = 64 << 20;
+
+/// Calls a function with a buffer that grows for as long as the module wants more, and copies what it
+/// found. An error is what the module says is wrong with it, or `ENOMEM`.
+fn ask<D: Database>(
+    thread: &'static ThreadState,
+    function: Function,
+    mut ask: impl FnMut(Row, *mut c_char, usize, *mut c_int) -> c_int,
+) -> Result<Reply, Errno> {
+    let Some(_inside) = enter(thread, function.number::<D>()) else { return Ok(Reply::Absent) };
+    let mut size = FIRST_ROOM_BYTES;
+    loop {
+        let mut buffer = ScratchBuf::<u8>::zeroed(size)?;
+        let mut row = MaybeUninit::<D::C>::zeroed();
+        // Some modules report in errno itself; glibc passes its address too.
+        errno::clear();
+        let status = ask(row.as_mut_ptr().cast(), buffer.as_mut_ptr().cast(), size, errno::place());
+        match outcome(status, Errno::new(Errno::last().get())) {
+            Outcome::Found => {
+                // SAFETY: zeros are a value of the struct, and the module says that it has filled it.
+                let row = unsafe { row.assume_init_ref() };
+                // SAFETY: it is as a module has to fill it.
+                return unsafe { D::copy_of(row) }.map(Reply::Row);
+            }
+            Outcome::Absent => return Ok(Reply::Absent),
+            Outcome::Short if size < MOST_ROOM_BYTES => size *= 4,
+            Outcome::Short => {
+                log!(Warn, "module", "The module is not content with {size} bytes");
+                return Err(Errno::ENOMEM);
+            }
+            Outcome::Failed(error) => return Err(error),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Found,
+    Absent,
+    /// The buffer is too small.
+    Short,
+    Failed(Errno),
+}
+
+/// What a status means with an error number, as in glibc: a failure without one is an absence, and
+/// `ERANGE` is about the buffer only beside `TRYAGAIN`.
+fn outcome(status: c_int, error: Option<Errno>) -> Outcome {
+    match (status, error) {
+        (SUCCESS, _) => Outcome::Found,
+        (TRYAGAIN, Some(Errno::ERANGE)) => Outcome::Short,
+        (TRYAGAIN, None) => Outcome::Failed(Errno::EAGAIN),
+        // A missing file of a module's own, for one.
+        (UNAVAIL, Some(Errno::ENOENT)) => Outcome::Absent,
+        (UNAVAIL, Some(Errno::ERANGE)) => Outcome::Failed(Errno::EINVAL),
+        (TRYAGAIN | UNAVAIL, Some(error)) => Outcome::Failed(error),
+        // NOTFOUND, RETURN, UNAVAIL without a reason, and what nss.h does not know.
+        _ => Outcome::Absent,
+    }
+}
+
+fn c_string(bytes: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
+    let mut text = ScratchBuf::copy_of(bytes)?;
+    text.push(0)?;
+    Ok(text)
+}
+
+fn as_c(text: &[u8]) -> &CStr {
+    CStr::from_bytes_until_nul(text).unwrap_or_default()
+}
+
+/// Adds the module's groups of a user to `gids`. A module that cannot tell loses its groups only, as in
+/// glibc: callers of getgrouplist(3) take any failure for a lack of room.
+pub(crate) fn groups_of(
+    thread: &'static ThreadState,
+    user: &[u8],
+    first: gid_t,
+    gids: &mut ScratchBuf<u32>,
+) -> Result<(), Errno> {
+    let State::Loaded(module) = state(thread)? else { return Ok(()) };
+    let Some(groups_of) = module.groups_of else { return groups_with(thread, user, gids) };
+    let Some(_inside) = enter(thread, Function::GroupsOf as usize) else { return Ok(()) };
+    let key = c_string(user)?;
+    let mut list = GidList::new(first)?;
+    let (start, size, place) = (&raw mut list.start, &raw mut list.size, &raw mut list.gids);
+    errno::clear();
+    // SAFETY: a C string, and an array from malloc of `size` elements, `start` of them filled. A limit
+    // below 1 is none.
+    let status =
+        unsafe { groups_of(as_c(&key).as_ptr(), first, start, size, place, -1, errno::place()) };
+    match outcome(status, Errno::new(Errno::last().get())) {
+        Outcome::Failed(Errno::ENOMEM) => return Err(Errno::ENOMEM),
+        Outcome::Failed(error) => log!(Warn, "module", "initgroups_dyn failed: {}", error.text()),
+        Outcome::Short => log!(Warn, "module", "initgroups_dyn wants a buffer that it has not"),
+        Outcome::Found | Outcome::Absent => {}
+    }
+    gids.extend(list.filled())
+}
+
+/// Counts what has been done to the module's enumeration of groups behind the back of the program's.
+static DISTURBED: AtomicU64 = AtomicU64::new(0);
+
+/// Changes when an enumeration that is under way has to be begun anew.
+pub(crate) fn epoch<D: Database>() -> u64 {
+    let is_group = matches!(D::FILE, FileKind::Group);
+    if is_group { DISTURBED.load(Ordering::Relaxed) } else { 0 }
+}
+
+/// The groups that list the user, of a module without `initgroups_dyn`.
+fn groups_with(
+    thread: &'static ThreadState,
+    user: &[u8],
+    gids: &mut ScratchBuf<u32>,
+) -> Result<(), Errno> {
+    DISTURBED.fetch_add(1, Ordering::Relaxed);
+    rewind::<Group>(thread)?;
+    loop {
+        match next::<Group>(thread) {
+            Ok(Reply::Row(copy)) => {
+                let row = Group::row_of(&copy);
+                if row.members().any(|name| name == user) {
+                    gids.push(row.gid)?;
+                }
+            }
+            Ok(Reply::Absent | Reply::Off) => break,
+            Err(Errno::ENOMEM) => return Err(Errno::ENOMEM),
+            Err(error) => {
+                log!(Warn, "module", "getgrent_r failed: {}", error.text());
+                break;
+            }
+        }
+    }
+    close::<Group>(thread)
+}
+
+/// The array that `initgroups_dyn` fills, and makes larger by realloc(3).
+struct GidList {
+    gids: *mut gid_t,
+    start: c_long,
+    size: c_long,
+}
+
+impl GidList {
+    fn new(first: gid_t) -> Result<Self, Errno> {
+        const COUNT: c_long = 16;
+        // SAFETY: takes a size. The memory must be libc's, for the module's realloc.
+        let gids = unsafe { libc::calloc(16, size_of::<gid_t>()) }.cast::<gid_t>();
+        if gids.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        // SAFETY: fresh memory for more than one element.
+        unsafe { gids.write(first) };
+        Ok(Self { gids, start: 1, size: COUNT })
+    }
+
+    fn filled(&self) -> &[gid_t] {
+        let count = usize::try_from(self.start.min(self.size)).unwrap_or(0);
+        if self.gids.is_null() {
+            return &[];
+        }
+        // SAFETY: the module has filled the first `start` elements of an array of `size`.
+        unsafe { core::slice::from_raw_parts(self.gids, count) }
+    }
+}
+
+impl Drop for GidList {
+    fn drop(&mut self) {
+        // SAFETY: from malloc, by us or by the module's realloc.
+        unsafe { libc::free(self.gids.cast()) };
+    }
+}
+
+/// A host by name, with its addresses of the family. A module that is not available knows no hosts:
+/// others may.
+pub(crate) fn host_by_name(
+    thread: &'static ThreadState,
+    name: &[u8],
+    family: Family,
+) -> Result<Option<OwnedRow>, Errno> {
+    let State::Loaded(module) = state(thread)? else { return Ok(None) };
+    let (key, function) = (c_string(name)?, Function::HostByName);
+    if let Some(by_name2) = module.host_by_name2 {
+        let (family, _) = family.to_c();
+        return host(ask::<Hosts>(thread, function, |row, buf, len, error| {
+            let (key, mut reason) = (as_c(&key).as_ptr(), 0);
+            // SAFETY: a C string, and what `ask` lends.
+            unsafe { by_name2(key, family, row.cast(), buf, len, error, &raw mut reason) }
+        }));
+    }
+    // As glibc, this one is asked for IPv4 alone.
+    let Some(by_name) = module.host_by_name.filter(|_| family == Family::V4) else {
+        return Ok(None);
+    };
+    host(ask::<Hosts>(thread, function, |row, buf, len, error| {
+        let (key, mut reason) = (as_c(&key).as_ptr(), 0);
+        // SAFETY: a C string, and what `ask` lends.
+        unsafe { by_name(key, row.cast(), buf, len, error, &raw mut reason) }
+    }))
+}
+
+/// A host by the bytes of an address.
+pub(crate) fn host_by_address(
+    thread: &'static ThreadState,
+    octets: &[u8],
+    family: Family,
+) -> Result<Option<OwnedRow>, Errno> {
+    let State::Loaded(module) = state(thread)? else { return Ok(None) };
+    let Some(by_address) = module.host_by_address else { return Ok(None) };
+    let (family, _) = family.to_c();
+    let size = socklen_t::try_from(octets.len()).unwrap_or(0);
+    host(ask::<Hosts>(thread, Function::HostByAddress, |row, buf, len, error| {
+        let (from, mut reason) = (octets.as_ptr().cast(), 0);
+        // SAFETY: `size` bytes of an address, and what `ask` lends.
+        unsafe { by_address(from, size, family, row.cast(), buf, len, error, &raw mut reason) }
+    }))
+}
+
+fn host(reply: Result<Reply, Errno>) -> Result<Option<OwnedRow>, Errno> {
+    match reply {
+        Ok(Reply::Row(host)) => {
+            let has_address = addresses_of(&host).next().is_some();
+            Ok(has_address.then_some(host))
+        }
+        Ok(_) => Ok(None),
+        Err(error @ (Errno::ENOMEM | Errno::EAGAIN)) => Err(error),
+        Err(error) => {
+            log!(Debug, "hosts", "the module failed: {}", error.text());
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_mean_what_they_mean_to_glibc() {
+        let io = Errno::new(libc::EIO).unwrap();
+        for (status, error, want) in [
+            (SUCCESS, None, Outcome::Found),
+            (SUCCESS, Some(io), Outcome::Found),
+            (NOTFOUND, None, Outcome::Absent),
+            (NOTFOUND, Some(Errno::ENOENT), Outcome::Absent),
+            (UNAVAIL, None, Outcome::Absent),
+            (UNAVAIL, Some(Errno::ENOENT), Outcome::Absent),
+            (UNAVAIL, Some(io), Outcome::Failed(io)),
+            (UNAVAIL, Some(Errno::ERANGE), Outcome::Failed(Errno::EINVAL)),
+            (TRYAGAIN, Some(Errno::ERANGE), Outcome::Short),
+            (TRYAGAIN, Some(Errno::EAGAIN), Outcome::Failed(Errno::EAGAIN)),
+            (TRYAGAIN, None, Outcome::Failed(Errno::EAGAIN)),
+            (2, Some(io), Outcome::Absent),
+            (-3, Some(io), Outcome::Absent),
+        ] {
+            assert_eq!(outcome(status, error), want, "{status} {error:?}");
+        }
+    }
+}

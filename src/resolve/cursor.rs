@@ -1,0 +1,408 @@
+//! Where a `setXent`, `getXent`, `endXent` enumeration stands. There is one for the process and database,
+//! as getpwent(3) has it; hosts too.
+//!
+//! It walks one snapshot of our file, then the module, then libc where libc is asked for what those do not
+//! know, then come the synthetic user's rows. The place is one word, which moves on by compare-and-swap
+//! once a row is written: of threads that ask at once each gets another row, a buffer that was too short
+//! loses nothing, and a child of fork, a signal handler or who comes after a call that was abandoned find
+//! the place before the row or after it.
+#![allow(unsafe_code, reason = "asks libc")]
+
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
+
+use super::synthetic_user::{self, User};
+use super::{Libc, LibcFamily, Status, asks_libc, asks_module};
+use crate::config::{self, Config, FileKind};
+use crate::db::Database;
+use crate::db::key::Key;
+use crate::file::source::{FileState, Request, Snapshot, Walk};
+use crate::module::{self, Reply};
+use crate::rt::errno::Errno;
+use crate::rt::out_buf::OutBuf;
+use crate::rt::thread::{Call, InLibc, ThreadState};
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// In the snapshot, at an offset.
+    File(u64),
+    Module,
+    Libc,
+    /// The synthetic user's row, or that of a group of the process, by number.
+    Synthetic(u64),
+    End,
+}
+
+/// A phase in one word, and whether the synthetic user takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    phase: Phase,
+    has_synthetic: bool,
+}
+
+impl Place {
+    const COUNT_BITS: u32 = 58;
+
+    fn to_word(self) -> u64 {
+        let (phase, count) = match self.phase {
+            Phase::File(at) => (0, at),
+            Phase::Module => (1, 0),
+            Phase::Libc => (2, 0),
+            Phase::Synthetic(number) => (3, number),
+            Phase::End => (4, 0),
+        };
+        (phase << 1 | u64::from(self.has_synthetic)) << Self::COUNT_BITS | count
+    }
+
+    fn from_word(word: u64) -> Self {
+        let count = word & ((1 << Self::COUNT_BITS) - 1);
+        let high = word >> Self::COUNT_BITS;
+        let phase = match high >> 1 {
+            0 => Phase::File(count),
+            1 => Phase::Module,
+            2 => Phase::Libc,
+            3 => Phase::Synthetic(count),
+            _ => Phase::End,
+        };
+        Self { phase, has_synthetic: high & 1 == 1 }
+    }
+}
+
+/// [`Walk::module_epoch`] before the module's own enumeration is begun.
+const NOT_BEGUN: u64 = 0;
+/// The same where it has to be begun again.
+const STALE: u64 = u64::MAX;
+
+/// Begins with what the file holds now. With `anew` an enumeration that has begun is forgotten.
+fn start<D: Database>(
+    config: &'static Config,
+    call: &mut Call,
+    libc: Libc<D::C>,
+    anew: bool,
+) -> Result<(), Errno> {
+    let has_synthetic = match User::current(config)? {
+        Some(user) => match user.row().filter(|user| D::synthetic(user).is_some()) {
+            Some(row) => synthetic_user::takes_part::<D>(config, call, &row, libc)?,
+            None => false,
+        },
+        None => false,
+    };
+    let snapshot = match config.file(D::FILE) {
+        Some(path) => match (Request { kind: D::FILE, path, call }).current::<D>()? {
+            FileState::Loaded(snapshot) => Some(snapshot.address()),
+            FileState::Missing => None,
+        },
+        None => None,
+    };
+    let place = Place { phase: Phase::File(0), has_synthetic }.to_word();
+    D::FILE.source().begin_walk(call, snapshot, place, anew)
+}
+
+/// `setXent`: pins what the file holds now. True if libc's enumeration is to be begun too.
+pub(crate) fn set<D: Database>(libc: Libc<D::C>) -> Result<bool, Errno> {
+    let config = config::get()?;
+    if !super::has_sources::<D>(config) {
+        return Ok(true);
+    }
+    let mut call = Call::enter()?;
+    close_module::<D>(&mut call)?;
+    start::<D>(config, &mut call, libc, true)?;
+    drop(call);
+    asks_libc::<D>(config)
+}
+
+/// `endXent`: lets go of what was pinned. True if libc's enumeration is to be ended too.
+pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
+    let config = config::get()?;
+    if !super::has_sources::<D>(config) {
+        return Ok(true);
+    }
+    // What nobody began costs nothing.
+    if D::FILE.source().is_walked() {
+        let mut call = Call::enter()?;
+        close_module::<D>(&mut call)?;
+        D::FILE.source().end_walk(&mut call);
+    }
+    asks_libc::<D>(config)
+}
+
+/// Ends the module's own enumeration, if it is begun.
+fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
+    let thread = call.thread();
+    let walk = D::FILE.source().walk(call);
+    let is_begun = walk
+        .is_some_and(|(walk, _)| walk.module_epoch.swap(NOT_BEGUN, Ordering::Relaxed) != NOT_BEGUN);
+    if is_begun { module::close::<D>(thread) } else { Ok(()) }
+}
+
+/// `getXent`: writes the next row. An enumeration that was not begun begins.
+pub(crate) fn next<D: Database>(
+    call: &mut Call,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+) -> Result<Status, Errno> {
+    next_with::<D>(call, out, libc, true)
+}
+
+/// The same for libc, which walks its other services itself.
+pub(crate) fn next_of_ours<D: Database>(
+    call: &mut Call,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+) -> Result<Status, Errno> {
+    next_with::<D>(call, out, libc, false)
+}
+
+fn next_with<D: Database>(
+    call: &mut Call,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+    walks_libc: bool,
+) -> Result<Status, Errno> {
+    let config = config::get()?;
+    let thread = call.thread();
+    loop {
+        let Some((walk, snapshot)) = D::FILE.source().walk(call) else {
+            start::<D>(config, call, libc, false)?;
+            continue;
+        };
+        let seen = walk.place.load(Ordering::Acquire);
+        let place = Place::from_word(seen);
+        let go_to = |phase| {
+            let word = Place { phase, ..place }.to_word();
+            walk.place.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        let written = match place.phase {
+            Phase::File(at) => {
+                let row = snapshot.and_then(|rows| rows.row_from::<D>(usize::try_from(at).ok()?));
+                match row {
+                    Some((row, after)) => {
+                        let is_shown =
+                            !(place.has_synthetic && is_synthetic(config, D::name(&row))?);
+                        if is_shown {
+                            D::write(&row, out)?;
+                        }
+                        // Another thread may have taken the row meanwhile.
+                        go_to(Phase::File(after as u64)) && is_shown
+                    }
+                    None => {
+                        go_to(Phase::Module);
+                        false
+                    }
+                }
+            }
+            Phase::Module => {
+                let rest = Rest { config, snapshot, has_synthetic: place.has_synthetic, thread };
+                let written = asks_module::<D>(config) && next_of_module::<D>(&rest, walk, out)?;
+                if !written {
+                    go_to(Phase::Libc);
+                }
+                written
+            }
+            Phase::Libc if !walks_libc || !asks_libc::<D>(config)? => {
+                go_to(Phase::Synthetic(0));
+                false
+            }
+            Phase::Libc => {
+                let family = (libc.family)();
+                if family.next_r.is_none() && family.next.is_none() {
+                    // The caller's own arguments are needed for it.
+                    return Ok(Status::Pass);
+                }
+                let rest = Rest { config, snapshot, has_synthetic: place.has_synthetic, thread };
+                let written = next_of_libc::<D>(&rest, out, &family)?;
+                if !written {
+                    go_to(Phase::Synthetic(0));
+                }
+                written
+            }
+            Phase::Synthetic(number) => {
+                let written =
+                    place.has_synthetic && write_synthetic::<D>(config, call, number, out, libc)?;
+                let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
+                let next = Place { phase: next, ..place }.to_word();
+                let Some((walk, _)) = D::FILE.source().walk(call) else { continue };
+                let place = &walk.place;
+                place.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                    && written
+            }
+            Phase::End => return Ok(Status::NotFound),
+        };
+        if written {
+            return Ok(Status::Found);
+        }
+    }
+}
+
+/// True if that is the synthetic user's name, which comes at the end.
+fn is_synthetic(config: &Config, name: &[u8]) -> Result<bool, Errno> {
+    let user = User::current(config)?;
+    Ok(user.as_ref().and_then(User::row).is_some_and(|user| user.name == name))
+}
+
+/// Writes the row of the synthetic user, or of a group of the process that nobody else names. False if
+/// there is no more.
+fn write_synthetic<D: Database>(
+    config: &'static Config,
+    call: &mut Call,
+    number: u64,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+) -> Result<bool, Errno> {
+    let Some(number) = number.checked_sub(1) else {
+        let Some(user) = User::current(config)? else { return Ok(false) };
+        let Some(row) = user.row() else { return Ok(false) };
+        let Some(row) = D::synthetic(&row) else { return Ok(false) };
+        return D::write(&row, out).map(|()| true);
+    };
+    if !matches!(D::FILE, FileKind::Group) {
+        return Ok(false);
+    }
+    let nameless = synthetic_user::nameless_groups::<D>(config, call, libc)?;
+    match usize::try_from(number).ok().and_then(|number| nameless.get(number)) {
+        Some(&gid) => synthetic_user::write_group::<D>(gid, out),
+        None => Ok(false),
+    }
+}
+
+/// What rows that come later must not repeat.
+struct Rest<'a> {
+    config: &'static Config,
+    snapshot: Option<&'a Snapshot>,
+    has_synthetic: bool,
+    thread: &'static ThreadState,
+}
+
+impl Rest<'_> {
+    /// True if the file or the synthetic user has that name.
+    fn is_listed<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
+        if self.has_synthetic && is_synthetic(self.config, name)? {
+            return Ok(true);
+        }
+        match self.snapshot {
+            Some(rows) => Ok(rows.find::<D>(&Key::name(name))?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// The same, or the module has it.
+    fn is_listed_or_in_module<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
+        if self.is_listed::<D>(name)? {
+            return Ok(true);
+        }
+        let found = || module::find::<D>(self.thread, &Key::name(name));
+        Ok(asks_module::<D>(self.config) && matches!(found(), Ok(Reply::Row(_))))
+    }
+}
+
+/// Writes the module's next row that is not listed yet; false if its turn is over.
+fn next_of_module<D: Database>(
+    rest: &Rest<'_>,
+    walk: &Walk,
+    out: &mut OutBuf<'_, D::C>,
+) -> Result<bool, Errno> {
+    loop {
+        let epoch = module::epoch::<D>().wrapping_add(1);
+        if walk.module_epoch.swap(epoch, Ordering::Relaxed) != epoch {
+            module::rewind::<D>(rest.thread)?;
+            for _ in 0..walk.module_rows.load(Ordering::Relaxed) {
+                module::next::<D>(rest.thread)?;
+            }
+        }
+        let copy = match module::next::<D>(rest.thread) {
+            Ok(Reply::Row(copy)) => copy,
+            Ok(Reply::Absent | Reply::Off) => return Ok(false),
+            Err(error) => {
+                // The module may have gone past a row that there was no memory for.
+                walk.module_epoch.store(STALE, Ordering::Relaxed);
+                return Err(error);
+            }
+        };
+        let row = D::row_of(&copy);
+        let written = match rest.is_listed::<D>(D::name(&row)) {
+            Ok(true) => Ok(false),
+            Ok(false) => D::write(&row, out).map(|()| true),
+            Err(error) => Err(error),
+        };
+        match written {
+            Err(error) => {
+                // It has to come again: the module is gone through from its beginning.
+                walk.module_epoch.store(STALE, Ordering::Relaxed);
+                return Err(error);
+            }
+            Ok(is_written) => {
+                walk.module_rows.fetch_add(1, Ordering::Relaxed);
+                if is_written {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the next row of libc's own that none of ours has the name of; false if there is no more.
+fn next_of_libc<D: Database>(
+    rest: &Rest<'_>,
+    out: &mut OutBuf<'_, D::C>,
+    family: &LibcFamily<D::C>,
+) -> Result<bool, Errno> {
+    let next_r = family.next_r.and_then(|next_r| next_r.get());
+    let next = family.next.and_then(|next| next.get());
+    loop {
+        let mut found = null_mut();
+        if let Some(next_r) = next_r {
+            let (row, buf, len) = out.raw();
+            let in_libc = InLibc::enter();
+            // SAFETY: the caller's own arguments, but for where the result pointer goes.
+            let error = unsafe { next_r(row, buf, len, &raw mut found) };
+            drop(in_libc);
+            match Errno::new(error) {
+                None | Some(Errno::ENOENT) => {}
+                Some(error) => return Err(error),
+            }
+        } else if let Some(next) = next {
+            // Where libc has no `getXent_r` (musl) nobody can call it but for `getXent`, whose result may
+            // point into libc's own memory.
+            let in_libc = InLibc::enter();
+            // SAFETY: takes nothing.
+            found = unsafe { next() };
+            drop(in_libc);
+        }
+        // SAFETY: null, or libc stored the address of a row that it has filled.
+        let Some(row) = (unsafe { found.as_ref() }) else { return Ok(false) };
+        // SAFETY: filled by libc, as its man page says.
+        let copy = unsafe { D::copy_of(row) }?;
+        if rest.is_listed_or_in_module::<D>(D::name(&D::row_of(&copy)))? {
+            continue;
+        }
+        if next_r.is_none() {
+            // SAFETY: zeros and pointers: a struct of libc's is copied as C does.
+            out.set(unsafe { found.read() });
+        }
+        return Ok(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_one_word_and_back() {
+        for phase in [
+            Phase::File(0),
+            Phase::File(1 << 40),
+            Phase::Module,
+            Phase::Libc,
+            Phase::Synthetic(0),
+            Phase::Synthetic(7),
+            Phase::End,
+        ] {
+            for has_synthetic in [false, true] {
+                let place = Place { phase, has_synthetic };
+                assert_eq!(Place::from_word(place.to_word()), place);
+            }
+        }
+    }
+}

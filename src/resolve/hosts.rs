@@ -1,0 +1,193 @@
+//! Hosts: who answers for a name or an address.
+
+use core::net::IpAddr;
+
+use super::Status;
+use crate::config::{self, Config};
+use crate::db::address::Family;
+use crate::db::hosts::{HostRow, addresses_of, write_all};
+use crate::db::key::{Key, without_dot};
+use crate::db::{Database, Hosts, OwnedRow};
+use crate::file::source::{FileState, Request, Snapshot};
+use crate::module;
+use crate::rt::errno::{Errno, HostErrno};
+use crate::rt::log::{Bytes, log};
+use crate::rt::memory::ScratchBuf;
+use crate::rt::out_buf::OutBuf;
+use crate::rt::thread::{Call, ThreadState};
+
+/// Why our sources have no host; nothing where they have one, or are not asked.
+pub(crate) type HostStatus = (Status, HostErrno);
+
+/// What is ours.
+pub(crate) const FOUND: HostStatus = (Status::Found, HostErrno::NETDB_SUCCESS);
+const PASS: HostStatus = (Status::Pass, HostErrno::NETDB_SUCCESS);
+
+/// True if the hosts are ours.
+pub(crate) fn is_on() -> Result<bool, Errno> {
+    Ok(config::get()?.file(Hosts::FILE).is_some())
+}
+
+/// What it means that our sources do not know a host.
+fn unknown(config: &Config, reason: HostErrno) -> HostStatus {
+    if config.fall_through { PASS } else { (Status::NotFound, reason) }
+}
+
+/// All lines of a name, in the file or from the module.
+pub(crate) enum Matches<'t> {
+    Lines(&'t Snapshot, crate::file::table::Lines<'t>),
+    /// A module's hosts: one copy, or one for each family.
+    Copies([Option<OwnedRow>; 2]),
+}
+
+impl Matches<'_> {
+    /// Has `take` see the hosts as lines of a file, whichever they are.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = HostRow<'_>> + Clone {
+        let (lines, copies) = match self {
+            Self::Lines(table, lines) => (Some((*table, lines)), None),
+            Self::Copies(copies) => (None, Some(copies)),
+        };
+        let lines = lines.into_iter().flat_map(|(table, lines)| table.rows_at::<Hosts>(lines));
+        // All addresses stand under the name of the first copy, whose aliases come with the first.
+        let first = copies.and_then(|copies| copies.iter().flatten().next());
+        let addresses = copies.into_iter().flatten().flatten().flat_map(addresses_of);
+        let copied = addresses.enumerate().filter_map(move |(at, address)| {
+            let row = Hosts::row_of(first?);
+            let alias_list = if at == 0 { row.alias_list } else { b"" };
+            Some(HostRow { address, name: row.name, alias_list })
+        });
+        lines.chain(copied)
+    }
+}
+
+/// All lines of a name in the file; `None` if it has none.
+pub(crate) fn listed<'a>(
+    config: &'static Config,
+    call: &'a mut Call,
+    name: &[u8],
+) -> Result<Option<Matches<'a>>, Errno> {
+    let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
+    let name = without_dot(name);
+    let shown = Bytes(path.bytes());
+    let FileState::Loaded(table) =
+        (Request { kind: Hosts::FILE, path, call }).current::<Hosts>()?
+    else {
+        log!(Trace, Hosts::NAME, "{}: cannot read {shown}", Bytes(name));
+        return Ok(None);
+    };
+    let lines = table.find_all::<Hosts>(&Key::host(name))?;
+    let what = if lines.is_empty() { "not in" } else { "found in" };
+    log!(Trace, Hosts::NAME, "{}: {what} {shown}", Bytes(name));
+    Ok(if lines.is_empty() { None } else { Some(Matches::Lines(table, lines)) })
+}
+
+/// The first line of an address in the file.
+pub(crate) fn listed_address<'a>(
+    config: &'static Config,
+    call: &'a mut Call,
+    address: IpAddr,
+) -> Result<Option<HostRow<'a>>, Errno> {
+    let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
+    let shown = Bytes(path.bytes());
+    let request = Request { kind: Hosts::FILE, path, call };
+    let found = match request.current::<Hosts>()? {
+        FileState::Loaded(table) => table.find::<Hosts>(&Key::address(address))?,
+        FileState::Missing => None,
+    };
+    let what = if found.is_some() { "found in" } else { "not in" };
+    log!(Trace, Hosts::NAME, "{address}: {what} {shown}");
+    Ok(found)
+}
+
+/// A name's hosts of the module, with its addresses of the family, or of both. A module that cannot say
+/// now is passed over where libc is asked next.
+pub(crate) fn of_module(
+    config: &Config,
+    thread: &'static ThreadState,
+    name: &[u8],
+    family: Option<Family>,
+) -> Result<Option<Matches<'static>>, Errno> {
+    if config.module().is_none() {
+        return Ok(None);
+    }
+    let families = match family {
+        Some(family) => [Some(family), None],
+        None => [Some(Family::V4), Some(Family::V6)],
+    };
+    let mut copies = [None, None];
+    for (copy, family) in copies.iter_mut().zip(families) {
+        let Some(family) = family else { continue };
+        *copy = match module::host_by_name(thread, without_dot(name), family) {
+            Err(error) if error != Errno::ENOMEM && config.fall_through => None,
+            found => found?,
+        };
+    }
+    if copies.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    log!(Trace, Hosts::NAME, "{}: found by the module", Bytes(name));
+    Ok(Some(Matches::Copies(copies)))
+}
+
+/// Writes a name's hosts of a family.
+pub(crate) fn find_name(
+    call: &mut Call,
+    name: &[u8],
+    family: Family,
+    out: &mut OutBuf<'_, libc::hostent>,
+) -> Result<HostStatus, Errno> {
+    let config = config::get()?;
+    if config.file(Hosts::FILE).is_none() {
+        return Ok(PASS);
+    }
+    let thread = call.thread();
+    let found = listed(config, call, name)?;
+    let found = match found {
+        Some(found) => write_all(found.rows(), family, out)?,
+        None => match of_module(config, thread, name, Some(family))? {
+            Some(found) => write_all(found.rows(), family, out)?,
+            None => return Ok(unknown(config, HostErrno::HOST_NOT_FOUND)),
+        },
+    };
+    // The host is known, but has no address of that family.
+    Ok(if found { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) })
+}
+
+/// Writes the first host of an address. An address that is none is no host's.
+pub(crate) fn find_address(
+    call: &mut Call,
+    address: Option<IpAddr>,
+    out: &mut OutBuf<'_, libc::hostent>,
+) -> Result<HostStatus, Errno> {
+    let config = config::get()?;
+    if config.file(Hosts::FILE).is_none() {
+        return Ok(PASS);
+    }
+    let Some(address) = address else {
+        return Ok((Status::NotFound, HostErrno::HOST_NOT_FOUND));
+    };
+    let thread = call.thread();
+    let family = Family::of(address);
+    if let Some(host) = listed_address(config, call, address)? {
+        let found = write_all(core::iter::once(host), family, out)?;
+        return Ok(if found { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) });
+    }
+    if config.module().is_some() {
+        let mut octets = ScratchBuf::<u8>::new();
+        match address {
+            IpAddr::V4(ip) => octets.extend(&ip.octets())?,
+            IpAddr::V6(ip) => octets.extend(&ip.octets())?,
+        }
+        let found = match module::host_by_address(thread, &octets, family) {
+            Err(error) if error != Errno::ENOMEM && config.fall_through => None,
+            found => found?,
+        };
+        if let Some(copy) = found {
+            log!(Trace, Hosts::NAME, "{address}: found by the module");
+            let row = HostRow { address, ..Hosts::row_of(&copy) };
+            write_all(core::iter::once(row), family, out)?;
+            return Ok(FOUND);
+        }
+    }
+    Ok(unknown(config, HostErrno::HOST_NOT_FOUND))
+}

@@ -1,0 +1,79 @@
+//! The groups that list a user as a member: getgrouplist(3).
+
+use super::{Libc, synthetic_user};
+use crate::config::{self, Config};
+use crate::db::key::Key;
+use crate::db::{Database, Group};
+use crate::file::index::dedup_stable;
+use crate::file::source::{FileState, Request};
+use crate::module;
+use crate::rt::errno::Errno;
+use crate::rt::log::log;
+use crate::rt::memory::ScratchBuf;
+use crate::rt::thread::Call;
+
+/// The groups of a user.
+pub(crate) struct Groups {
+    pub(crate) gids: ScratchBuf<u32>,
+    /// libc's are to be added.
+    pub(crate) asks_libc: bool,
+}
+
+/// `first`, then the groups that list `user`, in the file's order, then those of the module, each once;
+/// `None` if they are libc's alone.
+///
+/// What cannot be read has no groups, as in glibc: callers take an error for a lack of room, and double
+/// their array for ever.
+pub(crate) fn groups_of(
+    call: &mut Call,
+    user: &[u8],
+    first: u32,
+    libc: Libc<libc::group>,
+) -> Result<Option<Groups>, Errno> {
+    let config = config::get()?;
+    let has_file = config.file(Group::FILE).is_some();
+    let has_module = super::asks_module::<Group>(config);
+    let is_ours = has_file || has_module && module::serves::<Group>(call.thread())?;
+    let is_synthetic = config.user.is_some() && is_synthetic_user(config, user)?;
+    if !is_ours && !is_synthetic {
+        return Ok(None);
+    }
+    let mut gids = ScratchBuf::copy_of(&[first])?;
+    let added = add_all(config, call, user, first, libc, is_synthetic, &mut gids);
+    if let Err(error) = added {
+        log!(Warn, "getgrouplist", "the groups cannot be read: {error}");
+    }
+    Ok(Some(Groups { gids, asks_libc: !is_ours || config.fall_through }))
+}
+
+fn is_synthetic_user(config: &Config, name: &[u8]) -> Result<bool, Errno> {
+    let user = synthetic_user::User::current(config)?;
+    Ok(user.as_ref().and_then(|user| user.row()).is_some_and(|user| user.name == name))
+}
+
+fn add_all(
+    config: &'static Config,
+    call: &mut Call,
+    user: &[u8],
+    first: u32,
+    libc: Libc<libc::group>,
+    is_synthetic: bool,
+    gids: &mut ScratchBuf<u32>,
+) -> Result<(), Errno> {
+    if let Some(path) = config.file(Group::FILE) {
+        let request = Request { kind: Group::FILE, path, call };
+        if let FileState::Loaded(table) = request.current::<Group>()? {
+            let lines = table.find_all::<Group>(&Key::name(user))?;
+            for row in table.rows_at::<Group>(&lines) {
+                gids.push(row.gid)?;
+            }
+        }
+    }
+    if super::asks_module::<Group>(config) {
+        module::groups_of(call.thread(), user, first, gids)?;
+    }
+    if is_synthetic {
+        gids.extend(&synthetic_user::nameless_groups::<Group>(config, call, libc)?)?;
+    }
+    dedup_stable(gids)
+}

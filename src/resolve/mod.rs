@@ -1,0 +1,178 @@
+//! Who answers, in which order: the synthetic user, the file, the module; what none of them knows is libc's
+//! where it is asked too.
+//!
+//! Nothing here calls an exported function. What is said to be libc's, the exported function passes on,
+//! which still holds the caller's own arguments.
+
+pub(crate) mod cursor;
+pub(crate) mod hosts;
+pub(crate) mod membership;
+pub(crate) mod nsswitch;
+pub(crate) mod synthetic_user;
+
+use core::ffi::{c_char, c_int};
+
+use crate::config::{self, Config};
+use crate::db::Database;
+use crate::db::key::Key;
+use crate::file::source::{FileState, Request};
+use crate::module::{self, Reply};
+use crate::rt::errno::Errno;
+use crate::rt::log::{Bytes, log};
+use crate::rt::next::Next;
+use crate::rt::out_buf::OutBuf;
+use crate::rt::thread::Call;
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The caller's memory holds the answer.
+    Found,
+    /// Our sources decide, and have none.
+    NotFound,
+    /// It is not ours: call the next definition.
+    Pass,
+}
+
+/// The functions of libc that are asked on the way to an answer. Each may be missing.
+pub(crate) struct LibcFamily<C: 'static> {
+    /// `getXid_r`.
+    pub(crate) by_id_r: Option<&'static Next<ByIdR<C>>>,
+    /// `getXent_r`.
+    pub(crate) next_r: Option<&'static Next<NextR<C>>>,
+    /// `getXent`.
+    pub(crate) next: Option<&'static Next<NextRow<C>>>,
+}
+
+/// The type of `getpwuid_r`.
+pub(crate) type ByIdR<C> =
+    unsafe extern "C" fn(u32, *mut C, *mut c_char, usize, *mut *mut C) -> c_int;
+/// The type of `getpwent_r`.
+pub(crate) type NextR<C> = unsafe extern "C" fn(*mut C, *mut c_char, usize, *mut *mut C) -> c_int;
+/// The type of `getpwent`.
+pub(crate) type NextRow<C> = unsafe extern "C" fn() -> *mut C;
+/// Where libc's functions of a database are, and those of users, of whom the synthetic one may be asked.
+/// They are functions, for tables would be relocated in every process.
+pub(crate) struct Libc<C: 'static> {
+    pub(crate) family: fn() -> LibcFamily<C>,
+    pub(crate) users: fn() -> LibcFamily<libc::passwd>,
+}
+
+impl<C> Clone for Libc<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Libc<C> {}
+
+impl<C> Libc<C> {
+    /// Those of users.
+    fn of_users(&self) -> Libc<libc::passwd> {
+        Libc { family: self.users, users: self.users }
+    }
+}
+
+/// Looks a key up and writes the row into the caller's buffer.
+#[inline(always)]
+pub(crate) fn find<D: Database>(
+    call: &mut Call,
+    key: &Key<'_>,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+) -> Result<Status, Errno> {
+    let config = config::get()?;
+    if config.user.is_some() && synthetic_user::answers::<D>(config, call, key, out, libc)? {
+        return Ok(Status::Found);
+    }
+    if let Some(path) = config.file(D::FILE) {
+        let mut request = Request { kind: D::FILE, path, call };
+        request.prefetch(key);
+        let state = request.current::<D>()?;
+        if let FileState::Loaded(table) = &state {
+            if let Some(row) = table.find::<D>(key)? {
+                log!(Trace, D::NAME, "{key}: found in {}", Bytes(path.bytes()));
+                D::write(&row, out)?;
+                return Ok(Status::Found);
+            }
+        }
+        log_miss::<D>(config, key, &state);
+    }
+    find_elsewhere::<D>(config, call, key, out, libc)
+}
+
+/// The rest of a lookup, once the file does not know the row.
+#[cold]
+fn find_elsewhere<D: Database>(
+    config: &'static Config,
+    call: &mut Call,
+    key: &Key<'_>,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+) -> Result<Status, Errno> {
+    let mut is_ours = config.file(D::FILE).is_some();
+    if asks_module::<D>(config) {
+        match module::find::<D>(call.thread(), key) {
+            Ok(Reply::Row(copy)) => {
+                log!(Trace, D::NAME, "{key}: found by the module");
+                D::write(&D::row_of(&copy), out)?;
+                return Ok(Status::Found);
+            }
+            Ok(Reply::Absent) => is_ours = true,
+            Ok(Reply::Off) => {}
+            Err(error) => {
+                log!(Debug, D::NAME, "{key}: the module failed: {}", error.text());
+                // As in glibc the next service is asked, if there is one.
+                if error == Errno::ENOMEM || !config.fall_through {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    if config.user.is_some() && synthetic_user::names_group::<D>(config, call, key, out, libc)? {
+        return Ok(Status::Found);
+    }
+    let status = if is_ours && !config.fall_through { Status::NotFound } else { Status::Pass };
+    let what = if status == Status::Pass { "asked of libc" } else { "not found" };
+    log!(Trace, D::NAME, "{key}: {what}");
+    Ok(status)
+}
+
+#[inline(always)]
+fn log_miss<D: Database>(config: &Config, key: &Key<'_>, state: &FileState<'_>) {
+    let what = if let FileState::Missing = state { "cannot read" } else { "not in" };
+    let path = || Bytes(config.file(D::FILE).map_or(b"", |path| path.bytes()));
+    log!(Trace, D::NAME, "{key}: {what} {}", path());
+}
+
+/// True if the database has ids, and so a synthetic user or a module can take part in it.
+fn has_ids<D: Database>() -> bool {
+    D::SYSTEM_FILE.is_some()
+}
+
+/// True if anything of ours takes part in the database; else all is libc's.
+#[inline(always)]
+pub(crate) fn is_ours<D: Database>() -> Result<bool, Errno> {
+    config::get().map(has_sources::<D>)
+}
+
+/// The same of a configuration.
+#[inline(always)]
+fn has_sources<D: Database>(config: &Config) -> bool {
+    config.file(D::FILE).is_some()
+        || has_ids::<D>() && (config.user.is_some() || config.module().is_some())
+}
+
+/// True if a module takes part in the database.
+fn asks_module<D: Database>(config: &Config) -> bool {
+    has_ids::<D>() && config.module().is_some()
+}
+
+/// True if libc is asked for what our sources do not know.
+pub(crate) fn asks_libc<D: Database>(config: &Config) -> Result<bool, Errno> {
+    if config.fall_through {
+        return Ok(true);
+    }
+    let has_module = || module::serves::<D>(Call::enter()?.thread());
+    Ok(config.file(D::FILE).is_none() && !(asks_module::<D>(config) && has_module()?))
+}

@@ -1,0 +1,64 @@
+//! What std would bring: memory from the program's libc, and a panic handler.
+#![allow(unsafe_code, reason = "an allocator")]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::panic::PanicInfo;
+use core::ptr::null_mut;
+
+/// malloc(3) of whatever libc the program has.
+struct Malloc;
+
+/// What malloc aligns to at least, on every libc; nothing here asks for more.
+const ALIGN: usize = 2 * size_of::<usize>();
+
+// SAFETY: malloc, calloc, realloc and free do what GlobalAlloc asks for, for alignments up to what
+// malloc(3) gives; null says that there is no room.
+unsafe impl GlobalAlloc for Malloc {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() > ALIGN {
+            return null_mut();
+        }
+        // SAFETY: malloc takes any size.
+        unsafe { libc::malloc(layout.size()) }.cast()
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if layout.align() > ALIGN {
+            return null_mut();
+        }
+        // SAFETY: calloc takes any size.
+        unsafe { libc::calloc(layout.size(), 1) }.cast()
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, _: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller has `at` from one of these functions, so it is malloc's.
+        unsafe { libc::realloc(at.cast(), size) }.cast()
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, _: Layout) {
+        // SAFETY: the caller has `at` from one of these functions, and frees it once.
+        unsafe { libc::free(at.cast()) };
+    }
+}
+
+#[global_allocator]
+static MALLOC: Malloc = Malloc;
+
+/// The panic handler. No panic is reachable (tests/it/packaging/panics.rs reads the binary), so it aborts.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    // SAFETY: takes nothing, and does not return.
+    unsafe { libc::abort() }
+}
+
+// The precompiled core refers to this function, though with `panic = "abort"` nothing unwinds. It is
+// hidden: the library does not show it to the program.
+core::arch::global_asm!(
+    ".text",
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, %function",
+    "rust_eh_personality:",
+    // Nothing calls it; any instruction will do.
+    "nop",
+);

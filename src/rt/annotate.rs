@@ -1,0 +1,74 @@
+//! Tells valgrind's helgrind and drd what an atomic operation orders, which they cannot see: to them an
+//! acquire is a plain load. Only with the cargo feature `annotate`, which the test build switches on.
+//!
+//! A request is a few instructions that do nothing on a processor (`VALGRIND_DO_CLIENT_REQUEST` of
+//! valgrind.h). Both tools take a read-modify-write for atomic, but a store for a plain write. So
+//! atomics that threads share are written with `swap`, off the path of a lookup.
+#![allow(unsafe_code, reason = "assembler")]
+#![cfg_attr(
+    not(all(feature = "annotate", target_arch = "x86_64")),
+    allow(unused_variables, reason = "without the feature nothing is told")
+)]
+
+#[cfg(all(feature = "annotate", target_arch = "x86_64"))]
+mod requests {
+    /// `VG_USERREQ_TOOL_BASE('H', 'G') + 256`, from where helgrind.h counts; drd.h has the same numbers.
+    const HELGRIND: usize = 0x4847_0100;
+    /// `ANNOTATE_HAPPENS_BEFORE`.
+    pub(super) const BEFORE: usize = HELGRIND + 33;
+    /// `ANNOTATE_HAPPENS_AFTER`.
+    pub(super) const AFTER: usize = HELGRIND + 34;
+    /// `ANNOTATE_HAPPENS_BEFORE_FORGET_ALL`.
+    pub(super) const FORGET: usize = HELGRIND + 35;
+
+    #[cold]
+    pub(super) fn tell(what: usize, address: usize) {
+        let block = [what, address, 0, 0, 0, 0];
+        // SAFETY: the rotations add up to 128 bits and the exchange is with itself, so nothing
+        // changes; valgrind reads the block and writes rdx.
+        unsafe {
+            core::arch::asm!(
+                "rol rdi, 3",
+                "rol rdi, 13",
+                "rol rdi, 61",
+                "rol rdi, 51",
+                "xchg rbx, rbx",
+                in("rax") block.as_ptr(),
+                inout("rdx") 0_usize => _,
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// At load: memchr remembers with a store, at its first call, what the processor can do. Under the
+/// tools that has to come before the threads.
+#[inline(always)]
+pub(crate) fn at_load() {
+    #[cfg(feature = "annotate")]
+    {
+        _ = memchr::memchr(0, &[]);
+        _ = memchr::memrchr(0, &[]);
+    }
+}
+
+/// Before the operation on `at` that releases: what this thread has written is to be seen.
+#[inline(always)]
+pub(crate) fn releases<T>(at: *const T) {
+    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
+    requests::tell(requests::BEFORE, at.addr());
+}
+
+/// After the operation on `at` that acquires: what was released there is seen.
+#[inline(always)]
+pub(crate) fn acquired<T>(at: *const T) {
+    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
+    requests::tell(requests::AFTER, at.addr());
+}
+
+/// The memory at `at` is about to be freed; its next use has nothing to do with this one.
+#[inline(always)]
+pub(crate) fn forget<T>(at: *const T) {
+    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
+    requests::tell(requests::FORGET, at.addr());
+}

@@ -1,0 +1,159 @@
+//! Error numbers as types, and the guard that puts the caller's `errno` back.
+#![allow(unsafe_code, reason = "errno is a C thread-local behind a pointer")]
+
+use core::ffi::c_int;
+use core::fmt;
+
+/// An `errno` value; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(c_int);
+
+impl Errno {
+    pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
+    pub(crate) const EBADF: Self = Self(libc::EBADF);
+    pub(crate) const EFBIG: Self = Self(libc::EFBIG);
+    pub(crate) const EMFILE: Self = Self(libc::EMFILE);
+    pub(crate) const ENFILE: Self = Self(libc::ENFILE);
+    pub(crate) const EINVAL: Self = Self(libc::EINVAL);
+    pub(crate) const EPERM: Self = Self(libc::EPERM);
+    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
+    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
+    pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
+    pub(crate) const ENOTDIR: Self = Self(libc::ENOTDIR);
+    pub(crate) const EACCES: Self = Self(libc::EACCES);
+    pub(crate) const ELOOP: Self = Self(libc::ELOOP);
+    pub(crate) const EISDIR: Self = Self(libc::EISDIR);
+    pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
+    pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
+    pub(crate) const ERANGE: Self = Self(libc::ERANGE);
+
+    /// What a function returned; `None` for 0.
+    pub(crate) const fn new(number: c_int) -> Option<Self> {
+        if number == 0 { None } else { Some(Self(number)) }
+    }
+
+    /// The number as C has it.
+    pub(crate) const fn get(self) -> c_int {
+        self.0
+    }
+
+    /// What the last failed call of libc left in `errno`.
+    pub(crate) fn last() -> Self {
+        Self(read())
+    }
+
+    /// Stores the number in `errno`, and is what a function returns that says so.
+    pub(crate) fn fail(self) -> c_int {
+        self.set();
+        -1
+    }
+
+    /// Stores the number in `errno`.
+    pub(crate) fn set(self) {
+        write(self.0);
+    }
+
+    /// The symbolic text, empty for a number that has none here.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::ENOENT => "No such file or directory",
+            Self::EACCES => "Permission denied",
+            Self::EPERM => "Operation not permitted",
+            Self::ENOTDIR => "Not a directory",
+            Self::ELOOP => "Too many levels of symbolic links",
+            Self::EISDIR => "Is a directory",
+            Self::EINVAL => "Not a regular file",
+            Self::ENAMETOOLONG => "File name too long",
+            Self::ENOMEM => "Cannot allocate memory",
+            Self::EMFILE | Self::ENFILE => "Too many open files",
+            Self::EAGAIN => "Resource temporarily unavailable",
+            Self::EFBIG => "File has no end",
+            Self(libc::EIO) => "Input/output error",
+            _ => "",
+        }
+    }
+}
+
+/// As a log line shows it.
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            "" => write!(f, "error {}", self.0),
+            text => f.write_str(text),
+        }
+    }
+}
+
+/// An `h_errno` value: why there is no host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostErrno(c_int);
+
+unsafe extern "C" {
+    /// Where the calling thread's `h_errno` is. In every libc, though not in the `libc` crate.
+    safe fn __h_errno_location() -> *mut c_int;
+}
+
+impl HostErrno {
+    /// `errno` says more.
+    pub(crate) const NETDB_INTERNAL: Self = Self(-1);
+    pub(crate) const NETDB_SUCCESS: Self = Self(0);
+    pub(crate) const HOST_NOT_FOUND: Self = Self(1);
+    pub(crate) const TRY_AGAIN: Self = Self(2);
+    /// The host is known, but has no address of that family.
+    pub(crate) const NO_DATA: Self = Self(4);
+
+    /// The number as C has it.
+    pub(crate) const fn get(self) -> c_int {
+        self.0
+    }
+
+    /// Stores the number in `h_errno`.
+    pub(crate) fn set(self) {
+        // SAFETY: glibc and musl return a valid pointer for the life of the thread.
+        unsafe { *__h_errno_location() = self.0 };
+    }
+}
+
+impl From<Errno> for HostErrno {
+    fn from(error: Errno) -> Self {
+        if error == Errno::EAGAIN { Self::TRY_AGAIN } else { Self::NETDB_INTERNAL }
+    }
+}
+
+/// Sets `errno` to 0, before a call that says only there what went wrong.
+pub(crate) fn clear() {
+    write(0);
+}
+
+/// Where the calling thread's `errno` is, for functions that are told where to report.
+pub(crate) fn place() -> *mut c_int {
+    // SAFETY: takes nothing, and returns the calling thread's own errno.
+    unsafe { libc::__errno_location() }
+}
+
+/// Restores `errno` when dropped: a lookup that finds nothing must leave it untouched (POSIX,
+/// getpwnam_r).
+pub(crate) struct ErrnoGuard(c_int);
+
+impl ErrnoGuard {
+    /// Remembers the caller's `errno`.
+    pub(crate) fn new() -> Self {
+        Self(read())
+    }
+}
+
+impl Drop for ErrnoGuard {
+    fn drop(&mut self) {
+        write(self.0);
+    }
+}
+
+fn read() -> c_int {
+    // SAFETY: glibc and musl return a valid pointer for the life of the thread.
+    unsafe { *place() }
+}
+
+fn write(value: c_int) {
+    // SAFETY: glibc and musl return a valid pointer for the life of the thread.
+    unsafe { *place() = value };
+}

@@ -1,0 +1,175 @@
+//! Debug lines, straight to write(2), in the peer's shape:
+//! `NWRAP_ERROR[prog (pid)] - where: text`.
+//!
+//! A line is formatted on the stack and written by one system call: nothing is allocated, and no
+//! stdio lock of the program is taken.
+#![allow(unsafe_code, reason = "the name of the program")]
+
+use core::ffi::{CStr, c_char};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use crate::rt::next::PROGRAM_NAME;
+use crate::rt::sys::{self, Fd};
+
+/// What a line is about; shown from the `NSS_WRAPPER_DEBUGLEVEL` of the same number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Something the user asked for does not work. Shown always.
+    Error,
+    /// It works, but perhaps not as meant.
+    Warn,
+    /// What was loaded.
+    Debug,
+    /// What each lookup did.
+    Trace,
+}
+
+/// Writes one line if `level` is on: `log!(Error, "where", "text {}", …)`. The arguments are not
+/// evaluated otherwise.
+macro_rules! log {
+    ($level:ident, $place:expr, $($text:tt)*) => {
+        if $crate::rt::log::is_on($crate::rt::log::Level::$level) {
+            $crate::rt::log::line($crate::rt::log::Level::$level, $place, format_args!($($text)*));
+        }
+    };
+}
+pub(crate) use log;
+
+/// `NSS_WRAPPER_DEBUGLEVEL`, once the configuration has been read.
+static LEVEL: AtomicU8 = AtomicU8::new(0);
+
+/// Has lines up to this level written.
+pub(crate) fn set_level(level: u8) {
+    LEVEL.store(level, Ordering::Relaxed);
+}
+
+/// True if lines of this level are written.
+#[inline(always)]
+pub(crate) fn is_on(level: Level) -> bool {
+    level == Level::Error || LEVEL.load(Ordering::Relaxed) >= level as u8
+}
+
+/// Bytes of a file or an argument, with what is not printable escaped.
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A name of any length must not fill a log, but a path that is in use is shown whole.
+        let shown = self.0.get(..LINE_BYTES / 2);
+        write!(f, "{}", shown.unwrap_or(self.0).escape_ascii())?;
+        if shown.is_some() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+/// The longest line.
+const LINE_BYTES: usize = 2048;
+
+struct Line {
+    text: [u8; LINE_BYTES],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        // One byte stays for the newline; a longer line is cut.
+        let last = self.text.len() - 1;
+        let room = self.text.get_mut(self.len..last).unwrap_or_default();
+        let count = room.len().min(s.len());
+        for (to, from) in room.iter_mut().zip(s.as_bytes()) {
+            *to = *from;
+        }
+        self.len += count;
+        Ok(())
+    }
+}
+
+/// Formats and writes the line. Use [`log!`].
+#[cold]
+#[inline(never)]
+pub(crate) fn line(level: Level, place: &str, text: fmt::Arguments<'_>) {
+    let Some(kind) = known_stderr() else { return };
+    // A regular file takes all that is written.
+    if kind != libc::S_IFREG && !has_room() {
+        return;
+    }
+    let name = match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARN",
+        Level::Debug => "DEBUG",
+        Level::Trace => "TRACE",
+    };
+    let mut line = Line { text: [0; LINE_BYTES], len: 0 };
+    let program = Bytes(program());
+    let pid = sys::pid();
+    // Writing to a Line does not fail, and the arguments are ours.
+    _ = write!(line, "NWRAP_{name}[{program} ({pid})] - {place}: {text}");
+    if let Some(end) = line.text.get_mut(line.len) {
+        *end = b'\n';
+    }
+    sys::write(Fd::STDERR, line.text.get(..=line.len).unwrap_or_default());
+}
+
+/// Standard error's device and inode at load.
+static STDERR: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// The kind of file that standard error is, if it is what it was at load: a program that closed
+/// descriptor 2 and opened a file of its own there keeps it clean.
+fn known_stderr() -> Option<u32> {
+    let known = STDERR.each_ref().map(|half| half.load(Ordering::Relaxed));
+    let now = sys::fstat(Fd::STDERR).ok()?;
+    ([now.dev, now.ino] == known).then(|| now.kind())
+}
+
+/// False if a write would block for long, or end the program by `SIGPIPE`: then the line is lost. A slow
+/// reader is waited for, until one was too slow.
+fn has_room() -> bool {
+    /// Long for a reader that reads, short for a program.
+    const READER_MS: i64 = 200;
+    static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+    let wait_ms = if GIVEN_UP.load(Ordering::Relaxed) { 0 } else { READER_MS };
+    let room = sys::can_be_written(Fd::STDERR, wait_ms);
+    GIVEN_UP.swap(!room, Ordering::Relaxed);
+    room
+}
+
+/// Remembers standard error. Also when no variable is set: the program may set one itself.
+#[inline(always)]
+pub(crate) fn at_load() {
+    if let Ok(st) = sys::fstat(Fd::STDERR) {
+        for (half, value) in STDERR.iter().zip([st.dev, st.ino]) {
+            half.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+fn program() -> &'static [u8] {
+    let Some(name) = PROGRAM_NAME.address() else { return b"?" };
+    // SAFETY: `program_invocation_short_name` is a `char *`, in glibc and in musl.
+    let name = unsafe { *name.cast::<*const c_char>().as_ptr() };
+    if name.is_null() {
+        return b"?";
+    }
+    // SAFETY: libc points it at the last part of argv[0].
+    unsafe { CStr::from_ptr(name) }.to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut() {
+        let mut line = Line { text: [0; LINE_BYTES], len: 0 };
+        for _ in 0..LINE_BYTES {
+            line.write_str("abcdefg").unwrap();
+        }
+        assert_eq!(line.len, LINE_BYTES - 1);
+    }
+
+    #[test]
+    fn unprintable_bytes_are_escaped_and_long_names_cut() {
+        assert_eq!(Bytes(b"a\x1b[31m\n").to_string(), "a\\x1b[31m\\n");
+        assert_eq!(Bytes(&[b'x'; LINE_BYTES]).to_string().len(), LINE_BYTES / 2 + 3);
+    }
+}

@@ -1,0 +1,411 @@
+//! Memory whose failure is an error, and which an abandoned call does not lose.
+//!
+//! A signal handler may leave any call of ours by siglongjmp(3), and then no destructor runs. So what a
+//! call allocates for itself ([`ScratchBuf`]) is written down in a list that belongs to the thread; the
+//! thread's next call frees what it finds there (`rt::thread`). What outlives the call is taken off the
+//! list and becomes an [`OwnedBuf`]; the type of a field says which of the two it can hold.
+#![allow(unsafe_code, reason = "memory from malloc(3) and mmap(2)")]
+
+use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::boxed::Box;
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::{NonNull, null, null_mut};
+
+use rustix::mm::MapFlags;
+
+use crate::rt::errno::Errno;
+use crate::rt::{sys, thread};
+
+/// A type of which zeros are a value, and which needs no destructor.
+pub(crate) trait Zero: Copy {}
+impl Zero for u8 {}
+impl Zero for u32 {}
+
+/// What stands before the elements.
+#[repr(C)]
+#[cfg_attr(target_pointer_width = "64", repr(align(16)))]
+pub(crate) struct Header {
+    /// The list of scratch memory that this is in, or null, and the next one there.
+    list: Cell<*const ScratchList>,
+    next: Cell<*mut Header>,
+    /// How many elements there is room for.
+    count: usize,
+    /// Where the whole mapping begins; null if the allocator has given the memory.
+    mapping: *mut c_void,
+    /// How many bytes the memory has, this header and what precedes it included.
+    size: usize,
+}
+
+/// A huge page, and the size from which on memory is mapped.
+const HUGE_BYTES: usize = 2 << 20;
+
+/// Room for `count` zeroed elements. Large memory lies on huge pages where the kernel has them: one
+/// page fault for 2 MiB in place of one for 4 KiB, and addresses that the processor finds without
+/// walking tables.
+fn allocate<T: Zero>(count: usize) -> Result<NonNull<Header>, Errno> {
+    const { assert!(align_of::<T>() <= align_of::<Header>()) };
+    let bytes = count.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?;
+    let (at, mapping, size) = if bytes >= HUGE_BYTES {
+        // What precedes the first huge page's boundary, and the rest of the last page, stays
+        // untouched and so costs nothing. The header stands right before the boundary.
+        let size = bytes.checked_add(2 * HUGE_BYTES).ok_or(Errno::ENOMEM)?;
+        let mapping = sys::map(size, MapFlags::empty())?;
+        let first = (mapping.addr() + size_of::<Header>()).next_multiple_of(HUGE_BYTES);
+        let first = mapping.cast::<u8>().with_addr(first);
+        sys::prefer_huge_pages(first.cast(), bytes);
+        // SAFETY: the boundary lies at least a header's size after the mapping's start.
+        (unsafe { first.sub(size_of::<Header>()) }, mapping, size)
+    } else {
+        let size = bytes + size_of::<Header>();
+        let layout = layout(size)?;
+        // SAFETY: the size is not zero.
+        (unsafe { alloc_zeroed(layout) }, null_mut(), size)
+    };
+    #[allow(clippy::cast_ptr_alignment, reason = "both ways give an aligned address")]
+    let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
+    let (list, next) = (Cell::new(null()), Cell::new(null_mut()));
+    let content = Header { list, next, count, mapping, size };
+    // SAFETY: fresh memory that is large enough and aligned for a header.
+    unsafe { header.write(content) };
+    Ok(header)
+}
+
+fn layout(size: usize) -> Result<Layout, Errno> {
+    Layout::from_size_align(size, align_of::<Header>()).map_err(|_| Errno::ENOMEM)
+}
+
+/// Gives the memory back.
+///
+/// # Safety
+///
+/// `header` is from [`allocate`], in no list, and nothing refers to its memory any more.
+unsafe fn free(header: NonNull<Header>) {
+    // SAFETY: the caller says that it is still there.
+    let (mapping, size) = unsafe { (header.as_ref().mapping, header.as_ref().size) };
+    if !mapping.is_null() {
+        // SAFETY: mapped by `allocate` with this size, and unused by now.
+        unsafe { sys::unmap(mapping, size) };
+    } else if let Ok(layout) = layout(size) {
+        // SAFETY: allocated by `allocate` with this layout, and unused by now.
+        unsafe { dealloc(header.as_ptr().cast(), layout) };
+    }
+}
+
+/// Takes scratch memory off the list that it is in, if it is in one.
+fn off_list(header: NonNull<Header>) {
+    // SAFETY: the header is alive: its owner calls this.
+    let list = unsafe { header.as_ref() }.list.replace(null());
+    // SAFETY: null, or a list of a thread's part, which is never freed.
+    if let Some(list) = unsafe { list.as_ref() } {
+        list.remove(header);
+    }
+}
+
+/// A list of scratch memory. All zeros are an empty one.
+pub(crate) struct ScratchList(Cell<*mut Header>);
+
+impl ScratchList {
+    /// An empty list.
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(null_mut()))
+    }
+
+    fn push(&self, header: NonNull<Header>) {
+        // SAFETY: `header` is alive, and only its owner has it.
+        let new = unsafe { header.as_ref() };
+        new.next.set(self.0.get());
+        new.list.set(self);
+        self.0.set(header.as_ptr());
+    }
+
+    /// Takes it off the list; nothing happens if it is not there.
+    fn remove(&self, header: NonNull<Header>) {
+        let mut place = &self.0;
+        while let Some(at) = NonNull::new(place.get()) {
+            // SAFETY: what is in the list has not been freed: its owner takes it off before that.
+            let next = unsafe { &at.as_ref().next };
+            if at == header {
+                place.set(next.get());
+                return;
+            }
+            // SAFETY: as long as the list is not changed, `at` stays alive, and so does its field.
+            place = unsafe { &*core::ptr::from_ref(next) };
+        }
+    }
+
+    /// Frees all that is in the list.
+    ///
+    /// # Safety
+    ///
+    /// Whoever made the buffers has been abandoned: nobody uses or drops them any more.
+    pub(crate) unsafe fn free_all(&self) {
+        let mut rest = self.0.replace(null_mut());
+        while let Some(header) = NonNull::new(rest) {
+            // SAFETY: in the list, so not freed yet.
+            rest = unsafe { header.as_ref() }.next.get();
+            // SAFETY: off the list by now, and the caller says that nobody uses it.
+            unsafe { free(header) };
+        }
+    }
+}
+
+/// An array that outlives the call that made it, in one word.
+pub(crate) struct OwnedBuf<T> {
+    header: NonNull<Header>,
+    elements: PhantomData<T>,
+}
+
+// SAFETY: owns its elements, like a boxed slice.
+unsafe impl<T: Send> Send for OwnedBuf<T> {}
+// SAFETY: gives only shared references to its elements through a shared reference.
+unsafe impl<T: Sync> Sync for OwnedBuf<T> {}
+
+impl<T: Zero> OwnedBuf<T> {
+    /// `count` zeros.
+    pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
+        Ok(Self { header: allocate::<T>(count)?, elements: PhantomData })
+    }
+
+    /// The elements' address, for a cell of one word; [`OwnedBuf::from_raw`] takes it back.
+    pub(crate) fn into_raw(self) -> *mut Header {
+        core::mem::ManuallyDrop::new(self).header.as_ptr()
+    }
+
+    /// What [`OwnedBuf::into_raw`] gave.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is from `into_raw` of the same type, and is taken back once.
+    pub(crate) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
+        Self { header: raw, elements: PhantomData }
+    }
+
+    /// Where the elements are, and how many, if `raw` is what [`OwnedBuf::into_raw`] gave.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is from `into_raw`, and has not been taken back.
+    pub(crate) unsafe fn raw_parts(raw: NonNull<Header>) -> (*mut T, usize) {
+        // SAFETY: the caller says that the header is alive; the elements stand behind it.
+        unsafe { (raw.as_ptr().add(1).cast(), raw.as_ref().count) }
+    }
+}
+
+impl<T> Deref for OwnedBuf<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: this value owns the header, which is alive.
+        let count = unsafe { self.header.as_ref() }.count;
+        // SAFETY: the elements stand behind the header.
+        let first = unsafe { self.header.as_ptr().add(1) }.cast::<T>();
+        // SAFETY: `count` elements that were zeroed, which is a value of `T`, and are this buffer's.
+        unsafe { core::slice::from_raw_parts(first, count) }
+    }
+}
+
+impl<T> DerefMut for OwnedBuf<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        let count = self.len();
+        // SAFETY: the elements stand behind the header.
+        let first = unsafe { self.header.as_ptr().add(1) }.cast::<T>();
+        // SAFETY: as in `deref`, and borrowed for the caller alone.
+        unsafe { core::slice::from_raw_parts_mut(first, count) }
+    }
+}
+
+impl<T> Drop for OwnedBuf<T> {
+    fn drop(&mut self) {
+        // SAFETY: from `allocate`, in no list, and this was the only owner.
+        unsafe { free(self.header) };
+    }
+}
+
+/// An array that grows, and lives no longer than the call that makes it.
+#[derive(Default)]
+pub(crate) struct ScratchBuf<T: Zero> {
+    /// Nothing before the first element.
+    memory: Option<OwnedBuf<T>>,
+    len: usize,
+}
+
+impl<T: Zero> ScratchBuf<T> {
+    /// No elements, and no memory.
+    pub(crate) const fn new() -> Self {
+        Self { memory: None, len: 0 }
+    }
+
+    /// `count` zeros.
+    pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
+        let memory = OwnedBuf::zeroed(count)?;
+        thread::with_scratch(|list| list.push(memory.header));
+        Ok(Self { memory: Some(memory), len: count })
+    }
+
+    /// A copy of the elements.
+    pub(crate) fn copy_of(items: &[T]) -> Result<Self, Errno> {
+        let mut buf = Self::new();
+        buf.extend(items)?;
+        Ok(buf)
+    }
+
+    /// Adds one element.
+    pub(crate) fn push(&mut self, item: T) -> Result<(), Errno> {
+        self.extend(&[item])
+    }
+
+    /// Adds elements at the end.
+    pub(crate) fn extend(&mut self, items: &[T]) -> Result<(), Errno> {
+        let end = self.len.checked_add(items.len()).ok_or(Errno::ENOMEM)?;
+        if end > self.capacity() {
+            let mut larger = Self::zeroed(end.max(self.capacity() * 2).max(64))?;
+            larger.len = self.len;
+            for (to, from) in larger.iter_mut().zip(self.iter()) {
+                *to = *from;
+            }
+            *self = larger;
+        }
+        let start = core::mem::replace(&mut self.len, end);
+        for (to, from) in self.get_mut(start..).unwrap_or_default().iter_mut().zip(items) {
+            *to = *from;
+        }
+        Ok(())
+    }
+
+    /// Forgets the elements from `len` on; the memory stays.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    fn capacity(&self) -> usize {
+        self.memory.as_ref().map_or(0, |memory| memory.len())
+    }
+
+    /// The memory, off the thread's list, to be kept. It is as long as there is room.
+    pub(crate) fn keep(mut self) -> Result<OwnedBuf<T>, Errno> {
+        match self.memory.take() {
+            Some(memory) => {
+                off_list(memory.header);
+                Ok(memory)
+            }
+            None => OwnedBuf::zeroed(0),
+        }
+    }
+}
+
+impl<T: Zero> Deref for ScratchBuf<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.memory.as_deref().and_then(|all| all.get(..self.len)).unwrap_or_default()
+    }
+}
+
+impl<T: Zero> DerefMut for ScratchBuf<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        let len = self.len;
+        self.memory.as_deref_mut().and_then(|all| all.get_mut(..len)).unwrap_or_default()
+    }
+}
+
+impl<T: Zero> Drop for ScratchBuf<T> {
+    fn drop(&mut self) {
+        if let Some(memory) = &self.memory {
+            off_list(memory.header);
+        }
+    }
+}
+
+/// Formats onto the end; an error is `ENOMEM`.
+impl core::fmt::Write for ScratchBuf<u8> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.extend(text.as_bytes()).map_err(|_| core::fmt::Error)
+    }
+}
+
+/// `Box::new`, with `ENOMEM` where that aborts.
+pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
+    const { assert!(size_of::<T>() > 0) };
+    // SAFETY: the size is not zero.
+    let place = unsafe { alloc::alloc::alloc(Layout::new::<T>()) }.cast::<T>();
+    let place = NonNull::new(place).ok_or(Errno::ENOMEM)?;
+    // SAFETY: fresh memory of T's layout.
+    unsafe { place.write(value) };
+    // SAFETY: allocated by the global allocator with T's layout, and initialised.
+    Ok(unsafe { Box::from_raw(place.as_ptr()) })
+}
+
+/// Asks the processor to fetch what is at `at`, and goes on without waiting. Where there is no such
+/// instruction nothing is asked.
+#[inline(always)]
+pub(crate) fn prefetch<T>(array: &[T], at: usize) {
+    let Some(place) = array.get(at) else { return };
+    let place: *const T = place;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which neither reads nor faults.
+    unsafe {
+        core::arch::asm!("prefetcht0 [{}]", in(reg) place, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a hint, which neither reads nor faults.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) place, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = place;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_of_any_size_begin_as_zeros_and_are_writable() {
+        for count in
+            [0, 1, 1000, HUGE_BYTES / 4 - 1, HUGE_BYTES / 4, HUGE_BYTES, 5 * HUGE_BYTES + 3]
+        {
+            let mut array = OwnedBuf::<u32>::zeroed(count).unwrap();
+            assert_eq!(array.len(), count);
+            assert!(array.iter().all(|&n| n == 0));
+            for end in array.first_mut().into_iter() {
+                *end = 7;
+            }
+            for end in array.last_mut().into_iter() {
+                *end = 7;
+            }
+        }
+        assert_eq!(OwnedBuf::<u32>::zeroed(usize::MAX / 4).err(), Some(Errno::ENOMEM));
+    }
+
+    #[test]
+    fn what_is_added_stays_in_order_while_the_array_grows() {
+        let mut buf = ScratchBuf::<u32>::new();
+        for n in 0..10_000 {
+            buf.push(n).unwrap();
+        }
+        assert!(buf.iter().copied().eq(0..10_000));
+        buf.truncate(3);
+        assert_eq!(*buf, [0, 1, 2]);
+        assert_eq!(buf.keep().unwrap()[..3], [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_an_abandoned_call_has_made_is_freed_by_the_list_and_nothing_else_is() {
+        let list = ScratchList::new();
+        let bufs = [1, 2, 3].map(|count| OwnedBuf::<u8>::zeroed(count).unwrap());
+        for buf in &bufs {
+            list.push(buf.header);
+        }
+        let [first, second, third] = bufs;
+        list.remove(second.header);
+        drop(second);
+        core::mem::forget((first, third));
+        // SAFETY: the two that are left are forgotten.
+        unsafe { list.free_all() };
+        assert!(list.0.get().is_null());
+    }
+}

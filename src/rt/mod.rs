@@ -1,0 +1,18 @@
+//! What std would bring, chosen for a library that lives inside other programs.
+
+#[cfg(not(any(test, fuzzing, miri)))]
+mod alloc;
+pub(crate) mod annotate;
+pub(crate) mod atomic;
+mod constructor;
+pub(crate) mod errno;
+pub(crate) mod log;
+pub(crate) mod memory;
+pub(crate) mod next;
+pub(crate) mod out_buf;
+pub(crate) mod published;
+pub(crate) mod sync;
+pub(crate) mod sys;
+pub(crate) mod thread;
+mod thread_locals;
+pub(crate) mod watch;

@@ -1,0 +1,278 @@
+//! The next definition of a function, and others of libc: typed, found when first needed, possibly
+//! missing.
+#![allow(unsafe_code, reason = "dlsym")]
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::marker::PhantomData;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::rt::errno::{self, Errno};
+use crate::rt::sys::{self, OFlags};
+
+/// The next definition of one name. `F` is a function pointer type, or `()` for data.
+pub(crate) struct Next<F> {
+    /// With a NUL at its end. Kept here, for a pointer to it would be a relocation, and those of all
+    /// names two pages that every process writes to at its start.
+    name: [u8; NAME_BYTES],
+    /// Null before the first use; [`MISSING`] if there is none.
+    found: AtomicPtr<c_void>,
+    scope: Scope,
+    signature: PhantomData<F>,
+}
+
+/// Where a name is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// In the objects after this one: what this library exports too.
+    After,
+    /// In all objects of the program: what it does not export.
+    All,
+}
+
+/// Room for the longest name.
+const NAME_BYTES: usize = 32;
+
+const MISSING: *mut c_void = core::ptr::without_provenance_mut(1);
+
+impl<F> Next<F> {
+    /// # Safety
+    ///
+    /// `F` is the type of the function of that name in every libc, or `()`.
+    #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler alone")]
+    pub(crate) const unsafe fn new(name: &str, scope: Scope) -> Self {
+        assert!(name.len() < NAME_BYTES);
+        let mut kept = [0; NAME_BYTES];
+        let mut at = 0;
+        while at < name.len() {
+            kept[at] = name.as_bytes()[at];
+            at += 1;
+        }
+        Self { name: kept, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> Option<NonNull<c_void>> {
+        let mut at = self.found.load(Ordering::Relaxed);
+        if at.is_null() {
+            at = self.find();
+        }
+        if at == MISSING { None } else { NonNull::new(at) }
+    }
+
+    #[cold]
+    fn find(&self) -> *mut c_void {
+        let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
+        let scope = if self.scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
+        let mut found = dlsym(scope, name);
+        if found.is_none() && self.scope == Scope::After {
+            // Loaded by libc as an NSS service the library comes after no other object. What libc
+            // itself has is then found among all, where the library is not.
+            found = dlsym(libc::RTLD_DEFAULT, name).filter(|at| !is_ours(*at));
+        }
+        let at = found.map_or(MISSING, NonNull::as_ptr);
+        self.found.swap(at, Ordering::Relaxed);
+        at
+    }
+}
+
+/// True if the address lies in this library.
+fn is_ours(at: NonNull<c_void>) -> bool {
+    unsafe extern "C" {
+        /// Where the library is loaded: its ELF header. Every linker defines it.
+        static __ehdr_start: c_void;
+    }
+    let start = (&raw const __ehdr_start).addr();
+    // No definition of ours lies further from the header than the library is long.
+    at.as_ptr().addr().wrapping_sub(start) < (16 << 20)
+}
+
+impl<F: Copy> Next<F> {
+    /// The function.
+    pub(crate) fn get(&self) -> Option<F> {
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+        let at = self.address()?;
+        // SAFETY: F is a function pointer of the symbol's type: the caller of `new` says so.
+        Some(unsafe { core::mem::transmute_copy(&at) })
+    }
+}
+
+// Before glibc 2.34 dlsym is in libdl.so, which a program need not have loaded. A strong reference would
+// then end the program at its start, so these are weak, and without dlsym libc's private loader entries
+// fetch it.
+#[cfg(target_pointer_width = "64")]
+core::arch::global_asm!(
+    ".pushsection .data.rel.ro.nwrap_weak,\"aw\"",
+    ".balign 8",
+    ".weak dlsym",
+    ".weak __libc_dlopen_mode",
+    ".weak __libc_dlsym",
+    ".globl nwrap_weak_symbols",
+    ".hidden nwrap_weak_symbols",
+    "nwrap_weak_symbols:",
+    ".quad dlsym",
+    ".quad __libc_dlopen_mode",
+    ".quad __libc_dlsym",
+    ".popsection",
+);
+#[cfg(target_pointer_width = "32")]
+core::arch::global_asm!(
+    ".pushsection .data.rel.ro.nwrap_weak,\"aw\"",
+    ".balign 4",
+    ".weak dlsym",
+    ".weak __libc_dlopen_mode",
+    ".weak __libc_dlsym",
+    ".globl nwrap_weak_symbols",
+    ".hidden nwrap_weak_symbols",
+    "nwrap_weak_symbols:",
+    ".long dlsym",
+    ".long __libc_dlopen_mode",
+    ".long __libc_dlsym",
+    ".popsection",
+);
+
+type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+
+#[repr(C)]
+struct WeakSymbols {
+    dlsym: Option<Dlsym>,
+    libc_dlopen: Option<unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void>,
+    libc_dlsym: Option<Dlsym>,
+}
+
+unsafe extern "C" {
+    #[link_name = "nwrap_weak_symbols"]
+    safe static WEAK: WeakSymbols;
+}
+
+fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
+    /// dlsym itself, where libdl had to be asked for it.
+    static FETCHED: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+    let dlsym = WEAK.dlsym.or_else(|| {
+        let mut at = FETCHED.load(Ordering::Relaxed);
+        if at.is_null() {
+            // SAFETY: glibc's private dlopen takes a name and a mode.
+            let libdl = unsafe { WEAK.libc_dlopen?(c"libdl.so.2".as_ptr(), libc::RTLD_NOW) };
+            // SAFETY: glibc's private dlsym takes a handle, which it checks, and a name.
+            at = unsafe { WEAK.libc_dlsym?(libdl, c"dlsym".as_ptr()) };
+            FETCHED.swap(at, Ordering::Relaxed);
+        }
+        // SAFETY: null becomes None, all else is the address of dlsym.
+        unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(at) }
+    })?;
+    // SAFETY: `name` ends in NUL, and `scope` is RTLD_NEXT, RTLD_DEFAULT or what dlopen returned.
+    // RTLD_NEXT goes by the address of the call, which is here, in this library.
+    let found = unsafe { dlsym(scope, name.as_ptr()) };
+    NonNull::new(found)
+}
+
+/// Declares functions of libc that this library calls and does not export.
+macro_rules! libc_symbols {
+    ($($name:ident = $symbol:literal: $ty:ty;)*) => {$(
+        // SAFETY: the type that the man page gives the name.
+        pub(crate) static $name: Next<$ty> = unsafe { Next::new($symbol, Scope::All) };
+    )*};
+}
+
+// What old libcs keep in another library, or lack.
+libc_symbols! {
+    CONFIGURE_LOOKUP = "__nss_configure_lookup":
+        unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
+    DLERROR = "dlerror": unsafe extern "C" fn() -> *const c_char;
+    SETGROUPS = "setgroups": unsafe extern "C" fn(usize, *const libc::gid_t) -> c_int;
+    FREEADDRINFO = "freeaddrinfo": unsafe extern "C" fn(*mut libc::addrinfo);
+    PROGRAM_NAME = "program_invocation_short_name": ();
+    SINGLE_THREADED = "__libc_single_threaded": ();
+    KEY_CREATE = "pthread_key_create":
+        unsafe extern "C" fn(*mut libc::pthread_key_t, Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+    SET_SPECIFIC = "pthread_setspecific":
+        unsafe extern "C" fn(libc::pthread_key_t, *const c_void) -> c_int;
+}
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+libc_symbols! {
+    GET_SPECIFIC = "pthread_getspecific":
+        unsafe extern "C" fn(libc::pthread_key_t) -> *mut c_void;
+}
+
+type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
+
+/// dlopen(3), which is interposed.
+// SAFETY: the type of dlopen(3).
+pub(crate) static DLOPEN: Next<Dlopen> = unsafe { Next::new("dlopen", Scope::After) };
+
+/// True if libc says that no other thread was ever started; false where it does not say (before glibc
+/// 2.32, musl).
+pub(crate) fn is_single_threaded() -> bool {
+    SINGLE_THREADED.address().is_some_and(|at| {
+        // SAFETY: `__libc_single_threaded` is a `char` of libc's.
+        unsafe { at.cast::<c_char>().read_volatile() != 0 }
+    })
+}
+
+/// Another shared object: dlopen(3). It stays loaded.
+pub(crate) struct Library(NonNull<c_void>);
+
+// SAFETY: a handle is only handed to dlsym, which any thread may call.
+unsafe impl Send for Library {}
+// SAFETY: a handle is only handed to dlsym, which any thread may call.
+unsafe impl Sync for Library {}
+
+impl Library {
+    /// Loads it, or takes what is loaded; `None` if the loader cannot, or if there is no loader to ask.
+    /// [`complaint`] says why. An error is a passing lack of something.
+    pub(crate) fn open(path: &CStr) -> Result<Option<Self>, Errno> {
+        // Before glibc 2.34 dlopen is in libdl.so; without that libc has its own entry.
+        let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
+        // Found now: the search would replace what there will be to complain of.
+        _ = DLERROR.address();
+        errno::clear();
+        // Differs from the peer: without RTLD_DEEPBIND the module's own questions come to us.
+        // SAFETY: `path` ends in NUL. What the object's constructors do is up to who named it.
+        let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
+        match NonNull::new(handle) {
+            None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
+            // glibc keeps the number of other errors to itself.
+            None if is_without_descriptors() => Err(Errno::EMFILE),
+            handle => Ok(handle.map(Self)),
+        }
+    }
+
+    /// Where a symbol of it is; `ENOMEM` if there was no room to find out.
+    pub(crate) fn symbol(&self, name: &CStr) -> Result<Option<NonNull<c_void>>, Errno> {
+        errno::clear();
+        match dlsym(self.0.as_ptr(), name) {
+            None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
+            found => Ok(found),
+        }
+    }
+}
+
+/// True if no file can be opened now.
+fn is_without_descriptors() -> bool {
+    match sys::open(c"/", OFlags::PATH) {
+        Ok(fd) => {
+            sys::close(fd);
+            false
+        }
+        Err(error) => matches!(error, Errno::EMFILE | Errno::ENFILE),
+    }
+}
+
+/// What the loader last complained of, cut where `room` ends; it forgets that. A copy, since any use of
+/// dlsym, and so the log, frees the loader's own.
+pub(crate) fn complaint(room: &mut [u8]) -> &[u8] {
+    let text = DLERROR.get().map_or(core::ptr::null(), |dlerror| {
+        // SAFETY: takes nothing.
+        unsafe { dlerror() }
+    });
+    if text.is_null() {
+        return b"no reason given";
+    }
+    // SAFETY: dlerror's result is a C string until the thread's next call of a dl function.
+    let text = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let len = room.len().min(text.len());
+    for (to, from) in room.iter_mut().zip(text) {
+        *to = *from;
+    }
+    room.get(..len).unwrap_or_default()
+}

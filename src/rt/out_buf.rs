@@ -1,0 +1,216 @@
+//! The one writer into memory that C lends.
+//!
+//! Nothing is written past the buffer's end, pointers are aligned whatever the buffer is, and all that a
+//! result points to lies in the buffer: getpwnam_r(3). Taking room and checking room are one call.
+#![allow(unsafe_code, reason = "writes through pointers that C lends")]
+
+use core::ffi::c_char;
+use core::marker::PhantomData;
+
+use crate::rt::errno::Errno;
+
+/// Room in a buffer, taken from the front.
+#[derive(Clone)]
+pub(crate) struct Room<'b> {
+    next: *mut u8,
+    left: usize,
+    buffer: PhantomData<&'b mut [u8]>,
+}
+
+impl Room<'_> {
+    /// # Safety
+    ///
+    /// `buffer` is valid for writes of `len` bytes for as long as this value and what it makes live.
+    pub(crate) unsafe fn new(buffer: *mut u8, len: usize) -> Self {
+        Self { next: buffer, left: len, buffer: PhantomData }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, size: usize) -> Result<*mut u8, Errno> {
+        self.left = self.left.checked_sub(size).ok_or(Errno::ERANGE)?;
+        let taken = self.next;
+        // SAFETY: `size` was no more than what was left, so this is inside the buffer or its end.
+        self.next = unsafe { taken.add(size) };
+        Ok(taken)
+    }
+
+    /// Bytes as they are.
+    #[inline(always)]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
+        let to = self.take(bytes.len())?;
+        // SAFETY: `to` has room for `bytes`, and is the caller's memory, not ours.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(to.cast())
+    }
+
+    /// A C string.
+    #[inline(always)]
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
+        let text = self.bytes(bytes)?;
+        self.bytes(b"\0")?;
+        Ok(text)
+    }
+
+    #[inline(always)]
+    fn align<T>(&mut self) -> Result<(), Errno> {
+        self.take(self.next.addr().wrapping_neg() % align_of::<T>()).map(|_| ())
+    }
+
+    /// Room for `count` values, to be written in order.
+    #[inline(always)]
+    pub(crate) fn array<T>(&mut self, count: usize) -> Result<OutArray<T>, Errno> {
+        self.align::<T>()?;
+        let size = count.checked_mul(size_of::<T>()).ok_or(Errno::ERANGE)?;
+        let first = self.take(size)?;
+        #[allow(clippy::cast_ptr_alignment, reason = "`align` has seen to it")]
+        let first = first.cast();
+        Ok(OutArray { first, count, filled: 0 })
+    }
+
+    /// A copy of a line, of which parts can be made C strings.
+    #[inline(always)]
+    pub(crate) fn line<'l>(&mut self, line: &'l [u8]) -> Result<LineCopy<'l>, Errno> {
+        Ok(LineCopy { line, start: self.string(line)?.cast() })
+    }
+
+    /// An array of pointers, as long as the pointers come, and a null pointer at its end.
+    #[inline(never)] // The loop has the registers to itself.
+    pub(crate) fn pointers(
+        &mut self,
+        pointers: impl Iterator<Item = Option<*mut c_char>>,
+    ) -> Option<*mut *mut c_char> {
+        let mut room = self.clone();
+        room.align::<*mut c_char>().ok()?;
+        let first = room.next;
+        for pointer in pointers {
+            room.pointer(pointer?).ok()?;
+        }
+        room.pointer(core::ptr::null_mut()).ok()?;
+        *self = room;
+        #[allow(clippy::cast_ptr_alignment, reason = "`align` has seen to it")]
+        let first = first.cast();
+        Some(first)
+    }
+
+    /// A pointer right behind others.
+    #[inline(always)]
+    fn pointer(&mut self, pointer: *mut c_char) -> Result<(), Errno> {
+        let at = self.take(size_of::<*mut c_char>())?;
+        #[allow(clippy::cast_ptr_alignment, reason = "what it is behind is aligned")]
+        let at = at.cast::<*mut c_char>();
+        // SAFETY: taken from the buffer, for this pointer.
+        unsafe { at.write(pointer) };
+        Ok(())
+    }
+
+    /// True if there is room for what aligning a pointer can take.
+    #[inline(always)]
+    pub(crate) fn has_padding(&self) -> bool {
+        self.left >= align_of::<*mut c_char>() - 1
+    }
+}
+
+/// An array in the buffer, of which the first elements are written.
+pub(crate) struct OutArray<T> {
+    first: *mut T,
+    count: usize,
+    filled: usize,
+}
+
+impl<T> OutArray<T> {
+    /// Writes the next element.
+    pub(crate) fn push(&mut self, value: T) -> Result<(), Errno> {
+        if self.filled == self.count {
+            return Err(Errno::ERANGE);
+        }
+        // SAFETY: `filled < count`, so inside the array.
+        let at = unsafe { self.first.add(self.filled) };
+        // SAFETY: taken from the buffer, and aligned by `Room::array`.
+        unsafe { at.write(value) };
+        self.filled += 1;
+        Ok(())
+    }
+
+    /// The address of an element, written or not. It may lie behind the last one.
+    pub(crate) fn address(&self, at: usize) -> *mut T {
+        self.first.wrapping_add(at)
+    }
+}
+
+/// A line copied into the buffer.
+pub(crate) struct LineCopy<'l> {
+    line: &'l [u8],
+    start: *mut u8,
+}
+
+impl LineCopy<'_> {
+    /// The copy of a part of the line, ended by a NUL; `None` if it is not a part of it.
+    #[inline(always)]
+    pub(crate) fn part(&self, part: &[u8]) -> Option<*mut c_char> {
+        let place = part.as_ptr().addr().wrapping_sub(self.line.as_ptr().addr());
+        if place > self.line.len() || part.len() > self.line.len() - place {
+            return None;
+        }
+        // SAFETY: as was checked, it lies in the line, of which this is a copy.
+        let at = unsafe { self.start.add(place) };
+        // SAFETY: the part's end lies in the copy too; behind the line the copy has a NUL.
+        let end = unsafe { at.add(part.len()) };
+        // SAFETY: in the copy, or the NUL behind it.
+        unsafe { end.write(0) };
+        Some(at.cast())
+    }
+}
+
+/// Where a result goes: the struct, and the buffer for what it points to.
+pub(crate) struct OutBuf<'b, C> {
+    row: *mut C,
+    room: Room<'b>,
+}
+
+impl<'b, C> OutBuf<'b, C> {
+    /// # Safety
+    ///
+    /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function
+    /// returns.
+    pub(crate) unsafe fn new(row: *mut C, buffer: *mut c_char, len: usize) -> Self {
+        // SAFETY: the caller's word about `buffer`.
+        Self { row, room: unsafe { Room::new(buffer.cast(), len) } }
+    }
+
+    /// The row's address.
+    pub(crate) fn row(&self) -> *mut C {
+        self.row
+    }
+
+    /// The whole buffer.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> Room<'b> {
+        self.room.clone()
+    }
+
+    /// Writes the row, whose pointers lie in what [`OutBuf::room`] gave.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, row: C) {
+        // SAFETY: valid for a write: the caller of `new` says so.
+        unsafe { self.row.write(row) };
+    }
+
+    /// The buffer as C takes it, for a function of libc that fills the row.
+    pub(crate) fn raw(&self) -> (*mut C, *mut c_char, usize) {
+        (self.row, self.room.next.cast(), self.room.left)
+    }
+}
+
+/// A C string that the caller lent.
+///
+/// # Safety
+///
+/// `text` is null or a C string that lives until the exported function returns.
+#[inline(always)]
+pub(crate) unsafe fn c_bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a C string that lives long enough: the caller's word.
+    Some(unsafe { core::ffi::CStr::from_ptr(text) }.to_bytes())
+}

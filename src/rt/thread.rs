@@ -1,0 +1,660 @@
+//! What each thread of the program keeps, and what of it a call in progress uses.
+//!
+//! A signal handler may interrupt a call at any instruction, ask in its turn, and jump away for ever. So
+//! there are levels: the outermost call of a thread uses the first, a handler's call that interrupts it
+//! the second, and so on; each has memory of its own. A level is taken by writing an address in the
+//! call's stack frame into it. Stacks grow downwards: the frame of a call that is still there lies above
+//! that of one that interrupted it. A mark at or below the present frame is therefore that of a call
+//! which was abandoned, and the level is free; what the call held is put back then.
+#![allow(unsafe_code, reason = "thread-local memory that a pthread key frees")]
+
+use core::cell::{Cell, UnsafeCell};
+use core::ffi::{c_int, c_void};
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
+};
+
+use crate::rt::errno::Errno;
+use crate::rt::memory::{Header, OwnedBuf, ScratchList};
+use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
+use crate::rt::published::{Slot, SlotRef};
+use crate::rt::sys::{self, Fd};
+use crate::rt::thread_locals::ThreadLocals;
+use crate::rt::watch::Watch;
+
+/// How many sources have a slot and a watch of their own: `file::source::Kind`.
+pub(crate) const SOURCES: usize = 6;
+/// How deep calls can lie in each other: signal handlers that interrupt, and modules that ask. A deeper
+/// one is told `EAGAIN`.
+const LEVELS: usize = 8;
+
+/// An address in the stack frame of a call in progress; 0 where there is none.
+pub(crate) struct Mark(AtomicUsize);
+
+impl Mark {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// True if the call that set the mark is still there: it called or was interrupted by the one
+    /// whose frame has the address `here`.
+    pub(crate) fn is_live(&self, here: usize) -> bool {
+        let mark = self.0.load(Ordering::Relaxed);
+        mark != 0 && is_above(mark, here, sys::signal_stack())
+    }
+
+    fn set(&self, address: usize) {
+        self.0.store(address, Ordering::Relaxed);
+        // A handler must see the mark before what the call does under it, and not after.
+        compiler_fence(Ordering::SeqCst);
+    }
+}
+
+/// True if a frame at `mark` is still there for one at `here`. An alternative signal stack may lie
+/// above the ordinary one: a handler that runs there has interrupted a frame on the other.
+fn is_above(mark: usize, here: usize, signal_stack: Option<(usize, usize)>) -> bool {
+    let is_there = |address: usize| {
+        signal_stack.is_some_and(|(start, size)| address.wrapping_sub(start) < size)
+    };
+    match (is_there(mark), is_there(here)) {
+        (false, true) => true,
+        (true, false) => false,
+        _ => mark > here,
+    }
+}
+
+/// An address in the caller's frame.
+#[inline(always)]
+pub(crate) fn frame_address() -> usize {
+    let here = 0_u8;
+    (&raw const here).addr()
+}
+
+/// Keeps a mark set while it lives.
+pub(crate) struct Marked<'a> {
+    mark: &'a Mark,
+    before: usize,
+}
+
+impl<'a> Marked<'a> {
+    /// Sets the mark to the caller's frame.
+    #[inline(always)]
+    pub(crate) fn new(mark: &'a Mark) -> Self {
+        let before = mark.0.load(Ordering::Relaxed);
+        mark.set(frame_address());
+        Self { mark, before }
+    }
+}
+
+impl Drop for Marked<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.mark.set(self.before);
+    }
+}
+
+/// While it lives the calling thread is inside libc, which was asked by us: our sources keep silent when
+/// libc asks them in its turn.
+pub(crate) struct InLibc {
+    _mark: Marked<'static>,
+}
+
+impl InLibc {
+    #[inline(always)]
+    pub(crate) fn enter() -> Self {
+        Self { _mark: Marked::new(&ThreadLocals::current().in_libc) }
+    }
+
+    /// True if the caller was called from inside libc, which was asked by us.
+    #[inline(always)]
+    pub(crate) fn is_on() -> bool {
+        ThreadLocals::current().in_libc.is_live(frame_address())
+    }
+}
+
+/// The result of a function without `_r`: it lives until the thread's next call of that family.
+pub(crate) struct StaticResult<T> {
+    row: UnsafeCell<MaybeUninit<T>>,
+    /// An [`OwnedBuf`] as one word: a call that is abandoned leaves the old one or the new one.
+    buffer: Cell<*mut Header>,
+}
+
+/// The first size of a result's buffer; sysconf(3) suggests the same.
+const RESULT_BYTES: usize = 1024;
+
+impl<T> StaticResult<T> {
+    pub(crate) const fn new() -> Self {
+        Self { row: UnsafeCell::new(MaybeUninit::uninit()), buffer: Cell::new(null_mut()) }
+    }
+
+    /// Where the row goes, and the buffer for what it points to.
+    pub(crate) fn memory(&self) -> (*mut T, *mut u8, usize) {
+        let (buffer, size) = match NonNull::new(self.buffer.get()) {
+            // SAFETY: the cell holds what `grow` has put there, and takes it back only there.
+            Some(raw) => unsafe { OwnedBuf::<u8>::raw_parts(raw) },
+            None => (null_mut(), 0),
+        };
+        (self.row.get().cast(), buffer, size)
+    }
+
+    /// A buffer of twice the size; what the old one held is not kept.
+    pub(crate) fn grow(&self) -> Result<(), Errno> {
+        let size = (self.memory().2 * 2).max(RESULT_BYTES);
+        let new = OwnedBuf::<u8>::zeroed(size)?;
+        self.replace(new.into_raw());
+        Ok(())
+    }
+
+    fn replace(&self, new: *mut Header) {
+        if let Some(old) = NonNull::new(self.buffer.replace(new)) {
+            // SAFETY: from `into_raw` in `grow`, and no longer in the cell.
+            drop(unsafe { OwnedBuf::<u8>::from_raw(old) });
+        }
+    }
+}
+
+/// What a call in progress uses.
+pub(crate) struct Level {
+    mark: Mark,
+    /// Which snapshot of each source the level uses. The outermost level's stay between calls: they
+    /// are the thread's cache.
+    snapshots: [Slot; SOURCES],
+    /// Which enumeration the level uses, and that one's snapshot.
+    walk: Slot,
+    walked: Slot,
+    scratch: ScratchList,
+    /// A descriptor that is open for reading, plus one.
+    reading: Cell<c_int>,
+    pub(crate) passwd: StaticResult<libc::passwd>,
+    pub(crate) group: StaticResult<libc::group>,
+    pub(crate) shadow: StaticResult<libc::spwd>,
+    pub(crate) hosts: StaticResult<libc::hostent>,
+}
+
+impl Level {
+    pub(crate) const fn new() -> Self {
+        Self {
+            mark: Mark::new(),
+            snapshots: [const { Slot::new() }; SOURCES],
+            walk: Slot::new(),
+            walked: Slot::new(),
+            scratch: ScratchList::new(),
+            reading: Cell::new(0),
+            passwd: StaticResult::new(),
+            group: StaticResult::new(),
+            shadow: StaticResult::new(),
+            hosts: StaticResult::new(),
+        }
+    }
+
+    /// Puts back what an abandoned call held. A handler may interrupt this too: each thing is taken
+    /// out before it is let go.
+    #[cold]
+    fn clean_up(&self) {
+        // SAFETY: the call that made the buffers has been left by siglongjmp(3).
+        unsafe { self.scratch.free_all() };
+        let fd = self.reading.replace(0);
+        if fd > 0 {
+            sys::close(Fd(fd - 1));
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.snapshots.iter().chain([&self.walk, &self.walked])
+    }
+}
+
+/// How many functions of a module a thread can be in: `module`.
+pub(crate) const MODULE_FUNCTIONS: usize = 12;
+
+/// One thread's part. All zeros are a new one.
+pub(crate) struct ThreadState {
+    levels: [Level; LEVELS],
+    /// How the outermost level watches each file.
+    pub(crate) watches: [Watch; SOURCES],
+    /// In which of the module's functions the thread is.
+    pub(crate) in_module: [Mark; MODULE_FUNCTIONS],
+    /// The canonical name of the host that libc was told last, and how long it is.
+    canonical: StaticResult<usize>,
+    /// Set while libc is asked whether it knows the synthetic user's id.
+    pub(crate) in_system_check: Mark,
+    /// 1 while a thread has it.
+    in_use: AtomicU32,
+    /// Which memory its thread was in when it came: see [`memory`].
+    memory: AtomicU32,
+    /// What tells it from the other threads' parts; never 0.
+    number: AtomicU32,
+    next: AtomicPtr<ThreadState>,
+}
+
+// SAFETY: other threads look at the atomic fields alone; the cells are the thread's own.
+unsafe impl Sync for ThreadState {}
+
+impl ThreadState {
+    pub(crate) const fn new() -> Self {
+        Self {
+            levels: [const { Level::new() }; LEVELS],
+            watches: [const { Watch::new() }; SOURCES],
+            in_module: [const { Mark::new() }; MODULE_FUNCTIONS],
+            canonical: StaticResult::new(),
+            in_system_check: Mark::new(),
+            in_use: AtomicU32::new(0),
+            memory: AtomicU32::new(0),
+            number: AtomicU32::new(1),
+            next: AtomicPtr::new(null_mut()),
+        }
+    }
+
+    /// Forgets the name.
+    pub(crate) fn clear_canonical(&self) {
+        let (len, _, _) = self.canonical.memory();
+        // SAFETY: the thread's own memory.
+        unsafe { len.write(0) };
+    }
+
+    /// Remembers the name, if there is none since it was forgotten.
+    pub(crate) fn remember_canonical(&self, name: &[u8]) -> Result<(), Errno> {
+        if self.canonical_name().is_some() {
+            return Ok(());
+        }
+        while self.canonical.memory().2 < name.len() {
+            self.canonical.grow()?;
+        }
+        let (len, buffer, _) = self.canonical.memory();
+        // SAFETY: there is room for the name, as was checked.
+        unsafe { buffer.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
+        // SAFETY: the thread's own memory.
+        unsafe { len.write(name.len()) };
+        Ok(())
+    }
+
+    /// The name that is remembered.
+    pub(crate) fn canonical_name(&self) -> Option<&[u8]> {
+        let (len, buffer, _) = self.canonical.memory();
+        if buffer.is_null() {
+            return None;
+        }
+        // SAFETY: written by `clear_canonical`, which comes first, or by `remember_canonical`.
+        let len = unsafe { len.read() };
+        // SAFETY: so many bytes have been written to the buffer.
+        (len > 0).then(|| unsafe { core::slice::from_raw_parts(buffer, len) })
+    }
+
+    /// Lets go of all that a thread held which is not there any more.
+    fn reset(&self) {
+        for level in &self.levels {
+            level.mark.set(0);
+            level.clean_up();
+            level.slots().for_each(Slot::clear);
+            level.passwd.replace(null_mut());
+            level.group.replace(null_mut());
+            level.shadow.replace(null_mut());
+            level.hosts.replace(null_mut());
+        }
+        self.canonical.replace(null_mut());
+        self.watches.iter().for_each(Watch::release);
+        self.in_module.iter().for_each(|mark| mark.set(0));
+        self.in_system_check.set(0);
+    }
+}
+
+/// The part of the thread that has loaded the library; it needs no memory and no pthread key.
+static FIRST: ThreadState = ThreadState::new();
+/// The thread that has loaded the library, by the address of its [`ThreadLocals`].
+static LOADER: AtomicUsize = AtomicUsize::new(0);
+/// More than one thread has asked, in this process or the one that it was forked from.
+static HAS_THREADS: AtomicBool = AtomicBool::new(false);
+
+/// Remembers which thread loads the library.
+#[inline(always)]
+pub(crate) fn at_load() {
+    LOADER.store(core::ptr::from_ref(ThreadLocals::current()).addr(), Ordering::Relaxed);
+}
+
+/// All parts, whether a thread has them or not. They are never freed.
+fn states() -> impl Iterator<Item = &'static ThreadState> {
+    let mut next = &raw const FIRST;
+    core::iter::from_fn(move || {
+        // SAFETY: null, `FIRST`, or one that `register` has leaked.
+        let state = unsafe { next.as_ref() }?;
+        next = state.next.load(Ordering::Acquire);
+        Some(state)
+    })
+}
+
+/// True if a slot of any thread shows the value at that address.
+pub(crate) fn is_shown(address: *const ()) -> bool {
+    states()
+        .any(|state| state.levels.iter().any(|level| level.slots().any(|slot| slot.shows(address))))
+}
+
+/// A call in progress. While it lives, its level is its own.
+pub(crate) struct Call {
+    state: &'static ThreadState,
+    level: &'static Level,
+    outer: *const Level,
+    /// Not to be handed to another thread.
+    here: PhantomData<*const ()>,
+}
+
+impl Call {
+    /// Takes a level of the calling thread: `ENOMEM` if its first call finds no memory, `EAGAIN` if
+    /// handlers have interrupted each other too often.
+    #[inline(always)]
+    pub(crate) fn enter() -> Result<Self, Errno> {
+        let locals = ThreadLocals::current();
+        let here = frame_address();
+        // SAFETY: null, or what `register` has put there, which is never freed.
+        let Some(state) = (unsafe { locals.state.get().as_ref() }) else {
+            return Self::enter_first(here);
+        };
+        let [outermost, ..] = &state.levels;
+        if outermost.mark.0.load(Ordering::Relaxed) != 0 {
+            return Self::enter_inner(state, here);
+        }
+        Ok(Self::begin(state, outermost, here))
+    }
+
+    #[inline(always)]
+    fn begin(state: &'static ThreadState, level: &'static Level, here: usize) -> Self {
+        level.mark.set(here);
+        let outer = ThreadLocals::current().level.replace(level);
+        Self { state, level, outer, here: PhantomData }
+    }
+
+    #[cold]
+    fn enter_first(here: usize) -> Result<Self, Errno> {
+        let state = register()?;
+        let [outermost, ..] = &state.levels;
+        Ok(Self::begin(state, outermost, here))
+    }
+
+    #[cold]
+    fn enter_inner(state: &'static ThreadState, here: usize) -> Result<Self, Errno> {
+        let mut levels = state.levels.iter();
+        let level = levels.find(|level| !level.mark.is_live(here)).ok_or(Errno::EAGAIN)?;
+        // Whoever was deeper has been abandoned with it.
+        let deeper = levels.filter(|level| level.mark.0.load(Ordering::Relaxed) != 0);
+        // Marked first, so that a handler leaves the level alone while it is cleaned.
+        let was_marked = level.mark.0.load(Ordering::Relaxed) != 0;
+        let mut call = Self::begin(state, level, here);
+        if was_marked {
+            level.clean_up();
+            let [outermost, ..] = &state.levels;
+            if core::ptr::eq(level, outermost) {
+                call.outer = null();
+            }
+        }
+        for level in deeper {
+            level.clean_up();
+            level.mark.set(0);
+        }
+        Ok(call)
+    }
+
+    /// True if no other call of the thread has been interrupted for this one.
+    #[inline(always)]
+    pub(crate) fn is_outermost(&self) -> bool {
+        let [outermost, ..] = &self.state.levels;
+        core::ptr::eq(self.level, outermost)
+    }
+
+    /// What the call uses.
+    #[inline(always)]
+    pub(crate) fn level(&self) -> &'static Level {
+        self.level
+    }
+
+    /// The calling thread's part.
+    #[inline(always)]
+    pub(crate) fn thread(&self) -> &'static ThreadState {
+        self.state
+    }
+
+    /// The slot for a snapshot of the source of that number, and the one for an enumeration.
+    #[inline(always)]
+    pub(crate) fn file_slots(&mut self, source: usize) -> (SlotRef<'_>, SlotRef<'_>) {
+        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
+        let walk = unsafe { SlotRef::new(&self.level.walk) };
+        (self.snapshot_slot(source), walk)
+    }
+
+    /// The slot for a snapshot of the source of that number.
+    #[inline(always)]
+    pub(crate) fn snapshot_slot(&mut self, source: usize) -> SlotRef<'_> {
+        let slot = self.level.snapshots.get(source).unwrap_or(&self.level.walked);
+        // SAFETY: the level is this call's, and its slots are handed out one at a time: the call is
+        // borrowed for as long as the slot is.
+        unsafe { SlotRef::new(slot) }
+    }
+
+    /// The slots for an enumeration and its snapshot.
+    pub(crate) fn walk_slots(&mut self) -> (SlotRef<'_>, SlotRef<'_>) {
+        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
+        let walk = unsafe { SlotRef::new(&self.level.walk) };
+        // SAFETY: likewise.
+        let walked = unsafe { SlotRef::new(&self.level.walked) };
+        (walk, walked)
+    }
+}
+
+impl Drop for Call {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !self.is_outermost() {
+            self.level.slots().for_each(Slot::clear);
+        }
+        ThreadLocals::current().level.set(self.outer);
+        self.level.mark.set(0);
+    }
+}
+
+/// What is the calling thread's own.
+pub(crate) fn locals() -> &'static ThreadLocals {
+    ThreadLocals::current()
+}
+
+/// Has `then` work on the list of what the calling thread's present call has allocated. Outside of one
+/// nothing is written down.
+pub(crate) fn with_scratch(then: impl FnOnce(&ScratchList)) {
+    // SAFETY: null, or a level of this thread's part, which is never freed.
+    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
+        then(&level.scratch);
+    }
+}
+
+/// Writes down a descriptor that the present call has open for reading, or that it has none any more.
+pub(crate) fn set_reading(fd: Option<Fd>) {
+    // SAFETY: null, or a level of this thread's part, which is never freed.
+    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
+        level.reading.set(fd.map_or(0, |fd| fd.0 + 1));
+    }
+}
+
+/// Gives the calling thread a part.
+fn register() -> Result<&'static ThreadState, Errno> {
+    let locals = ThreadLocals::current();
+    let is_loader = LOADER.load(Ordering::Relaxed) == core::ptr::from_ref(locals).addr();
+    if is_loader {
+        // Another thread at the same address has ended.
+        if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
+            FIRST.reset();
+        }
+        locals.state.set(&raw const FIRST);
+        return Ok(&FIRST);
+    }
+    HAS_THREADS.store(true, Ordering::SeqCst);
+    let memory = memory();
+    let free = states().skip(1).find(|state| {
+        state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    });
+    let state = match free {
+        Some(state) => state,
+        None => new_state()?,
+    };
+    state.memory.store(memory, Ordering::SeqCst);
+    locals.state.set(state);
+    if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
+        // SAFETY: the key exists for the life of the process. If libc has no room for the value, the
+        // part stays in use after the thread's end.
+        unsafe { set_specific(key, core::ptr::from_ref(state).cast()) };
+    }
+    Ok(state)
+}
+
+/// A part that is in use, at the end of the list.
+fn new_state() -> Result<&'static ThreadState, Errno> {
+    // The numbers count on in a child of fork.
+    static LAST: AtomicU32 = AtomicU32::new(1);
+    let state = crate::rt::memory::try_box(ThreadState::new())?;
+    state.in_use.store(1, Ordering::Relaxed);
+    state
+        .number
+        .store(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
+    let state: &'static ThreadState = alloc::boxed::Box::leak(state);
+    let mut last = &FIRST;
+    loop {
+        let end = last.next.compare_exchange(
+            null_mut(),
+            core::ptr::from_ref(state).cast_mut(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        match end {
+            Ok(_) => return Ok(state),
+            // SAFETY: not null, so a part that was leaked here.
+            Err(next) => last = unsafe { &*next },
+        }
+    }
+}
+
+/// The destructor of the pthread key: what the thread held is let go, and its part can be another's.
+///
+/// # Safety
+///
+/// `state` is what [`register`] gave the key, in the calling thread.
+unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
+    ThreadLocals::current().state.set(null());
+    // SAFETY: a part is never freed.
+    let state = unsafe { &*state.cast::<ThreadState>() };
+    state.reset();
+    state.in_use.swap(0, Ordering::SeqCst);
+}
+
+/// The pthread key whose destructor lets a thread's part go; made once, and never deleted.
+fn key() -> Option<libc::pthread_key_t> {
+    /// The key plus one.
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    let known = KEY.load(Ordering::Relaxed);
+    if known != 0 {
+        return libc::pthread_key_t::try_from(known - 1).ok();
+    }
+    let mut key: libc::pthread_key_t = 0;
+    let create = KEY_CREATE.get()?;
+    // SAFETY: writes the key; the destructor takes what `register` stores.
+    let failed: c_int = unsafe { create(&raw mut key, Some(at_thread_exit)) };
+    if failed != 0 {
+        return None;
+    }
+    // Two threads may get here at once: the later key is not used, and stays empty.
+    match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => Some(key),
+        Err(first) => libc::pthread_key_t::try_from(first - 1).ok(),
+    }
+}
+
+/// A number that differs from that of every ancestor whose memory was copied by fork(2). A child of
+/// vfork(2), or of clone(2) with `CLONE_VM`, has another process id, but shares the memory and its
+/// locks, and this number. 0 as long as one thread alone has asked: then there is nobody to tell apart.
+fn memory() -> u32 {
+    /// The word that the kernel makes zero in a child which has a copy; [`NOT_WIPED`] where it cannot.
+    static WIPED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+    /// In its place where the kernel cannot (before 4.14).
+    static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
+    /// Copied by fork like any other memory, so that a child counts on.
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    if !HAS_THREADS.load(Ordering::SeqCst) {
+        return 0;
+    }
+    // SAFETY: null, or a word that is never unmapped.
+    let word = unsafe { WIPED.load(Ordering::Acquire).as_ref() }.unwrap_or_else(|| {
+        let word = sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED);
+        let new = core::ptr::from_ref(word).cast_mut();
+        match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => word,
+            // Another thread was first. The page is not given back: that happens once at most.
+            // SAFETY: not null, so a word that is never unmapped.
+            Err(first) => unsafe { &*first },
+        }
+    });
+    if core::ptr::eq(word, &raw const NOT_WIPED) {
+        // The process id stands for the memory: right but for vfork.
+        return sys::pid();
+    }
+    let number = word.load(Ordering::Relaxed);
+    if number != 0 {
+        return number;
+    }
+    let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+    match word.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(other) => other,
+    }
+}
+
+/// What the calling thread is called in a lock: its memory and its number in that.
+pub(crate) fn name() -> u64 {
+    // SAFETY: null, or a part, which is never freed. Who takes a lock is in a call, and so has one.
+    let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
+    let memory = memory();
+    let before = state.memory.load(Ordering::Relaxed);
+    if before != memory {
+        // This thread has come through fork (or was alone until now), and no other has that had a
+        // part before: what theirs hold can go. Their watch descriptors are copies.
+        for other in states().filter(|other| !core::ptr::eq(*other, state)) {
+            let is_lost = other.memory.load(Ordering::SeqCst) == before && before != 0;
+            if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {
+                other.reset();
+                other.in_use.swap(0, Ordering::SeqCst);
+            }
+        }
+        state.memory.store(memory, Ordering::SeqCst);
+    }
+    u64::from(memory) << 32 | u64::from(state.number.load(Ordering::Relaxed))
+}
+
+/// False if the thread that had that [`name`] has ended, or was left behind by fork(2).
+pub(crate) fn is_alive(name: u64) -> bool {
+    let (its_memory, number) = ((name >> 32) as u32, (name & 0xffff_ffff) as u32);
+    let is_here = |state: &ThreadState| {
+        state.number.load(Ordering::Relaxed) == number && state.in_use.load(Ordering::SeqCst) == 1
+    };
+    // A name without a memory is that of a thread which was alone when it took the lock.
+    (its_memory == 0 || its_memory == memory()) && states().any(is_here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_there_if_it_lies_above_or_on_the_other_stack() {
+        let stack = Some((5000, 1000));
+        for (mark, here, want) in [
+            (900, 800, true),
+            (800, 900, false),
+            (800, 800, false),
+            (900, 5900, true),
+            (5900, 900, false),
+            (5900, 5800, true),
+            (5800, 5900, false),
+            (6000, 5900, true),
+        ] {
+            assert_eq!(is_above(mark, here, stack), want, "{mark} {here}");
+        }
+        assert!(!is_above(900, 5900, None));
+    }
+}

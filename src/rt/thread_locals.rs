@@ -1,0 +1,172 @@
+//! Four words for each thread.
+//!
+//! std's `thread_local!` would ask `__tls_get_addr` at every access. These lie in the memory that libc
+//! sets aside for the libraries of a program's start (the initial-exec model), at a fixed distance from
+//! the thread pointer: two instructions. A program that opens the library later finds room for a few
+//! bytes there, too. Where this project has not written the access down for a machine, a pthread key
+//! finds them.
+#![allow(unsafe_code, reason = "a thread-local variable in assembler")]
+
+use core::cell::Cell;
+
+use super::thread::{Level, Mark, ThreadState};
+
+/// What is the calling thread's own: zeros at first.
+#[repr(C)]
+pub(crate) struct ThreadLocals {
+    /// The thread's part.
+    pub(crate) state: Cell<*const ThreadState>,
+    /// The level of the call that is in progress.
+    pub(crate) level: Cell<*const Level>,
+    /// Set while the thread is in libc, which was asked by us.
+    pub(crate) in_libc: Mark,
+    /// How often libc has asked the thread for a host.
+    pub(crate) hosts_asked: Cell<usize>,
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+mod initial_exec {
+    use super::ThreadLocals;
+    use core::arch::{asm, global_asm};
+
+    global_asm!(
+        ".pushsection .tbss.nwrap_thread_locals,\"awT\",%nobits",
+        ".balign 8",
+        ".globl nwrap_thread_locals",
+        ".hidden nwrap_thread_locals",
+        ".type nwrap_thread_locals, %tls_object",
+        ".size nwrap_thread_locals, 32",
+        "nwrap_thread_locals:",
+        ".zero 32",
+        ".popsection",
+    );
+
+    const _: () = assert!(size_of::<ThreadLocals>() == 32);
+
+    #[inline(always)]
+    pub(super) fn address() -> *const ThreadLocals {
+        let at: *const ThreadLocals;
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: reads the thread pointer, which x86_64 keeps at its own address, and the variable's
+        // distance from it, which ld.so has put into the GOT.
+        unsafe {
+            asm!(
+                "mov {at}, fs:0",
+                "add {at}, qword ptr [rip + nwrap_thread_locals@GOTTPOFF]",
+                at = out(reg) at,
+                options(pure, nomem, nostack)
+            );
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: reads the thread pointer from its register, and the variable's distance from the GOT.
+        unsafe {
+            asm!(
+                "mrs {thread}, tpidr_el0",
+                "adrp {at}, :gottprel:nwrap_thread_locals",
+                "ldr {at}, [{at}, :gottprel_lo12:nwrap_thread_locals]",
+                "add {at}, {at}, {thread}",
+                thread = out(reg) _,
+                at = out(reg) at,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        #[cfg(target_arch = "riscv64")]
+        // SAFETY: reads the variable's distance from the GOT, and adds the thread pointer.
+        unsafe {
+            asm!(
+                "la.tls.ie {at}, nwrap_thread_locals",
+                "add {at}, {at}, tp",
+                at = out(reg) at,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        at
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+mod by_key {
+    use super::ThreadLocals;
+    use crate::rt::next::{GET_SPECIFIC, KEY_CREATE, SET_SPECIFIC};
+    use core::ffi::c_void;
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    /// The key plus one.
+    static KEY: AtomicU64 = AtomicU64::new(0);
+
+    /// # Safety
+    ///
+    /// `locals` is what [`address`] has allocated for the ending thread.
+    unsafe extern "C" fn free_locals(locals: *mut c_void) {
+        // SAFETY: from calloc(3), and the thread that had it ends.
+        unsafe { libc::free(locals) };
+    }
+
+    fn key() -> Option<libc::pthread_key_t> {
+        let known = KEY.load(Ordering::Relaxed);
+        if known != 0 {
+            return libc::pthread_key_t::try_from(known - 1).ok();
+        }
+        let mut key: libc::pthread_key_t = 0;
+        // SAFETY: writes the key; the destructor takes what `address` stores.
+        if unsafe { KEY_CREATE.get()?(&raw mut key, Some(free_locals)) } != 0 {
+            return None;
+        }
+        match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Some(key),
+            Err(first) => libc::pthread_key_t::try_from(first - 1).ok(),
+        }
+    }
+
+    fn find() -> Option<*const ThreadLocals> {
+        let key = key()?;
+        // SAFETY: the key exists for the life of the process.
+        let at = unsafe { GET_SPECIFIC.get()?(key) };
+        if !at.is_null() {
+            return Some(at.cast());
+        }
+        // SAFETY: takes two numbers.
+        let new = unsafe { libc::calloc(1, size_of::<ThreadLocals>()) };
+        // SAFETY: the key exists, and the destructor frees the value.
+        if new.is_null() || unsafe { SET_SPECIFIC.get()?(key, new) } != 0 {
+            // SAFETY: null, or from calloc and not stored.
+            unsafe { libc::free(new) };
+            return None;
+        }
+        Some(new.cast_const().cast())
+    }
+
+    pub(super) fn address() -> *const ThreadLocals {
+        /// For threads that find no memory: they share it, which can cost an answer and no memory.
+        struct Shared(ThreadLocals);
+        // SAFETY: the cells are words, which the machines of this fallback read and write whole.
+        unsafe impl Sync for Shared {}
+        static SHARED: Shared = Shared(ThreadLocals::new());
+        find().unwrap_or(&raw const SHARED.0)
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+use by_key as access;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+use initial_exec as access;
+
+impl ThreadLocals {
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+    const fn new() -> Self {
+        Self {
+            state: Cell::new(core::ptr::null()),
+            level: Cell::new(core::ptr::null()),
+            in_libc: Mark::new(),
+            hosts_asked: Cell::new(0),
+        }
+    }
+
+    /// The calling thread's own. The reference cannot leave the thread.
+    #[inline(always)]
+    pub(crate) fn current() -> &'static Self {
+        // SAFETY: zeros are a `ThreadLocals`; only this thread reaches them, and its code ends before
+        // they do.
+        unsafe { &*access::address() }
+    }
+}

@@ -1,0 +1,183 @@
+//! How a thread watches a file: by a descriptor of it on a high number, which fstat(2) looks at.
+//!
+//! Each thread has a descriptor of its own: fstat(2) counts references in the open file, and threads that
+//! share one wait for each other there. The program may close any descriptor and reuse the number, so
+//! what is closed here is looked at first.
+
+use core::cell::Cell;
+use core::ffi::{CStr, c_int};
+
+use crate::rt::errno::Errno;
+use crate::rt::memory::ScratchBuf;
+use crate::rt::sys::{self, Fd, FileId, OFlags, Stamp};
+
+/// One file. All zeros watch none.
+pub(crate) struct Watch {
+    /// The descriptor plus one; 0 for none.
+    fd: Cell<c_int>,
+    /// Whose it is.
+    file: Cell<FileId>,
+    /// How often the path was asked while there was no descriptor; [`NEVER`] if the file cannot have
+    /// one.
+    uses: Cell<u32>,
+    /// The clock's tick at which the path was last asked.
+    pub(crate) checked_at: Cell<i64>,
+}
+
+/// A descriptor is worth the calls that it takes, and the growth of the process's table of them, only to
+/// a thread that asks often.
+const WARMUP_USES: u32 = 16;
+/// Of [`Watch::uses`].
+const NEVER: u32 = u32::MAX;
+
+impl Watch {
+    pub(crate) const fn new() -> Self {
+        Self {
+            fd: Cell::new(0),
+            file: Cell::new((0, 0)),
+            uses: Cell::new(0),
+            checked_at: Cell::new(0),
+        }
+    }
+
+    /// The descriptor, if there is one.
+    #[inline(always)]
+    pub(crate) fn fd(&self) -> Option<Fd> {
+        let fd = self.fd.get();
+        if fd > 0 { Some(Fd(fd - 1)) } else { None }
+    }
+
+    /// Turns to another file, or to none: the descriptor must not keep a deleted file on the disk.
+    pub(crate) fn track(&self, file: FileId) {
+        if self.file.get() != file {
+            self.release();
+            self.file.set(file);
+        }
+    }
+
+    /// Watches nothing from now on.
+    pub(crate) fn release(&self) {
+        let fd = self.fd.replace(0);
+        if fd > 0 {
+            close_watch_fd(Fd(fd - 1), self.file.get());
+        }
+        self.uses.set(0);
+        self.file.set((0, 0));
+    }
+
+    /// Opens the descriptor once it is worth that, and forgets it where the program has the number.
+    pub(crate) fn maintain(&self, path: &CStr, stamp: &Stamp) {
+        self.track(stamp.file());
+        if let Some(fd) = self.fd() {
+            if !sys::fstat(fd).is_ok_and(|now| now.file() == stamp.file()) {
+                self.fd.set(0);
+                self.uses.set(0);
+            }
+        } else if self.uses.get() != NEVER {
+            let uses = self.uses.get() + 1;
+            self.uses.set(uses);
+            if uses >= WARMUP_USES {
+                match open_watch_fd(path, stamp) {
+                    Some(fd) => self.fd.set(fd.0 + 1),
+                    None => self.uses.set(NEVER),
+                }
+            }
+        }
+    }
+}
+
+/// Descriptors from here up are left alone by programs that number their own. (In a process with threads
+/// the kernel takes some milliseconds to make room for them, once.)
+fn high_number() -> Option<c_int> {
+    let limit = sys::descriptor_limit().unwrap_or(1024);
+    // A program with so few descriptors needs each of them.
+    (limit >= 256).then(|| c_int::try_from(limit.min(1024)).unwrap_or(1024) - 16)
+}
+
+/// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp` and has no
+/// symbolic link in it: a link can be switched without the file's own inode noticing.
+fn open_watch_fd(path: &CStr, stamp: &Stamp) -> Option<Fd> {
+    let least = high_number()?;
+    if has_symlink(path).unwrap_or(true) {
+        return None;
+    }
+    let fd = sys::open(path, OFlags::PATH).ok()?;
+    // By now the path may lead to another file than `stamp` is of.
+    let opened = sys::fstat(fd).ok()?.file();
+    let high = sys::dup_at_least(fd, least).ok();
+    close_watch_fd(fd, opened);
+    let high = high?;
+    if sys::fstat(high) == Ok(*stamp) {
+        return Some(high);
+    }
+    close_watch_fd(high, opened);
+    None
+}
+
+/// Closes what [`open_watch_fd`] has opened, if it still is that: the program may have the number by now,
+/// even for the same file. One race remains: another thread may close all descriptors and reuse the
+/// number between our check and our close(2).
+fn close_watch_fd(fd: Fd, file: FileId) {
+    if sys::fstat(fd).is_ok_and(|st| st.file() == file) && is_open_with(fd, OFlags::PATH) {
+        sys::close(fd);
+    }
+}
+
+/// True if the descriptor was opened in our way: nothing else may be closed.
+pub(crate) fn is_open_with(fd: Fd, flags: OFlags) -> bool {
+    let told = OFlags::ACCMODE | OFlags::NONBLOCK | OFlags::PATH;
+    sys::status_flags(fd).is_ok_and(|have| have & told == flags & told)
+}
+
+/// True if a part of the path is a symbolic link; an error also where that cannot be told.
+fn has_symlink(path: &CStr) -> Result<bool, Errno> {
+    let bytes = path.to_bytes();
+    let ends = memchr::memchr_iter(b'/', bytes).filter(|&at| at > 0).chain([bytes.len()]);
+    let mut part = ScratchBuf::<u8>::new();
+    for end in ends {
+        part.truncate(0);
+        part.extend(bytes.get(..end).unwrap_or_default())?;
+        part.push(0)?;
+        let name = CStr::from_bytes_until_nul(&part).map_err(|_| Errno::EINVAL)?;
+        if sys::lstat(name)?.kind() == libc::S_IFLNK {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+
+    fn c_path(path: &std::path::Path) -> CString {
+        CString::new(path.as_os_str().as_encoded_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_path_that_leads_to_another_file_by_now_leaves_no_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().canonicalize().unwrap().join("f");
+        std::fs::write(&name, "").unwrap();
+        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE), None);
+        let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
+        assert!(!open.any(|fd| fd.is_ok_and(ours)));
+    }
+
+    #[test]
+    fn symlinks_are_found_in_every_part_of_a_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(dir.join("d")).unwrap();
+        std::fs::write(dir.join("d/f"), "").unwrap();
+        std::os::unix::fs::symlink("d", dir.join("l")).unwrap();
+        std::os::unix::fs::symlink("f", dir.join("d/g")).unwrap();
+        for (name, want) in
+            [("d/f", Some(false)), ("l/f", Some(true)), ("d/g", Some(true)), ("none", None)]
+        {
+            assert_eq!(has_symlink(&c_path(&dir.join(name))).ok(), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! An enumeration walks one snapshot, whatever happens to the file meanwhile.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::ask::Session;
+
+/// `first` and the ids that follow it, `count` of them.
+fn users(first: u32, count: u32) -> Vec<String> {
+    (first..first + count).map(|id| format!("u{id}:x:{id}:1:::")).collect()
+}
+
+fn groups(first: u32, count: u32) -> Vec<String> {
+    (first..first + count).map(|id| format!("g{id}:x:{id}:bob")).collect()
+}
+
+/// Puts the lines where the file was, by rename or in place.
+fn write(path: &Path, lines: &[String], in_place: bool) {
+    let text = lines.join("\n") + "\n";
+    if in_place {
+        fs::write(path, text).expect("written");
+    } else {
+        let new = path.with_extension("new");
+        fs::write(&new, text).expect("written");
+        fs::rename(&new, path).expect("renamed");
+    }
+}
+
+#[test]
+fn an_enumeration_goes_on_in_the_old_content_and_a_new_one_sees_the_new() {
+    for in_place in [false, true] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (passwd, group) = (dir.path().join("passwd"), dir.path().join("group"));
+        write(&passwd, &users(100, 5), in_place);
+        write(&group, &groups(100, 5), in_place);
+        let mut session = Session::with(&passwd, &group);
+        for (old, first) in users(100, 5).iter().zip(200..) {
+            assert_eq!(session.ask("getpwent"), *old);
+            // Rewritten at each step, to longer and shorter files; lookups see it at once.
+            write(&passwd, &users(first, 220 - first), in_place);
+            assert_eq!(session.ask(&format!("getpwuid {first}")), users(first, 1)[0]);
+            assert_eq!(session.ask("getpwnam u100"), "none");
+        }
+        assert_eq!(session.ask("getpwent"), "none");
+        assert_eq!(session.ask("getpwent"), "none");
+        // setpwent, or endpwent and going on, begins anew, in what the file holds now.
+        assert_eq!(session.ask("setpwent"), "done");
+        assert_eq!(session.ask("getpwent"), users(204, 1)[0]);
+        write(&passwd, &users(300, 1), in_place);
+        assert_eq!(session.ask("getpwent"), users(205, 1)[0]);
+        assert_eq!(session.ask("endpwent"), "done");
+        assert_eq!(session.ask("getpwent"), users(300, 1)[0]);
+        assert_eq!(session.ask("getpwent"), "none");
+        // The file is gone in the middle.
+        assert_eq!(session.ask("setgrent"), "done");
+        assert_eq!(session.ask("getgrent"), groups(100, 1)[0]);
+        fs::remove_file(&group).expect("removed");
+        assert_eq!(session.ask("getgrgid 101"), "none");
+        assert_eq!(session.ask("getgrent"), groups(101, 1)[0]);
+        assert_eq!(session.ask("setgrent"), "done");
+        assert_eq!(session.ask("getgrent"), "none");
+        assert_eq!(session.end().len(), 1, "the group file is missing");
+    }
+}
+
+#[test]
+fn two_enumerations_and_lookups_do_not_disturb_each_other() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (passwd, group) = (dir.path().join("passwd"), dir.path().join("group"));
+    write(&passwd, &users(100, 50), true);
+    write(&group, &groups(500, 50), true);
+    let mut session = Session::with(&passwd, &group);
+    for (user, group) in users(100, 50).iter().zip(&groups(500, 50)) {
+        assert_eq!(session.ask("getpwent"), *user);
+        assert_eq!(session.ask("getpwuid 100"), users(100, 1)[0]);
+        assert_eq!(session.ask("getgrent"), *group);
+        assert_eq!(session.ask("getgrnam g549"), groups(549, 1)[0]);
+        assert_eq!(session.ask("getgrouplist bob 7").split(' ').count(), 54);
+        assert_eq!(session.ask("getpwnam nosuch"), "none");
+        assert_eq!(session.ask("threads 8 50 getpwnam_r u149"), users(149, 1)[0]);
+    }
+    assert_eq!(session.ask("getpwent"), "none");
+    assert_eq!(session.ask("getgrent"), "none");
+    // A child of fork goes on where its parent stood, and does not move it.
+    assert_eq!(session.ask("setpwent"), "done");
+    assert_eq!(session.ask("fork getpwent"), users(100, 1)[0]);
+    assert_eq!(session.ask("getpwent"), users(100, 1)[0]);
+    assert_eq!(session.ask("fork getpwent"), users(101, 1)[0]);
+    assert_eq!(session.end(), [""; 0]);
+}
+
+/// As glibc has it, threads share the enumeration: each row goes to one of them.
+#[test]
+fn threads_that_enumerate_together_get_each_row_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (passwd, group) = (dir.path().join("passwd"), dir.path().join("group"));
+    write(&passwd, &users(1, 2000), true);
+    write(&group, &groups(1, 2000), true);
+    let mut session = Session::with(&passwd, &group);
+    for _ in 0..20 {
+        // Begun by all at once.
+        assert_eq!(session.ask("endpwent; endgrent"), "done; done");
+        assert_eq!(session.ask("share getpwent_r"), "2000 rows, 2000 different");
+        assert_eq!(session.ask("share getgrent_r"), "2000 rows, 2000 different");
+    }
+}

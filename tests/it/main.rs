@@ -1,0 +1,76 @@
+//! The integration tests, in folders by the promise that they keep. `cargo test --test it` runs
+//! all of them, `cargo test --test it hosts::` one folder.
+//!
+//! A test runs a real program under the built library: a tool of the machine, or a probe of
+//! `tests/probes`. `support` builds both.
+#![allow(clippy::disallowed_methods, reason = "tests, not the library")]
+
+mod support;
+
+/// Users, groups and shadow entries: what each function of libc says of them.
+mod lookup {
+    mod buffers;
+    mod enumeration;
+    mod groups;
+    mod inside_libc;
+    mod malformed_lines;
+    mod membership;
+    mod shadow;
+    mod users;
+}
+
+/// Hosts, and the name of the host.
+mod hosts {
+    mod beside_glibc;
+    mod file;
+    mod hostname;
+    mod module;
+    mod questions;
+}
+
+/// Where answers come from: files and their edits, values in variables, modules, libc.
+mod sources {
+    mod edits;
+    mod inline_values;
+    mod module;
+    mod module_checks;
+    mod module_enumeration;
+    mod module_loading;
+    mod synthetic_user;
+}
+
+/// What the library may not do to the process that it is loaded into.
+mod process {
+    mod checkers;
+    mod descriptors;
+    mod hash_table;
+    mod log;
+    mod memory;
+    mod privileges;
+    mod security;
+    mod soak;
+    mod threads;
+}
+
+/// Real programs, and programs of another libc.
+mod programs {
+    mod cwrap;
+    mod languages;
+    mod musl;
+    mod servers;
+    mod tools;
+}
+
+/// What is built and installed: the shared object, its header, its packages.
+mod packaging {
+    mod exports;
+    mod header;
+    mod install;
+    mod panics;
+}
+
+/// The command `nss-wrapper`.
+mod launcher {
+    mod command;
+    mod edit;
+}

@@ -1,0 +1,38 @@
+//! The program's descriptors stay the program's.
+
+use crate::support::{library, probe, stdout, under};
+
+fn descriptors(case: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    stdout(under(library(), probe("descriptors")).arg(dir.path()).arg(case));
+}
+
+#[test]
+fn a_lookup_does_not_change_which_number_the_next_open_gets() {
+    descriptors("numbers");
+}
+
+#[test]
+fn a_program_that_closes_all_descriptors_and_reuses_the_numbers_keeps_them() {
+    descriptors("reuse");
+}
+
+#[test]
+fn no_answer_comes_from_a_file_that_the_program_opens_under_a_lookup() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let said = stdout(under(library(), probe("closing")).arg(dir.path()).arg("20000"));
+    assert!(said.ends_with(" lookups\n"), "{said}");
+}
+
+#[test]
+fn threads_that_end_and_files_that_are_replaced_leave_no_descriptor() {
+    descriptors("ended");
+}
+
+/// The file answers as long as it is unchanged; then it is `EMFILE` until there is a number.
+#[test]
+fn a_full_table_of_descriptors_gives_no_wrong_answer() {
+    // So few that the library holds none, and so many that it does.
+    descriptors("64");
+    descriptors("300");
+}

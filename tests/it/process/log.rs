@@ -1,0 +1,115 @@
+//! What the library writes to standard error, and that the program does not suffer from it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::ask::Session;
+use crate::support::{file, probe, run, wrapped};
+use tempfile::TempDir;
+
+/// A passwd file with so many bad lines before a good one.
+fn scene(bad: usize) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = file(dir.path(), "passwd", "bad\n".repeat(bad) + "bob:x:1:1:::\n");
+    (dir, path)
+}
+
+fn session(path: &Path) -> Session {
+    Session::new(&mut wrapped(probe("ask"), path, None))
+}
+
+/// To write to a pipe that nobody reads any more would end the program with SIGPIPE.
+#[test]
+fn a_reader_that_hangs_up_does_not_end_the_program() {
+    let (_dir, path) = scene(3);
+    let mut session = session(&path);
+    session.hang_up();
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    assert_eq!(session.ask("getpwuid 1"), "bob:x:1:1:::");
+    session.end();
+}
+
+/// Far more than fits into a pipe: what does not fit is lost.
+#[test]
+fn a_reader_that_does_not_read_does_not_stop_the_program() {
+    let (_dir, path) = scene(5000);
+    let mut session = session(&path);
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    let told = session.end();
+    assert!(told.len() > 10 && told.len() < 5000, "{}", told.len());
+}
+
+#[test]
+fn a_program_that_sets_the_variables_itself_is_told_as_well() {
+    let (_dir, path) = scene(1);
+    let mut session = Session::new(&mut wrapped(probe("ask"), None, None));
+    assert_eq!(session.ask(&format!("setenv NSS_WRAPPER_PASSWD {}", path.display())), "done");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    assert_eq!(session.end().len(), 1);
+}
+
+#[test]
+fn a_file_that_the_program_has_at_descriptor_2_stays_clean() {
+    let (dir, path) = scene(3);
+    let own = dir.path().join("own");
+    let mut session = session(&path);
+    assert_eq!(session.ask(&format!("stderr {}", own.display())), "done");
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    assert_eq!(session.end(), [""; 0]);
+    assert_eq!(fs::read(own).expect("the probe made it"), b"");
+}
+
+#[test]
+fn a_long_path_is_told_whole() {
+    let (dir, _) = scene(0);
+    let deep = dir.path().join("d".repeat(200)).join("e".repeat(200));
+    fs::create_dir_all(&deep).expect("made");
+    let path = file(&deep, "passwd", "bad\nbob:x:1:1:::\n");
+    let mut session = session(&path);
+    assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
+    let reason = "the user id is not a number of 32 bits, line skipped";
+    assert_eq!(session.end(), [format!("passwd: {}:1: {reason}", path.display())]);
+}
+
+/// At level 3 a line says of each lookup who answered it, or why nobody did; at 2 what was loaded.
+#[test]
+fn the_levels_show_what_was_loaded_what_answered_and_why_a_lookup_missed() {
+    let (dir, path) = scene(0);
+    let said = |level: &str, more: &[(&str, &str)]| {
+        let mut command = wrapped("id", &*path, None);
+        command.arg("bob").env("NSS_WRAPPER_DEBUGLEVEL", level).envs(more.iter().copied());
+        let text = String::from_utf8_lossy(&run(&mut command).stderr).into_owned();
+        // Without the process id.
+        let plain = |line: &str| {
+            let (start, rest) = line.split_once(" (").unwrap_or((line, ""));
+            format!("{start} {}", rest.split_once(')').map_or("", |(_, rest)| rest))
+        };
+        text.lines().map(plain).collect::<Vec<_>>()
+    };
+    let shown = path.display();
+    assert_eq!(said("1", &[]), [""; 0]);
+    let loaded = format!("NWRAP_DEBUG[id ] - passwd: loaded 1 entries from {shown}");
+    assert_eq!(said("2", &[]), [loaded.as_str()]);
+    let all = said("3", &[]);
+    assert_eq!(all[..2], [loaded, format!("NWRAP_TRACE[id ] - passwd: bob: found in {shown}")]);
+    let none = dir.path().join("none");
+    let none = none.to_str().expect("ASCII");
+    let all = said("3", &[("NSS_WRAPPER_PASSWD", none), ("NSS_WRAPPER_FALLTHROUGH", "1")]);
+    for line in [
+        format!("NWRAP_ERROR[id ] - load: Unable to open '{none}': No such file or directory"),
+        format!("NWRAP_TRACE[id ] - passwd: bob: cannot read {none}"),
+        "NWRAP_TRACE[id ] - passwd: bob: asked of libc".to_owned(),
+    ] {
+        assert!(all.contains(&line), "no {line:?} in {all:?}");
+    }
+    fs::write(&path, "").expect("the directory is writable");
+    let all = said("3", &[]);
+    for line in [format!("bob: not in {shown}"), "bob: not found".to_owned()] {
+        assert!(all.contains(&format!("NWRAP_TRACE[id ] - passwd: {line}")), "{all:?}");
+    }
+    let own = said("3", &[("NSS_WRAPPER_USER", "bob:x:77:77:::")]);
+    assert!(
+        own.contains(&"NWRAP_TRACE[id ] - passwd: the own entry, bob, answers".to_owned()),
+        "{own:?}"
+    );
+}

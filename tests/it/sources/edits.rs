@@ -1,0 +1,33 @@
+//! An edit of any kind is seen by the very next lookup.
+
+use crate::support::{library, probe, run, stdout, under};
+
+fn edits(rounds: &str, pause_us: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    stdout(under(library(), probe("edits")).arg(dir.path()).args([rounds, pause_us]));
+}
+
+/// Many edits fall into one tick of the clock that stamps files.
+#[test]
+fn edits_as_fast_as_they_can_be_made_are_seen_at_once() {
+    edits("500", "0");
+}
+
+/// After a pause, and some lookups, the library trusts its snapshot and holds a descriptor.
+#[test]
+fn edits_of_a_file_that_has_rested_are_seen_at_once() {
+    edits("8", "250000");
+}
+
+/// write(2) stamps the file before it copies the bytes. Where userfaultfd(2) is not allowed (not
+/// root, or a container that forbids it) only the unit test of `is_settled` is left to show this.
+#[test]
+fn a_write_that_was_stopped_half_way_is_seen_when_it_has_returned() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let out = run(under(library(), probe("rewrite")).arg(dir.path()));
+    if out.status.code() == Some(77) {
+        eprintln!("not tested: userfaultfd(2) is not allowed, or the machine too slow");
+        return;
+    }
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}

@@ -1,0 +1,276 @@
+//! `NSS_WRAPPER_USER` and `NSS_WRAPPER_FALLTHROUGH`, with the machine's own users beside.
+
+use std::collections::HashSet;
+use std::process::Command;
+
+use crate::support::ask::{Session, answers, musl_ask, names, rows, word};
+use crate::support::scene::{Scene, both, failure, has};
+use crate::support::{PYTHON, copy_program, file, probe, run, stdout};
+
+const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
+
+/// A command with the synthetic user set, and nothing else.
+fn as_synthetic<const N: usize>(scene: &Scene, uid: u32, gid: u32, args: [&str; N]) -> Command {
+    let mut command = scene.as_ids(uid, gid, args);
+    command.env("NSS_WRAPPER_USER", USER);
+    command
+}
+
+/// The fields at `at` of the machine's entries, without the library.
+fn of_machine(database: &str, at: usize) -> Vec<String> {
+    let all = stdout(Command::new("getent").arg(database));
+    all.lines().map(|line| line.split(':').nth(at).unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn an_id_without_an_entry_has_the_synthetic_users_name() {
+    let scene = Scene::new();
+    let mut command = as_synthetic(&scene, 10000, 0, ["id"]);
+    assert_eq!(stdout(&mut command), "uid=10000(ipython) gid=0(root) groups=0(root)\n");
+    has(&both(&run(command.env_remove("NSS_WRAPPER_USER"))), "uid=10000 gid=0(root)");
+    for (args, want) in [
+        (["id", "ipython"], "uid=10000(ipython) gid=0(root) groups=0(root)\n"),
+        (["id", "-un"], "ipython\n"),
+    ] {
+        assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 0, args)), want);
+    }
+    let line = "ipython:x:10000:0:I, Python:/home/10000:/bin/bash\n";
+    for key in ["ipython", "10000"] {
+        assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 0, ["getent", "passwd", key])), line);
+    }
+    for (program, want) in [
+        (["bash", "--norc", "-c", r"p='\u'; echo ${p@P} ~ipython"], "ipython /home/10000\n"),
+        (["perl", "-e", "print getpwuid($<) . glob('~ipython')", ""], "ipython/home/10000"),
+    ] {
+        assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 0, program)), want);
+    }
+    let python = "import getpass, os, pwd; print(getpass.getuser(), pwd.getpwuid(os.getuid())[5])";
+    let mut python = as_synthetic(&scene, 10000, 0, [PYTHON, "-c", python]);
+    assert_eq!(stdout(&mut python), "ipython /home/10000\n");
+}
+
+#[test]
+fn a_group_id_without_an_entry_has_the_synthetic_users_name_too() {
+    let scene = Scene::new();
+    let mut id = as_synthetic(&scene, 10000, 10000, ["id"]);
+    let want = "uid=10000(ipython) gid=10000(ipython) groups=10000(ipython)\n";
+    assert_eq!(stdout(&mut id), want);
+    for key in ["ipython", "10000"] {
+        let mut getent = as_synthetic(&scene, 10000, 10000, ["getent", "group", key]);
+        assert_eq!(stdout(&mut getent), "ipython:x:10000:\n");
+    }
+    let python = "import grp; print(sum(g.gr_name == 'ipython' for g in grp.getgrall()))";
+    assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 10000, [PYTHON, "-c", python])), "1\n");
+}
+
+#[test]
+fn whoever_has_an_entry_stays_who_they_are() {
+    let scene = Scene::new();
+    for (uid, gid) in [(0, 0), (5, 60), (5, 0), (5, 4711)] {
+        for args in [&["id"][..], &["getent", "passwd"], &["getent", "group"], &["ls", "-ld", "/"]]
+        {
+            let mut wrapped = scene.as_ids(uid, gid, args);
+            wrapped.env("NSS_WRAPPER_USER", USER);
+            let with = both(&run(&mut wrapped));
+            let without = both(&run(wrapped.env_remove("LD_PRELOAD")));
+            assert_eq!(with, without, "{uid}:{gid} {args:?}");
+        }
+        has(&failure(&mut as_synthetic(&scene, uid, gid, ["id", "ipython"])), "no such user");
+    }
+}
+
+#[test]
+fn the_machines_other_users_are_there_and_each_is_listed_once() {
+    let scene = Scene::new();
+    let root = stdout(&mut as_synthetic(&scene, 10000, 0, ["getent", "passwd", "root"]));
+    assert_eq!(root, stdout(Command::new("getent").args(["passwd", "root"])));
+    let listed = stdout(&mut as_synthetic(&scene, 10000, 0, ["getent", "passwd"]));
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split(':').next()).collect();
+    let mut want = of_machine("passwd", 0);
+    want.push("ipython".to_owned());
+    assert_eq!(names, want);
+    // The machine's user of that name gives way to it.
+    let mut command = scene.as_ids(10000, 0, ["getent", "passwd"]);
+    command.env("NSS_WRAPPER_USER", "games:x:%u:%g:::");
+    let listed = stdout(&mut command);
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(names.len(), names.iter().collect::<HashSet<_>>().len(), "{listed}");
+    has(&listed, "games:x:10000:0:::\n");
+}
+
+/// musl has no getpwent_r, which libc's part of the list is taken from elsewhere.
+#[test]
+fn musl_programs_list_the_machines_users_and_the_synthetic_user() {
+    let scene = Scene::new();
+    let list = |program: std::path::PathBuf| {
+        let copy = scene.path("list");
+        copy_program(program, &copy);
+        let copy = copy.to_str().expect("the path is ASCII");
+        let mut command = as_synthetic(&scene, 10000, 10000, [copy]);
+        let said = answers(&mut command, &["all getpwent", "endpwent", "all getgrent", "endgrent"]);
+        [names(&said[0]), names(&said[2])]
+    };
+    let musls = list(musl_ask());
+    assert_eq!(musls, list(probe("ask")));
+    for names in musls {
+        assert_eq!(names.matches("ipython").count(), 1, "{names}");
+        assert!(names.split(' ').count() > 10, "{names}");
+    }
+}
+
+#[test]
+fn with_a_passwd_file_the_synthetic_user_answers_what_the_file_lacks() {
+    let scene = Scene::new();
+    let user = "magic:x:%u:%g:::";
+    let mut id = scene.wrapped(["id", "-un"]);
+    assert_eq!(stdout(id.env("NSS_WRAPPER_USER", user)), "ipython\n", "the file has 10000");
+    let passwd = file(scene.dir.path(), "others", "root:x:0:0:::\nmagic:x:7:7:::\n");
+    let mut command = scene.wrapped(["getent", "passwd"]);
+    command.env("NSS_WRAPPER_USER", user).env("NSS_WRAPPER_PASSWD", &passwd);
+    assert_eq!(stdout(&mut command), "root:x:0:0:::\nmagic:x:10000:0:::\n");
+    let mut id = scene.wrapped(["id", "magic"]);
+    id.env("NSS_WRAPPER_USER", user).env("NSS_WRAPPER_PASSWD", &passwd);
+    assert_eq!(stdout(&mut id), "uid=10000(magic) gid=0(crew) groups=0(crew)\n");
+}
+
+#[test]
+fn a_literal_id_is_a_user_that_nobody_else_is() {
+    let scene = Scene::new();
+    let mut command = scene.as_ids(10000, 0, ["id", "magic"]);
+    command.env("NSS_WRAPPER_USER", "magic:x:4242:4243:::");
+    assert_eq!(stdout(&mut command), "uid=4242(magic) gid=4243(magic) groups=4243(magic)\n");
+    let mut command = scene.as_ids(10000, 0, ["id", "magic"]);
+    command.env("NSS_WRAPPER_USER", "magic:x:0:0:::");
+    has(&failure(&mut command), "no such user");
+}
+
+#[test]
+fn a_malformed_value_is_reported_once_and_changes_nothing() {
+    let scene = Scene::new();
+    for value in
+        ["ipython", ":x:%u:%g:::", "ipython:x:me:%g:::", "+:x:%u:%g:::", "a:x:%u:0\nb:x:1:1"]
+    {
+        let mut command = scene.as_ids(10000, 0, ["id", "games"]);
+        command.env("NSS_WRAPPER_USER", value);
+        let out = run(&mut command);
+        assert!(out.status.success());
+        let log = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(log.matches("NWRAP_ERROR[id (").count(), 1, "{log}");
+        has(&log, "NSS_WRAPPER_USER: '");
+        has(&log, "it is not used");
+        let without = stdout(command.env_remove("LD_PRELOAD"));
+        assert_eq!(String::from_utf8_lossy(&out.stdout), without);
+    }
+}
+
+#[test]
+fn what_the_files_do_not_know_falls_through_to_libc() {
+    let scene = Scene::new();
+    let passwd = file(scene.dir.path(), "one", "magic:x:10000:5001::/m:/s\ngames:x:9:9::/g:/s\n");
+    let group = file(scene.dir.path(), "lab", "lab:x:5001:magic\nroot:x:5002:games\n");
+    let fall = |args: &[&str]| {
+        let mut command = scene.as_ids(10000, 0, args);
+        command
+            .env("NSS_WRAPPER_PASSWD", &passwd)
+            .env("NSS_WRAPPER_GROUP", &group)
+            .env("NSS_WRAPPER_FALLTHROUGH", "1");
+        command
+    };
+    let daemon = stdout(Command::new("getent").args(["passwd", "daemon"]));
+    assert_eq!(stdout(&mut fall(&["getent", "passwd", "daemon"])), daemon);
+    assert_eq!(stdout(&mut fall(&["getent", "passwd", "games"])), "games:x:9:9::/g:/s\n");
+    assert_eq!(
+        stdout(&mut fall(&["id", "magic"])),
+        "uid=10000(magic) gid=5001(lab) groups=5001(lab)\n"
+    );
+    has(&failure(&mut fall(&["id", "stranger"])), "no such user");
+    // Ours first, then those of libc that have another name.
+    let listed = stdout(&mut fall(&["getent", "passwd"]));
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split(':').next()).collect();
+    let others = of_machine("passwd", 0).into_iter().filter(|name| name != "games");
+    let want: Vec<_> = ["magic".to_owned(), "games".to_owned()].into_iter().chain(others).collect();
+    assert_eq!(names, want);
+    let mut closed = fall(&["getent", "passwd", "daemon"]);
+    assert_eq!(failure(closed.env("NSS_WRAPPER_FALLTHROUGH", "0")), "");
+}
+
+#[test]
+fn the_groups_of_a_user_are_those_of_the_file_and_of_libc() {
+    let scene = Scene::new();
+    // Somebody whom the machine's groups list.
+    let line = stdout(Command::new("getent").arg("group"));
+    let (gid, user) = line
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<_> = line.split(':').collect();
+            let member = fields.get(3)?.split(',').next().filter(|name| !name.is_empty())?;
+            Some((fields[2].to_owned(), member.to_owned()))
+        })
+        .next()
+        .unwrap_or_else(|| panic!("no group of this machine has a member: {line}"));
+    let group = file(scene.dir.path(), "lab", format!("lab:x:5001:{user}\n"));
+    let mut command = scene.as_ids(10000, 0, ["getent", "initgroups", &user]);
+    command.env("NSS_WRAPPER_GROUP", &group).env("NSS_WRAPPER_FALLTHROUGH", "1");
+    let groups = stdout(&mut command);
+    let words: Vec<_> = groups.split_whitespace().collect();
+    assert_eq!(words[..2], [user.as_str(), "5001"], "{groups}");
+    assert!(words[2..].contains(&gid.as_str()), "{groups}");
+    command.env_remove("NSS_WRAPPER_FALLTHROUGH");
+    let alone = stdout(&mut command);
+    assert_eq!(alone.split_whitespace().collect::<Vec<_>>(), [user.as_str(), "5001"]);
+}
+
+/// The probe of that name, as an id without an entry, with the synthetic user and nothing else.
+fn probe_as_synthetic(scene: &Scene, name: &str) -> Command {
+    let copy = scene.path(name);
+    copy_program(probe(name), &copy);
+    as_synthetic(scene, 10000, 10000, [copy.to_str().expect("the path is ASCII")])
+}
+
+#[test]
+fn every_entry_fits_its_buffer_or_says_so() {
+    let scene = Scene::new();
+    let line = "ipython:x:10000:10000:I, Python:/home/10000:/bin/bash";
+    let questions = [
+        ("getpwuid_r 10000", line),
+        ("getpwnam_r ipython", line),
+        ("getgrgid_r 10000", "ipython:x:10000:"),
+        ("getgrnam_r ipython", "ipython:x:10000:"),
+    ];
+    let mut command = probe_as_synthetic(&scene, "buffers");
+    let said = stdout(command.args(questions.map(|(question, _)| question)));
+    for (line, (question, want)) in said.lines().zip(questions) {
+        assert!(line.starts_with(&format!("{want}\terror ERANGE\t")), "{question}: {line}");
+    }
+    assert_eq!(said.lines().count(), questions.len());
+    // libc, which is asked then, sets errno.
+    let nobody = format!("getpwnam_r {}", word("nobody there"));
+    let said = answers(&mut probe_as_synthetic(&scene, "ask"), &[nobody]).concat();
+    assert!(said.starts_with("none"), "{said}");
+}
+
+/// The enumeration goes from libc to the synthetic user, which is in it once, also where a buffer was
+/// too short for each row at first.
+#[test]
+fn a_short_buffer_loses_neither_a_row_of_libcs_nor_the_synthetic_user() {
+    let scene = Scene::new();
+    let mut session = Session::new(&mut probe_as_synthetic(&scene, "ask"));
+    let is_synthetic = |row: &&str| row.starts_with("ipython:");
+    let all = session.ask("all getpwent");
+    assert_eq!(rows(&all).iter().filter(|row| is_synthetic(row)).count(), 1, "{all}");
+    assert_eq!(session.ask("getpwent"), "none");
+    assert_eq!(session.ask("setpwent"), "done");
+    let mut again = Vec::new();
+    loop {
+        let short = session.ask("getpwent_r 8");
+        if short == "error ENOENT" {
+            break;
+        }
+        // libc's getpwent_r sets errno.
+        assert!(short.starts_with("error ERANGE"), "{short}");
+        again.push(session.ask("getpwent_r"));
+    }
+    assert_eq!(session.ask("endpwent"), "done");
+    assert!(again.len() > 6, "{again:?}");
+    assert_eq!(again.iter().filter(|row| is_synthetic(&row.as_str())).count(), 1, "{again:?}");
+}

@@ -1,0 +1,45 @@
+//! Programs under the tools of Valgrind.
+
+use std::process::Command;
+
+use super::{root, run};
+
+const LEAKS_SHOWN: &str = "--show-leak-kinds=definite,indirect,possible";
+const LEAKS_COUNTED: &str = "--errors-for-leak-kinds=definite,indirect,possible";
+
+/// The command under a tool of Valgrind: `memcheck`, `helgrind` or `drd`; or `leaks`, which is
+/// memcheck that looks for lost memory too. (A child of fork(2) loses what other threads had.)
+pub(crate) fn valgrind(tool: &str, command: &Command) -> Command {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--quiet", "--error-exitcode=9"]);
+    match tool {
+        "leaks" => _ = valgrind.args(["--leak-check=full", LEAKS_SHOWN, LEAKS_COUNTED]),
+        "memcheck" => {}
+        _ => {
+            let suppressions = root().join("tests/glibc.supp");
+            valgrind.arg(format!("--tool={tool}"));
+            valgrind.arg(format!("--suppressions={}", suppressions.display()));
+        }
+    }
+    valgrind.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => valgrind.env(name, value),
+            None => valgrind.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        valgrind.current_dir(dir);
+    }
+    valgrind
+}
+
+/// What the program under Valgrind says and what the library logs; Valgrind has nothing to say.
+#[track_caller]
+pub(crate) fn sound(command: &mut Command) -> (String, String) {
+    let out = run(command);
+    let log = String::from_utf8_lossy(&out.stderr).into_owned();
+    // Valgrind's own lines begin so.
+    assert!(out.status.success() && !log.contains("=="), "{command:?}: {}\n{log}", out.status);
+    (String::from_utf8_lossy(&out.stdout).into_owned(), log)
+}
