@@ -3,12 +3,14 @@
 //! Called by the name `nss_wrapper.pl` it does that script's jobs.
 
 mod accounts;
+mod database;
 mod edit;
 mod generate;
 mod options;
 mod preload;
 mod replace;
 mod system;
+mod template;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
@@ -39,11 +41,19 @@ fn main() -> ExitCode {
             eprintln!("nss-wrapper: {message}");
             ExitCode::from(code)
         }),
-        Err(error) => {
-            let _ = error.print();
-            if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+        Err(error) if error.use_stderr() => {
+            eprintln!("nss-wrapper: {}", one_line(&error.to_string()));
+            ExitCode::from(FAILED)
         }
+        Err(help) => help.print().map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS),
     }
+}
+
+/// What clap says of a mistake, without the usage that follows: its first paragraph in one line.
+fn one_line(message: &str) -> String {
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());
+    paragraph.collect::<Vec<_>>().join(" ")
 }
 
 fn run(options: Options) -> Result<ExitCode, (u8, String)> {
@@ -72,4 +82,25 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
     let error = Command::new(&program).args(rest).envs(&set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
     Err((code, format!("{}: {error}", Path::new(&program).display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_the_options_is_told_in_one_line() {
+        for (args, want) in [
+            (&["--passwd"][..], "a value is required for '--passwd <FILE>' but none was supplied"),
+            (&["--no-such"], "unexpected argument '--no-such' found"),
+            (
+                &["--module", "m.so"],
+                "the following required arguments were not provided: --module-prefix <NAME>",
+            ),
+        ] {
+            let args = std::iter::once("nss-wrapper").chain(args.iter().copied());
+            let Err(error) = Options::try_parse_from(args) else { panic!("{want}") };
+            assert_eq!(one_line(&error.to_string()), want);
+        }
+    }
 }

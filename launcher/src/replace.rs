@@ -13,6 +13,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use crate::system;
+
 /// What went wrong, and with which file.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -58,7 +60,7 @@ fn lock(path: &Path) -> io::Result<File> {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path)?,
             other => other?,
         };
-        file.lock()?;
+        system::lock(&file)?;
         if leads_to(path, &file)? {
             return Ok(file);
         }

@@ -1,31 +1,46 @@
-//! What the system says of ids.
+//! What the system says of ids, and the calls that std has not.
 //!
-//! A crate for it (uzers, nix) would switch on the feature `std` of libc, which cargo then builds the
-//! library with too.
-#![allow(unsafe_code, reason = "four functions of libc")]
+//! Of `rustix` and `libc` the features `std` stay off: cargo builds both packages with one set of
+//! features, and the library must do without std.
+#![allow(unsafe_code, reason = "libc's lookups, and descriptors that std and rustix share")]
 
-use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 
-// The signatures of unistd.h, pwd.h and grp.h, but that no result is looked into. The launcher has one
-// thread.
-unsafe extern "C" {
-    safe fn getuid() -> u32;
-    safe fn getgid() -> u32;
-    safe fn getpwuid(uid: u32) -> *const c_void;
-    safe fn getgrgid(gid: u32) -> *const c_void;
-}
+use rustix::fd::BorrowedFd;
+use rustix::fs::FlockOperation;
 
-/// The real user and group id.
+/// The real user and group id. Asked of libc, not of the kernel: uid_wrapper answers there.
 pub(crate) fn real_ids() -> (u32, u32) {
-    (getuid(), getgid())
+    // SAFETY: getuid takes nothing and cannot fail.
+    let uid = unsafe { libc::getuid() };
+    // SAFETY: getgid takes nothing and cannot fail.
+    let gid = unsafe { libc::getgid() };
+    (uid, gid)
 }
 
 /// True if the system has a user of that id.
 pub(crate) fn has_user(uid: u32) -> bool {
-    !getpwuid(uid).is_null()
+    // SAFETY: getpwuid takes any number. The launcher has one thread, and the result, which the
+    // next call overwrites, is not looked into.
+    !unsafe { libc::getpwuid(uid) }.is_null()
 }
 
 /// True if the system has a group of that id.
 pub(crate) fn has_group(gid: u32) -> bool {
-    !getgrgid(gid).is_null()
+    // SAFETY: as with getpwuid: any number, one thread, and the result is not looked into.
+    !unsafe { libc::getgrgid(gid) }.is_null()
+}
+
+/// Waits for the lock of flock(2) on the file. It ends with the file's last descriptor.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as `file` is borrowed.
+    let fd = unsafe { BorrowedFd::borrow_raw(file.as_raw_fd()) };
+    rustix::fs::flock(fd, FlockOperation::LockExclusive).map_err(error)
+}
+
+/// The error as std has it.
+pub(crate) fn error(error: rustix::io::Errno) -> io::Error {
+    io::Error::from_raw_os_error(error.raw_os_error())
 }

@@ -9,18 +9,19 @@
 //! it. Both need more than a read-only system with a bare environment has.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 
 use crate::options::{Host, Options, User};
 use crate::system;
+use crate::template::{self, Process};
 
-const PASSWD: &str = "NSS_WRAPPER_PASSWD";
-const GROUP: &str = "NSS_WRAPPER_GROUP";
-const SHADOW: &str = "NSS_WRAPPER_SHADOW";
-const HOSTS: &str = "NSS_WRAPPER_HOSTS";
+pub(crate) const PASSWD: &str = "NSS_WRAPPER_PASSWD";
+pub(crate) const GROUP: &str = "NSS_WRAPPER_GROUP";
+pub(crate) const SHADOW: &str = "NSS_WRAPPER_SHADOW";
+pub(crate) const HOSTS: &str = "NSS_WRAPPER_HOSTS";
 const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
 const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
 const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
@@ -37,16 +38,10 @@ pub(crate) type Variables = BTreeMap<&'static str, OsString>;
 /// The variables that the options set.
 pub(crate) fn of(options: &Options) -> Result<Variables, String> {
     let mut set = Variables::new();
-    let files = [
-        (PASSWD, &options.passwd),
-        (GROUP, &options.group),
-        (SHADOW, &options.shadow),
-        (HOSTS, &options.hosts),
-    ];
-    for (name, file) in files {
-        if let Some(file) = file {
-            set.insert(name, whole(file)?);
-        }
+    for (database, file) in options.files() {
+        let file = PathBuf::from(whole(file)?);
+        database.check_file(&file)?;
+        set.insert(database.variable(), file.into());
     }
     if let Some(module) = &options.module {
         // dlopen(3) searches for a name without a slash.
@@ -86,26 +81,24 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
     let passwds = Beneath::of(PASSWD, set)?;
     let groups = Beneath::of(GROUP, set)?;
     let has_user = passwds.has(uid, || system::has_user(uid));
-    if let [user] = users
-        && is_own(user)
-        && !has_user
-        // The library replaces %u and %g.
-        && let line = line(user, "%u", "%g", true)
-        && line.matches('%').count() == 2
-    {
-        set.insert(USER, line.into());
-        return Ok(());
+    match users {
+        [user] if is_own(user) && !has_user => {
+            set.insert(USER, own_line(user).into());
+            return Ok(());
+        }
+        _ => {}
     }
     let (mut passwd, mut group) = (String::new(), String::new());
     let mut named = Vec::new();
     for user in users {
-        let (own_uid, gid) = (user.uid.unwrap_or(uid), user.gid.unwrap_or(gid));
-        passwd += &line(user, &own_uid.to_string(), &gid.to_string(), own_uid == uid);
+        let gid = user.gid.unwrap_or(gid);
+        passwd += &line(user, (uid, gid));
         passwd.push('\n');
         let in_system = || system::has_group(gid);
         if !named.contains(&gid) && !groups.has(gid, in_system) {
             named.push(gid);
-            let _ = writeln!(group, "{}:x:{gid}:", user.name);
+            let name = template::expand(&user.name, &Process { uid, gid, home: "/" });
+            let _ = writeln!(group, "{name}:x:{gid}:");
         }
     }
     passwds.lay(passwd, set)?;
@@ -117,16 +110,30 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
     Ok(())
 }
 
-/// A passwd(5) line; whoever runs the command has a home directory and a shell already.
-fn line(user: &User, uid: &str, gid: &str, own: bool) -> String {
-    let field = |name: &str, otherwise: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|value| own && value.starts_with('/') && !value.contains([':', '\n']))
-            .unwrap_or(otherwise.to_owned())
-    };
-    let (home, shell) = (field("HOME", "/"), field("SHELL", "/bin/sh"));
-    format!("{0}:x:{uid}:{gid}:{0}:{home}:{shell}", user.name)
+/// The passwd(5) line of a user for a process of these real ids.
+fn line(user: &User, (uid, gid): (u32, u32)) -> String {
+    let home = template::home();
+    if let Some(line) = &user.line {
+        return template::expand(line, &Process { uid, gid, home: &home });
+    }
+    // Whoever runs the command has a home directory and a shell already.
+    let is_own = user.uid.is_none_or(|given| given == uid);
+    let shell = template::path_in("SHELL").filter(|_| is_own);
+    let home = if is_own { &home } else { "/" };
+    let shell = shell.as_deref().unwrap_or("/bin/sh");
+    let (name, uid) = (&user.name, user.uid.unwrap_or(uid));
+    format!("{name}:x:{uid}:{gid}:{name}:{home}:{shell}")
+}
+
+/// The line for `NSS_WRAPPER_USER`, in which the library replaces the signs.
+fn own_line(user: &User) -> String {
+    if let Some(line) = &user.line {
+        return line.clone();
+    }
+    let name = template::escape(&user.name);
+    let home = template::escape(&template::home());
+    let shell = template::path_in("SHELL").unwrap_or_else(|| "/bin/sh".to_owned());
+    format!("{name}:x:%u:%g:{name}:{home}:{}", template::escape(&shell))
 }
 
 fn hosts(hosts: &[Host], set: &mut Variables) -> Result<(), String> {
@@ -171,7 +178,7 @@ impl Beneath {
         let Some(text) = &self.text else { return in_system() };
         let is_here = text.split(|byte| *byte == b'\n').any(|line| {
             let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
-            str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
+            std::str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
         });
         is_here || self.falls_through && in_system()
     }
@@ -207,25 +214,15 @@ impl Beneath {
 pub(crate) fn exports(set: &Variables) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in set {
+        // Only a NUL byte has no quotation, and no value has one: the kernel hands none on, and
+        // those that come from files were refused.
+        let Ok(value) = shlex::bytes::try_quote(value.as_bytes()) else { continue };
         out.extend_from_slice(b"export ");
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
-        out.extend(quoted(value));
+        out.extend_from_slice(&value);
         out.push(b'\n');
     }
-    out
-}
-
-/// The value in single quotes, in which a shell finds nothing special but their end.
-fn quoted(value: &OsStr) -> Vec<u8> {
-    let mut out = vec![b'\''];
-    for byte in value.as_bytes() {
-        match byte {
-            b'\'' => out.extend_from_slice(br"'\''"),
-            _ => out.push(*byte),
-        }
-    }
-    out.push(b'\'');
     out
 }
 
@@ -234,10 +231,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_ends_the_quotes_and_begins_them_again() {
-        assert_eq!(quoted(OsStr::new("it's \"$x\"\n")), b"'it'\\''s \"$x\"\n'");
-        let set = Variables::from([("A", "a b".into()), ("B", "".into())]);
-        assert_eq!(exports(&set), b"export A='a b'\nexport B=''\n");
+    fn values_are_quoted_for_a_shell() {
+        let set = Variables::from([
+            ("A", "a b".into()),
+            ("B", "".into()),
+            ("C", "it's \"$x\"\n".into()),
+            ("D", "/plain".into()),
+        ]);
+        let said = String::from_utf8(exports(&set)).expect("text");
+        let words: Vec<_> = shlex::split(&said).expect("whole quotations");
+        assert_eq!(
+            words,
+            ["export", "A=a b", "export", "B=", "export", "C=it's \"$x\"\n", "export", "D=/plain"]
+        );
     }
 
     #[test]

@@ -71,4 +71,6 @@ mod packaging {
 mod launcher {
     mod command;
     mod edit;
+    mod scene;
+    mod usage;
 }

@@ -1,0 +1,171 @@
+//! The options of both programs: the one definition that parsing, help, man pages and completions
+//! are made from.
+
+mod edit;
+mod values;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::database::Database;
+pub(crate) use edit::Edit;
+pub(crate) use values::{Host, User};
+
+/// Run a command whose users, groups and hosts are of your choice
+///
+/// Runs COMMAND, or a shell, with the library nss_wrapper_rs preloaded, so that its questions
+/// about users, groups, passwords, hosts and the name of the host are answered as the options say.
+/// No privilege is needed, nothing in /etc changes, and no file is written. Names are all that
+/// changes: the user and group ids that the command really has stay as they are (uid_wrapper(1)
+/// fakes those).
+///
+/// The options become variables in the command's environment; nss_wrapper_rs(1) describes them.
+/// A variable that no option sets is handed on as it is. A library that is preloaded already stays
+/// so, behind this one.
+#[derive(Parser)]
+#[command(
+    name = "nss-wrapper",
+    version,
+    max_term_width = 100,
+    override_usage = "nss-wrapper [OPTIONS] [--] [COMMAND [ARG]...]\n       \
+                      nss-wrapper --edit [EDIT OPTIONS]",
+    subcommand_value_name = "EDIT OPTIONS",
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
+pub(crate) struct Options {
+    /// Add a user; without UID, name whoever runs the command
+    ///
+    /// UID is the caller's real user id unless it is given, and GID the real group id. A GID
+    /// without a name gets a group called NAME (with --passwd only if --group or --fall-through is
+    /// given too). For the caller's own ids the home directory and the shell are those of $HOME
+    /// and $SHELL, for others / and /bin/sh. May be given several times; of two users with one id
+    /// the first gives the id its name.
+    ///
+    /// Or a whole passwd(5) line, in which %u and %g are the real ids, %h is $HOME, and %% a percent
+    /// sign, as in app:x:%u:%g:The App:%h:/bin/bash.
+    ///
+    /// The users of FILE (--passwd), or those that the system has, follow. FILE is read once then;
+    /// where it only lacks the caller's own id, its edits are still seen.
+    #[arg(long, value_name = "NAME[:UID[:GID]] or LINE")]
+    pub(crate) user: Vec<User>,
+
+    /// Take all users from this passwd(5) file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passwd: Option<PathBuf>,
+
+    /// Take all groups from this group(5) file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) group: Option<PathBuf>,
+
+    /// Take all shadow entries from this shadow(5) file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) shadow: Option<PathBuf>,
+
+    /// Take hosts from this hosts(5) file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hosts: Option<PathBuf>,
+
+    /// Add a host with its IPv4 or IPv6 address
+    ///
+    /// May be given several times, for one name too. The hosts of FILE (--hosts), or those that
+    /// the system finds, follow.
+    #[arg(long, value_name = "NAME=ADDR")]
+    pub(crate) host: Vec<Host>,
+
+    /// What gethostname(2) says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<OsString>,
+
+    /// Ask this NSS module after the files
+    #[arg(long, value_name = "FILE", requires = "module_prefix")]
+    pub(crate) module: Option<PathBuf>,
+
+    /// The NAME in that module's functions, as in _nss_NAME_getpwnam_r
+    #[arg(long, value_name = "NAME", requires = "module")]
+    pub(crate) module_prefix: Option<OsString>,
+
+    /// Ask the system for what the files do not know
+    ///
+    /// Implied where --user or --host add to what the system has.
+    #[arg(long)]
+    pub(crate) fall_through: bool,
+
+    /// Report on standard error: 0 errors, 1 warnings, 2 what is loaded, 3 each lookup
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub(crate) debug: Option<u8>,
+
+    /// Print the variables for a shell to read, and run nothing
+    ///
+    /// For use in a script as: eval "$(nss-wrapper --user magic --print-env)". The inner pair of
+    /// quotes keeps the line breaks that a value can have.
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) print_env: bool,
+
+    /// The library, if it is neither beside this program nor in the lib directory next to it
+    #[arg(long, value_name = "FILE", env = "NSS_WRAPPER_RS_LIBRARY", hide_env_values = true)]
+    pub(crate) library: Option<PathBuf>,
+
+    /// Print a completion script or a man page; packagers use it
+    #[arg(long, value_name = "WHAT", hide = true, exclusive = true)]
+    pub(crate) generate: Option<Generated>,
+
+    /// What to run; a shell ($SHELL) if nothing is named
+    #[arg(
+        value_name = "COMMAND",
+        trailing_var_arg = true,
+        value_hint = clap::ValueHint::CommandWithArguments
+    )]
+    pub(crate) command: Vec<OsString>,
+
+    #[command(subcommand)]
+    pub(crate) job: Option<Job>,
+}
+
+/// What the program does besides running a command.
+#[derive(Subcommand)]
+pub(crate) enum Job {
+    /// Add and delete users, groups and members in files, as nss_wrapper.pl does
+    #[command(name = "nss_wrapper.pl", long_flag = "edit")]
+    Edit(Edit),
+}
+
+/// What `--generate` prints.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Generated {
+    /// Completions of the shell.
+    Bash,
+    /// Completions of the shell.
+    Zsh,
+    /// Completions of the shell.
+    Fish,
+    /// nss-wrapper(1).
+    Man,
+    /// nss_wrapper.pl(1).
+    EditMan,
+}
+
+impl Options {
+    /// The files that stand for a database, as they were given.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (Database, &Path)> {
+        let files = [&self.passwd, &self.group, &self.shadow, &self.hosts];
+        Database::ALL
+            .into_iter()
+            .zip(files)
+            .filter_map(|(database, file)| Some((database, file.as_deref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_contradiction_in_the_options() {
+        Options::command().debug_assert();
+        Edit::command().debug_assert();
+    }
+}
