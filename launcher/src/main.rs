@@ -9,6 +9,7 @@ mod generate;
 mod options;
 mod preload;
 mod replace;
+mod service;
 mod system;
 mod template;
 mod variables;
@@ -63,6 +64,16 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
     }
     if let Some(what) = options.generate {
         generate::print(what).map_err(|e| own(e.to_string()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.install_service || options.uninstall_service {
+        let done = if options.install_service {
+            service::install(&options)
+        } else {
+            service::uninstall(&options)
+        };
+        let text = done.map_err(own)?;
+        std::io::stdout().write_all(text.as_bytes()).map_err(|e| own(e.to_string()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let library = preload::library(options.library.as_deref()).map_err(own)?;

@@ -72,7 +72,8 @@ fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
     Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Where the new content is written.
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".nss-wrapper");

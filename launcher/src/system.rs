@@ -20,6 +20,12 @@ pub(crate) fn real_ids() -> (u32, u32) {
     (uid, gid)
 }
 
+/// True if the process has root's effective user id.
+pub(crate) fn is_root() -> bool {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
 /// True if the system has a user of that id.
 pub(crate) fn has_user(uid: u32) -> bool {
     // SAFETY: getpwuid takes any number. The launcher has one thread, and the result, which the

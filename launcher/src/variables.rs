@@ -22,12 +22,12 @@ pub(crate) const PASSWD: &str = "NSS_WRAPPER_PASSWD";
 pub(crate) const GROUP: &str = "NSS_WRAPPER_GROUP";
 pub(crate) const SHADOW: &str = "NSS_WRAPPER_SHADOW";
 pub(crate) const HOSTS: &str = "NSS_WRAPPER_HOSTS";
-const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
-const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
-const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
-const USER: &str = "NSS_WRAPPER_USER";
-const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
-const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";
+pub(crate) const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
+pub(crate) const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
+pub(crate) const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
+pub(crate) const USER: &str = "NSS_WRAPPER_USER";
+pub(crate) const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
+pub(crate) const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";
 
 /// The kernel's limit for one variable with its name and NUL: 32 pages, execve(2).
 const LONGEST: usize = 128 << 10;

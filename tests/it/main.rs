@@ -72,5 +72,6 @@ mod launcher {
     mod command;
     mod edit;
     mod scene;
+    mod service;
     mod usage;
 }

@@ -33,7 +33,8 @@ pub(crate) use values::{Host, User};
                       nss-wrapper --edit [EDIT OPTIONS]",
     subcommand_value_name = "EDIT OPTIONS",
     disable_help_subcommand = true,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    group = clap::ArgGroup::new("answers").multiple(true)
 )]
 pub(crate) struct Options {
     /// Add a user; without UID, name whoever runs the command
@@ -49,53 +50,74 @@ pub(crate) struct Options {
     ///
     /// The users of FILE (--passwd), or those that the system has, follow. FILE is read once then;
     /// where it only lacks the caller's own id, its edits are still seen.
-    #[arg(long, value_name = "NAME[:UID[:GID]] or LINE")]
+    #[arg(long, group = "answers", value_name = "NAME[:UID[:GID]] or LINE")]
     pub(crate) user: Vec<User>,
 
     /// Take all users from this passwd(5) file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, group = "answers", value_name = "FILE")]
     pub(crate) passwd: Option<PathBuf>,
 
     /// Take all groups from this group(5) file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, group = "answers", value_name = "FILE")]
     pub(crate) group: Option<PathBuf>,
 
     /// Take all shadow entries from this shadow(5) file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, group = "answers", value_name = "FILE")]
     pub(crate) shadow: Option<PathBuf>,
 
     /// Take hosts from this hosts(5) file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, group = "answers", value_name = "FILE")]
     pub(crate) hosts: Option<PathBuf>,
 
     /// Add a host with its IPv4 or IPv6 address
     ///
     /// May be given several times, for one name too. The hosts of FILE (--hosts), or those that
     /// the system finds, follow.
-    #[arg(long, value_name = "NAME=ADDR")]
+    #[arg(long, group = "answers", value_name = "NAME=ADDR")]
     pub(crate) host: Vec<Host>,
 
     /// What gethostname(2) says
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, group = "answers", value_name = "NAME")]
     pub(crate) hostname: Option<OsString>,
 
     /// Ask this NSS module after the files
-    #[arg(long, value_name = "FILE", requires = "module_prefix")]
+    #[arg(long, group = "answers", value_name = "FILE", requires = "module_prefix")]
     pub(crate) module: Option<PathBuf>,
 
     /// The NAME in that module's functions, as in _nss_NAME_getpwnam_r
-    #[arg(long, value_name = "NAME", requires = "module")]
+    #[arg(long, group = "answers", value_name = "NAME", requires = "module")]
     pub(crate) module_prefix: Option<OsString>,
 
     /// Ask the system for what the files do not know
     ///
     /// Implied where --user or --host add to what the system has.
-    #[arg(long)]
+    #[arg(long, group = "answers")]
     pub(crate) fall_through: bool,
 
     /// Report on standard error: 0 errors, 1 warnings, 2 what is loaded, 3 each lookup
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
     pub(crate) debug: Option<u8>,
+
+    /// Make the library a service of this system, for programs without LD_PRELOAD
+    ///
+    /// For whoever builds an image, as root. Puts the library where the C library looks for
+    /// libnss_wrapper_rs.so.2, writes what the options say to /etc/nss_wrapper_rs.conf, and adds
+    /// wrapper_rs to /etc/nsswitch.conf. Set-user-id programs, sessions of sshd and cron, and
+    /// programs that clear their environment are answered too then. Without options that say what
+    /// to answer, the configuration that is there is used. Only root may be able to write that
+    /// file, those that it names, and their directories.
+    #[arg(long, group = "service", conflicts_with_all = ["command", "print_env"])]
+    pub(crate) install_service: bool,
+
+    /// Take back what --install-service did
+    #[arg(long, group = "service", conflicts_with_all = ["command", "print_env", "answers"])]
+    pub(crate) uninstall_service: bool,
+
+    /// The tree of files that --install-service and --uninstall-service change
+    ///
+    /// Paths in options and in the configuration are those of the tree.
+    #[arg(long, value_name = "DIR", requires = "service")]
+    pub(crate) root: Option<PathBuf>,
 
     /// Print the variables for a shell to read, and run nothing
     ///
