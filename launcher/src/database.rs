@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A database of nsswitch.conf(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,11 @@ impl Database {
             Self::Shadow => "shadow",
             Self::Hosts => "hosts",
         }
+    }
+
+    /// The system's file of it.
+    pub(crate) fn path(self) -> PathBuf {
+        Path::new("/etc").join(self.name())
     }
 
     /// The library's variable for a file of it.

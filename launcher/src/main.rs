@@ -6,12 +6,14 @@ mod accounts;
 mod database;
 mod edit;
 mod generate;
+mod namespace;
 mod options;
 mod preload;
 mod replace;
 mod service;
 mod system;
 mod template;
+mod users;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
@@ -22,6 +24,7 @@ use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use options::{Job, Options};
+use variables::Variables;
 
 /// Exit codes as those of env(1).
 const FAILED: u8 = 125;
@@ -66,6 +69,14 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         generate::print(what).map_err(|e| own(e.to_string()))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(pid) = options.map_ids {
+        namespace::map_ids(pid).map_err(|e| own(e.to_string()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.namespace {
+        namespace::enter(&options).map_err(own)?;
+        return Err(become_command(&options.command, &Variables::new()));
+    }
     if options.install_service || options.uninstall_service {
         let done = if options.install_service {
             service::install(&options)
@@ -81,18 +92,24 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
     let preload = preload::ld_preload(&library, present.as_deref()).map_err(own)?;
     let mut set = variables::of(&options).map_err(own)?;
     set.insert("LD_PRELOAD", preload);
+    variables::check_length(&set).map_err(own)?;
     if options.print_env {
         let out = std::io::stdout().write_all(&variables::exports(&set));
         return out.map(|()| ExitCode::SUCCESS).map_err(|e| own(e.to_string()));
     }
+    Err(become_command(&options.command, &set))
+}
+
+/// Becomes the command, or a shell if none is named; returns only if that fails.
+fn become_command(command: &[OsString], set: &Variables) -> (u8, String) {
     let shell = || std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or("/bin/sh".into());
-    let (program, rest) = match options.command.split_first() {
+    let (program, rest) = match command.split_first() {
         Some((program, rest)) => (program.clone(), rest),
         None => (shell(), &[][..]),
     };
-    let error = Command::new(&program).args(rest).envs(&set).exec();
+    let error = Command::new(&program).args(rest).envs(set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
-    Err((code, format!("{}: {error}", Path::new(&program).display())))
+    (code, format!("{}: {}", Path::new(&program).display(), database::why(&error)))
 }
 
 #[cfg(test)]

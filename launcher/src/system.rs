@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::FlockOperation;
+use rustix::thread::UnshareFlags;
 
 /// The real user and group id. Asked of libc, not of the kernel: uid_wrapper answers there.
 pub(crate) fn real_ids() -> (u32, u32) {
@@ -20,10 +21,22 @@ pub(crate) fn real_ids() -> (u32, u32) {
     (uid, gid)
 }
 
-/// True if the process has root's effective user id.
+/// The effective user and group id that the kernel goes by, whatever uid_wrapper says.
+pub(crate) fn effective_ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// True if the process is root for the kernel.
 pub(crate) fn is_root() -> bool {
-    // SAFETY: geteuid takes nothing and cannot fail.
-    unsafe { libc::geteuid() == 0 }
+    effective_ids().0 == 0
+}
+
+/// Leaves the namespaces of `flags` for new ones: unshare(2).
+pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    debug_assert!(!flags.contains(UnshareFlags::FILES));
+    // SAFETY: what is unsafe of it is a table of descriptors that threads no longer share; the
+    // launcher has one thread, and never asks for that.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
 /// True if the system has a user of that id.

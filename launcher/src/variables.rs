@@ -14,9 +14,10 @@ use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf, absolute};
 
+use crate::database::why;
 use crate::options::{Host, Options, User};
 use crate::system;
-use crate::template::{self, Process};
+use crate::users::{self, Named};
 
 pub(crate) const PASSWD: &str = "NSS_WRAPPER_PASSWD";
 pub(crate) const GROUP: &str = "NSS_WRAPPER_GROUP";
@@ -37,12 +38,7 @@ pub(crate) type Variables = BTreeMap<&'static str, OsString>;
 
 /// The variables that the options set.
 pub(crate) fn of(options: &Options) -> Result<Variables, String> {
-    let mut set = Variables::new();
-    for (database, file) in options.files() {
-        let file = PathBuf::from(whole(file)?);
-        database.check_file(&file)?;
-        set.insert(database.variable(), file.into());
-    }
+    let mut set = files(options)?;
     if let Some(module) = &options.module {
         // dlopen(3) searches for a name without a slash.
         let is_searched = !module.as_os_str().as_bytes().contains(&b'/');
@@ -65,6 +61,17 @@ pub(crate) fn of(options: &Options) -> Result<Variables, String> {
     Ok(set)
 }
 
+/// The variables for the files that the options name.
+pub(crate) fn files(options: &Options) -> Result<Variables, String> {
+    let mut set = Variables::new();
+    for (database, file) in options.files() {
+        let file = PathBuf::from(whole(file)?);
+        database.check_file(&file)?;
+        set.insert(database.variable(), file.into());
+    }
+    Ok(set)
+}
+
 /// The path from the root on: the command may change its directory before its first question.
 fn whole(file: &Path) -> Result<OsString, String> {
     absolute(file).map(Into::into).map_err(|e| format!("{}: {e}", file.display()))
@@ -74,113 +81,77 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
     if users.is_empty() {
         return Ok(());
     }
-    let (uid, gid) = system::real_ids();
-    let is_own = |user: &User| {
-        user.uid.is_none_or(|given| given == uid) && user.gid.is_none_or(|given| given == gid)
-    };
     let passwds = Beneath::of(PASSWD, set)?;
     let groups = Beneath::of(GROUP, set)?;
-    let has_user = passwds.has(uid, || system::has_user(uid));
-    match users {
-        [user] if is_own(user) && !has_user => {
-            set.insert(USER, own_line(user).into());
-            return Ok(());
+    let has_user = |uid| passwds.has(uid, || system::has_user(uid));
+    let has_group = |gid| groups.has(gid, || system::has_group(gid));
+    match users::named(users, has_user, has_group) {
+        Named::Own(line) => {
+            set.insert(USER, line.into());
         }
-        _ => {}
-    }
-    let (mut passwd, mut group) = (String::new(), String::new());
-    let mut named = Vec::new();
-    for user in users {
-        let gid = user.gid.unwrap_or(gid);
-        passwd += &line(user, (uid, gid));
-        passwd.push('\n');
-        let in_system = || system::has_group(gid);
-        if !named.contains(&gid) && !groups.has(gid, in_system) {
-            named.push(gid);
-            let name = template::expand(&user.name, &Process { uid, gid, home: "/" });
-            let _ = writeln!(group, "{name}:x:{gid}:");
+        Named::Lines { passwd, group } => {
+            passwds.lay(passwd, set)?;
+            // One variable lets all databases fall through: a group of ours is not worth that those
+            // users appear whom the given passwd file was to replace.
+            if groups.text.is_some() || set.contains_key(FALLTHROUGH) || groups.falls_through {
+                groups.lay(group, set)?;
+            }
         }
-    }
-    passwds.lay(passwd, set)?;
-    // One variable lets all databases fall through: a group of ours is not worth that those users
-    // appear whom the given passwd file was to replace.
-    if groups.text.is_some() || set.contains_key(FALLTHROUGH) || groups.falls_through {
-        groups.lay(group, set)?;
     }
     Ok(())
-}
-
-/// The passwd(5) line of a user for a process of these real ids.
-fn line(user: &User, (uid, gid): (u32, u32)) -> String {
-    let home = template::home();
-    if let Some(line) = &user.line {
-        return template::expand(line, &Process { uid, gid, home: &home });
-    }
-    // Whoever runs the command has a home directory and a shell already.
-    let is_own = user.uid.is_none_or(|given| given == uid);
-    let shell = template::path_in("SHELL").filter(|_| is_own);
-    let home = if is_own { &home } else { "/" };
-    let shell = shell.as_deref().unwrap_or("/bin/sh");
-    let (name, uid) = (&user.name, user.uid.unwrap_or(uid));
-    format!("{name}:x:{uid}:{gid}:{name}:{home}:{shell}")
-}
-
-/// The line for `NSS_WRAPPER_USER`, in which the library replaces the signs.
-fn own_line(user: &User) -> String {
-    if let Some(line) = &user.line {
-        return line.clone();
-    }
-    let name = template::escape(&user.name);
-    let home = template::escape(&template::home());
-    let shell = template::path_in("SHELL").unwrap_or_else(|| "/bin/sh".to_owned());
-    format!("{name}:x:%u:%g:{name}:{home}:{}", template::escape(&shell))
 }
 
 fn hosts(hosts: &[Host], set: &mut Variables) -> Result<(), String> {
     if hosts.is_empty() {
         return Ok(());
     }
+    Beneath::of(HOSTS, set)?.lay(host_lines(hosts), set)
+}
+
+/// The hosts(5) lines of the hosts.
+pub(crate) fn host_lines(hosts: &[Host]) -> String {
     let mut lines = String::new();
     for host in hosts {
         let _ = writeln!(lines, "{} {}", host.address, host.name);
     }
-    Beneath::of(HOSTS, set)?.lay(lines, set)
+    lines
+}
+
+/// The value that the options gave a variable, or else the environment.
+pub(crate) fn value(name: &str, set: &Variables) -> Option<OsString> {
+    match set.get(name) {
+        Some(value) => Some(value.clone()),
+        None => std::env::var_os(name).filter(|value| !value.is_empty()),
+    }
 }
 
 /// What a database has without the lines of ours.
-struct Beneath {
+pub(crate) struct Beneath {
     variable: &'static str,
     /// The content of the file that is set; without one, the system is asked.
-    text: Option<Vec<u8>>,
+    pub(crate) text: Option<Vec<u8>>,
     /// The system is asked after the file too.
-    falls_through: bool,
+    pub(crate) falls_through: bool,
 }
 
 impl Beneath {
-    fn of(variable: &'static str, set: &Variables) -> Result<Self, String> {
-        let value = |name| match set.get(name) {
-            Some(value) => Some(value.clone()),
-            None => std::env::var_os(name).filter(|value| !value.is_empty()),
-        };
-        let text = match value(variable) {
+    pub(crate) fn of(variable: &'static str, set: &Variables) -> Result<Self, String> {
+        let text = match value(variable, set) {
             None => None,
             Some(text) if text.as_bytes().contains(&b'\n') => Some(text.into_vec()),
-            Some(path) => Some(
-                std::fs::read(&path).map_err(|e| format!("{}: {e}", Path::new(&path).display()))?,
-            ),
+            Some(path) => {
+                let shown = Path::new(&path).display();
+                Some(std::fs::read(&path).map_err(|e| format!("{shown}: {}", why(&e)))?)
+            }
         };
-        let falls_through = value(FALLTHROUGH).is_some_and(|value| value == "1");
+        let falls_through = value(FALLTHROUGH, set).is_some_and(|value| value == "1");
         Ok(Self { variable, text, falls_through })
     }
 
     /// True if a passwd or group line has the id.
     fn has(&self, id: u32, in_system: impl FnOnce() -> bool) -> bool {
         let Some(text) = &self.text else { return in_system() };
-        let is_here = text.split(|byte| *byte == b'\n').any(|line| {
-            let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
-            std::str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
-        });
-        is_here || self.falls_through && in_system()
+        has_id(text, id) || self.falls_through && in_system()
     }
 
     /// Puts `lines` in front of what is here.
@@ -198,16 +169,28 @@ impl Beneath {
         if all.contains(&0) {
             return Err(format!("the file of {} has a NUL byte in it", self.variable));
         }
-        if self.variable.len() + all.len() + 2 > LONGEST {
-            return Err(format!(
-                "the file of {} is too large to be handed on with more lines; \
-                 nss-wrapper --edit adds them to a file",
-                self.variable
-            ));
-        }
         set.insert(self.variable, OsString::from_vec(all));
         Ok(())
     }
+}
+
+/// Refuses what is too long for a variable.
+pub(crate) fn check_length(set: &Variables) -> Result<(), String> {
+    match set.iter().find(|(name, value)| name.len() + value.len() + 2 > LONGEST) {
+        Some((name, _)) => Err(format!(
+            "the file of {name} is too large to be handed on with more lines; \
+             nss-wrapper --edit adds them to a file"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// True if a passwd or group line of the text has the id.
+pub(crate) fn has_id(text: &[u8], id: u32) -> bool {
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
+        std::str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
+    })
 }
 
 /// The lines that set the variables in a shell.
@@ -261,7 +244,8 @@ mod tests {
         assert_eq!(laid[PASSWD], "a:x:1:1:::\nb:x:2:2:::");
         assert!(!laid.contains_key(FALLTHROUGH));
         assert!(over(Some(b"b\0")).is_err_and(|e| e.contains("NUL")));
-        assert!(over(Some(&[b'b'; LONGEST])).is_err_and(|e| e.contains("too large")));
+        let laid = over(Some(&[b'b'; LONGEST])).expect("not yet handed on");
+        assert!(check_length(&laid).is_err_and(|e| e.contains("too large")));
     }
 
     #[test]

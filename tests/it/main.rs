@@ -71,6 +71,7 @@ mod packaging {
 mod launcher {
     mod command;
     mod edit;
+    mod namespace;
     mod scene;
     mod service;
     mod usage;

@@ -98,6 +98,20 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
     pub(crate) debug: Option<u8>,
 
+    /// Change what is in /etc for the command alone, instead of preloading the library
+    ///
+    /// For programs that read /etc/passwd themselves, as static ones do: COMMAND gets namespaces in
+    /// which generated passwd, group, shadow and hosts files lie over those in /etc, and in which
+    /// the host has the name of --hostname. What no option says is taken from the variables of
+    /// nss_wrapper_rs(1). Nothing else changes, and nothing stays. Whoever is not root needs a
+    /// kernel that permits user namespaces.
+    #[arg(long, conflicts_with_all = ["service", "print_env", "module"])]
+    pub(crate) namespace: bool,
+
+    /// Map all ids of this process to themselves; --namespace needs it where root may not mount
+    #[arg(long, value_name = "PID", hide = true, exclusive = true)]
+    pub(crate) map_ids: Option<u32>,
+
     /// Make the library a service of this system, for programs without LD_PRELOAD
     ///
     /// For whoever builds an image, as root. Puts the library where the C library looks for

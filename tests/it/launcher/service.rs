@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::scene::scene;
+use super::scene::{as_root, scene};
 use crate::support::scene::{Scene, has, is_root};
 use crate::support::{file, run, stdout};
 
@@ -88,16 +88,6 @@ impl Image {
 
 fn open_to_all(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the file is ours");
-}
-
-/// A command that root runs; without its rights, root of a user namespace.
-fn as_root(program: &Path) -> Command {
-    if is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--"]).arg(program);
-    command
 }
 
 #[test]
