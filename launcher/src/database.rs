@@ -20,6 +20,11 @@ const LOOKED_AT_BYTES: u64 = 64 << 10;
 impl Database {
     pub(crate) const ALL: [Self; 4] = [Self::Passwd, Self::Group, Self::Shadow, Self::Hosts];
 
+    /// The database of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|database| database.name() == name)
+    }
+
     /// As nsswitch.conf(5), the option and the file in /etc have it.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -3,8 +3,11 @@
 //! Called by the name `nss_wrapper.pl` it does that script's jobs.
 
 mod accounts;
+mod ask;
+mod check;
 mod database;
 mod edit;
+mod explain;
 mod generate;
 mod namespace;
 mod options;
@@ -23,6 +26,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
+use database::Database;
 use options::{Job, Options};
 use variables::Variables;
 
@@ -62,40 +66,49 @@ fn one_line(message: &str) -> String {
 
 fn run(options: Options) -> Result<ExitCode, (u8, String)> {
     let own = |message| (FAILED, message);
+    let done = Ok(ExitCode::SUCCESS);
     if let Some(Job::Edit(edit)) = options.job {
         return Ok(edit::run(&edit));
     }
     if let Some(what) = options.generate {
         generate::print(what).map_err(|e| own(e.to_string()))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(pid) = options.map_ids {
+    } else if let Some(pid) = options.map_ids {
         namespace::map_ids(pid).map_err(|e| own(e.to_string()))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if options.namespace {
+    } else if let Some(database) = options.ask.as_deref().and_then(Database::named) {
+        ask::answer(database, options.ask_key.as_deref()).map_err(|e| own(e.to_string()))?;
+    } else if options.check {
+        return if check::check(&options).map_err(own)? { done } else { Ok(ExitCode::FAILURE) };
+    } else if let Some(question) = &options.explain {
+        let is_answered = explain::explain(question, &options).map_err(own)?;
+        return if is_answered { done } else { Ok(ExitCode::FAILURE) };
+    } else if options.install_service {
+        print(&service::install(&options).map_err(own)?).map_err(own)?;
+    } else if options.uninstall_service {
+        print(&service::uninstall(&options).map_err(own)?).map_err(own)?;
+    } else if options.namespace {
         namespace::enter(&options).map_err(own)?;
         return Err(become_command(&options.command, &Variables::new()));
+    } else {
+        return preloaded(&options);
     }
-    if options.install_service || options.uninstall_service {
-        let done = if options.install_service {
-            service::install(&options)
-        } else {
-            service::uninstall(&options)
-        };
-        let text = done.map_err(own)?;
-        std::io::stdout().write_all(text.as_bytes()).map_err(|e| own(e.to_string()))?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    done
+}
+
+fn print(text: impl AsRef<[u8]>) -> Result<(), String> {
+    std::io::stdout().write_all(text.as_ref()).map_err(|e| database::why(&e))
+}
+
+/// Runs the command under the library, or prints what does so.
+fn preloaded(options: &Options) -> Result<ExitCode, (u8, String)> {
+    let own = |message| (FAILED, message);
     let library = preload::library(options.library.as_deref()).map_err(own)?;
     let present = std::env::var_os("LD_PRELOAD");
     let preload = preload::ld_preload(&library, present.as_deref()).map_err(own)?;
-    let mut set = variables::of(&options).map_err(own)?;
+    let mut set = variables::of(options).map_err(own)?;
     set.insert("LD_PRELOAD", preload);
     variables::check_length(&set).map_err(own)?;
     if options.print_env {
-        let out = std::io::stdout().write_all(&variables::exports(&set));
-        return out.map(|()| ExitCode::SUCCESS).map_err(|e| own(e.to_string()));
+        return print(variables::exports(&set)).map(|()| ExitCode::SUCCESS).map_err(own);
     }
     Err(become_command(&options.command, &set))
 }

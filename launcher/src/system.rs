@@ -4,12 +4,15 @@
 //! features, and the library must do without std.
 #![allow(unsafe_code, reason = "libc's lookups, and descriptors that std and rustix share")]
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, MemfdFlags};
 use rustix::thread::UnshareFlags;
 
 /// The real user and group id. Asked of libc, not of the kernel: uid_wrapper answers there.
@@ -62,4 +65,26 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
 /// The error as std has it.
 pub(crate) fn error(error: rustix::io::Errno) -> io::Error {
     io::Error::from_raw_os_error(error.raw_os_error())
+}
+
+/// A file in memory, for a child to write to.
+pub(crate) fn memory_file() -> io::Result<File> {
+    let fd = rustix::fs::memfd_create("nss-wrapper", MemfdFlags::CLOEXEC).map_err(error)?;
+    // SAFETY: the descriptor was just made, and `into_raw_fd` gives it up: the file owns it alone.
+    Ok(unsafe { File::from_raw_fd(rustix::fd::IntoRawFd::into_raw_fd(fd)) })
+}
+
+/// True if the process runs with more rights than its caller: `AT_SECURE`, getauxval(3).
+pub(crate) fn is_secure() -> bool {
+    // SAFETY: takes a number, returns a number.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// True if the file has capabilities: capabilities(7).
+pub(crate) fn has_capabilities(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // The longest form has 24 bytes.
+    let mut value = [0_u8; 64];
+    let read = rustix::fs::getxattr(path.as_c_str(), "security.capability", &mut value[..]);
+    read.is_ok_and(|length| length > 0)
 }

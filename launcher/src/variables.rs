@@ -30,6 +30,20 @@ pub(crate) const USER: &str = "NSS_WRAPPER_USER";
 pub(crate) const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
 pub(crate) const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";
 
+/// All of them.
+pub(crate) const ALL: [&str; 10] = [
+    USER,
+    PASSWD,
+    GROUP,
+    SHADOW,
+    HOSTS,
+    HOSTNAME,
+    MODULE_SO_PATH,
+    MODULE_FN_PREFIX,
+    FALLTHROUGH,
+    DEBUGLEVEL,
+];
+
 /// The kernel's limit for one variable with its name and NUL: 32 pages, execve(2).
 const LONGEST: usize = 128 << 10;
 

@@ -108,6 +108,34 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["service", "print_env", "module"])]
     pub(crate) namespace: bool,
 
+    /// Check the files, and print PATH:LINE: REASON for each line that the library skips
+    ///
+    /// The files of --passwd, --group, --shadow and --hosts, or else those that the library's
+    /// variables name. Exits with 1 if there is such a line, or a file that cannot be read.
+    #[arg(long, conflicts_with_all = ["service", "print_env", "namespace", "command", "module"])]
+    pub(crate) check: bool,
+
+    /// Say who answers for a user, a group or a host, and whether the library can work here
+    ///
+    /// KIND is user, group or host; KEY is a name, an id or an address. Run it as the user and in
+    /// the environment of the program that fails, with the program as COMMAND to have that looked
+    /// at, too; it is not run. Exits with 1 if nobody answers.
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["KIND", "KEY"],
+        conflicts_with_all = ["service", "print_env", "namespace", "check"]
+    )]
+    pub(crate) explain: Option<Vec<String>>,
+
+    /// Ask the C library for all entries of a database; --check and --explain need it
+    #[arg(long, value_name = "DATABASE", hide = true)]
+    pub(crate) ask: Option<String>,
+
+    /// Ask for one
+    #[arg(long, value_name = "KEY", hide = true, requires = "ask")]
+    pub(crate) ask_key: Option<String>,
+
     /// Map all ids of this process to themselves; --namespace needs it where root may not mount
     #[arg(long, value_name = "PID", hide = true, exclusive = true)]
     pub(crate) map_ids: Option<u32>,

@@ -83,6 +83,19 @@ pub(crate) fn uninstall(options: &Options) -> Result<String, String> {
     Ok(steps.finish())
 }
 
+/// What is wrong with the configuration of the running system, if something is.
+pub(crate) fn fault() -> Option<String> {
+    let path = Path::new(configuration::PATH);
+    let checked = Tree::new(None).and_then(|tree| tree.check_only_root_writes(path));
+    checked.and_then(|()| installed_configuration(path)).err()
+}
+
+/// The configuration in that file.
+pub(crate) fn installed_configuration(path: &Path) -> Result<Configuration, String> {
+    let text = fs::read_to_string(path).map_err(|e| failed(path, &e))?;
+    Configuration::parse(&text).map_err(|e| format!("{}:{e}", path.display()))
+}
+
 /// Where the files are.
 struct Place {
     tree: Tree,
@@ -112,19 +125,15 @@ impl Place {
     /// The configuration that is there already.
     fn configuration(&self) -> Result<Configuration, String> {
         let path = &self.configuration;
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                let all = Configuration::parse(&text);
-                let all = all.map_err(|e| format!("{}:{e}", path.display()))?;
-                all.check_files(&self.tree)?;
-                Ok(all)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(format!(
+        if !path.exists() {
+            return Err(format!(
                 "nothing says what the service is to answer: --user LINE, or --passwd FILE, or {}",
                 path.display()
-            )),
-            Err(error) => Err(failed(path, &error)),
+            ));
         }
+        let all = installed_configuration(path)?;
+        all.check_files(&self.tree)?;
+        Ok(all)
     }
 }
 

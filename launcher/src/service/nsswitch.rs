@@ -65,7 +65,6 @@ pub(crate) fn with_service(old: Option<&[u8]>, wanted: &[Database]) -> Option<Ve
     if was_made && new.is_empty() { None } else { Some(new) }
 }
 
-#[cfg(test)]
 /// True if the file has the service for the database.
 pub(crate) fn has_service(text: &[u8], database: Database) -> bool {
     // Of several lines the last counts, as in glibc since 2.34.

@@ -294,13 +294,13 @@ fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
     let libdir = libdir.lines().find_map(|l| l.split_once('/')?.1.strip_suffix("/libc.so.6"));
     let libdir = format!("/{}", libdir.expect("glibc runs this test"));
     let script = r#"
-        launcher=$1 libdir=$2 layers=$3 line=$4
+        launcher=$1 libdir=$2 layers=$3 line=$4 change=$5
         mount -t tmpfs tmpfs "$layers"
         mkdir "$layers"/etc "$layers"/lib "$layers"/work1 "$layers"/work2
         mount -t overlay -o "lowerdir=/etc,upperdir=$layers/etc,workdir=$layers/work1" none /etc
         mount -t overlay -o "lowerdir=$libdir,upperdir=$layers/lib,workdir=$layers/work2" none "$libdir"
         asked() {
-            unshare --map-user=10000 --map-group=10000 env "NSS_WRAPPER_USER=$line" id -un
+            $change env "NSS_WRAPPER_USER=$line" id -un
         }
         asked >/dev/null 2>&1 && exit 1
         "$launcher" --install-service --user "$line" >/dev/null
@@ -312,11 +312,17 @@ fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
     "#;
     let layers = scene.path("layers");
     fs::create_dir(&layers).expect("the directory is ours");
-    let mut command = Command::new("unshare");
-    if !is_root() {
-        command.arg("--map-root-user");
-    }
+    let mut command = as_root("unshare".as_ref());
+    let change = if is_root() {
+        "setpriv --reuid=10000 --regid=10000 --clear-groups"
+    } else {
+        "unshare --map-user=10000 --map-group=10000"
+    };
     command.args(["--mount", "sh", "-euc", script, "sh"]).args([&launcher, &libdir]);
-    command.arg(&layers).arg(LINE).env_remove("LD_PRELOAD").env_remove("NSS_WRAPPER_USER");
+    command
+        .arg(&layers)
+        .args([LINE, change])
+        .env_remove("LD_PRELOAD")
+        .env_remove("NSS_WRAPPER_USER");
     assert_eq!(stdout(&mut command), "ipython\n");
 }
