@@ -13,6 +13,20 @@ use crate::database::Database;
 pub(crate) use edit::Edit;
 pub(crate) use values::{Host, User};
 
+const ANSWERS: &str = "What is answered";
+const INSTEAD: &str = "What is done instead of preloading the library";
+
+/// The ways to call the program, without its name.
+pub(crate) const FORMS: [&str; 7] = [
+    "[OPTIONS] [--] [COMMAND [ARG]...]",
+    "--namespace [OPTIONS] [--] [COMMAND [ARG]...]",
+    "--install-service [OPTIONS] [--root DIR]",
+    "--uninstall-service [--root DIR]",
+    "--check [OPTIONS]",
+    "--explain KIND KEY [OPTIONS] [-- COMMAND]",
+    "--edit [EDIT OPTIONS]",
+];
+
 /// Run a command whose users, groups and hosts are of your choice
 ///
 /// Runs COMMAND, or a shell, with the library nss_wrapper_rs preloaded, so that its questions
@@ -24,13 +38,14 @@ pub(crate) use values::{Host, User};
 /// The options become variables in the command's environment; nss_wrapper_rs(1) describes them.
 /// A variable that no option sets is handed on as it is. A library that is preloaded already stays
 /// so, behind this one.
+///
+/// All that is so unless an option says what is done instead.
 #[derive(Parser)]
 #[command(
     name = "nss-wrapper",
     version,
     max_term_width = 100,
-    override_usage = "nss-wrapper [OPTIONS] [--] [COMMAND [ARG]...]\n       \
-                      nss-wrapper --edit [EDIT OPTIONS]",
+    override_usage = usage(),
     subcommand_value_name = "EDIT OPTIONS",
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
@@ -50,48 +65,48 @@ pub(crate) struct Options {
     ///
     /// The users of FILE (--passwd), or those that the system has, follow. FILE is read once then;
     /// where it only lacks the caller's own id, its edits are still seen.
-    #[arg(long, group = "answers", value_name = "NAME[:UID[:GID]] or LINE")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME[:UID[:GID]] or LINE")]
     pub(crate) user: Vec<User>,
 
     /// Take all users from this passwd(5) file
-    #[arg(long, group = "answers", value_name = "FILE")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "FILE")]
     pub(crate) passwd: Option<PathBuf>,
 
     /// Take all groups from this group(5) file
-    #[arg(long, group = "answers", value_name = "FILE")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "FILE")]
     pub(crate) group: Option<PathBuf>,
 
     /// Take all shadow entries from this shadow(5) file
-    #[arg(long, group = "answers", value_name = "FILE")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "FILE")]
     pub(crate) shadow: Option<PathBuf>,
 
     /// Take hosts from this hosts(5) file
-    #[arg(long, group = "answers", value_name = "FILE")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "FILE")]
     pub(crate) hosts: Option<PathBuf>,
 
     /// Add a host with its IPv4 or IPv6 address
     ///
     /// May be given several times, for one name too. The hosts of FILE (--hosts), or those that
     /// the system finds, follow.
-    #[arg(long, group = "answers", value_name = "NAME=ADDR")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME=ADDR")]
     pub(crate) host: Vec<Host>,
 
     /// What gethostname(2) says
-    #[arg(long, group = "answers", value_name = "NAME")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME")]
     pub(crate) hostname: Option<OsString>,
 
     /// Ask this NSS module after the files
-    #[arg(long, group = "answers", value_name = "FILE", requires = "module_prefix")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "FILE", requires = "module_prefix")]
     pub(crate) module: Option<PathBuf>,
 
     /// The NAME in that module's functions, as in _nss_NAME_getpwnam_r
-    #[arg(long, group = "answers", value_name = "NAME", requires = "module")]
+    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME", requires = "module")]
     pub(crate) module_prefix: Option<OsString>,
 
     /// Ask the system for what the files do not know
     ///
     /// Implied where --user or --host add to what the system has.
-    #[arg(long, group = "answers")]
+    #[arg(long, group = "answers", help_heading = ANSWERS)]
     pub(crate) fall_through: bool,
 
     /// Report on standard error: 0 errors, 1 warnings, 2 what is loaded, 3 each lookup
@@ -105,14 +120,22 @@ pub(crate) struct Options {
     /// the host has the name of --hostname. What no option says is taken from the variables of
     /// nss_wrapper_rs(1). Nothing else changes, and nothing stays. Whoever is not root needs a
     /// kernel that permits user namespaces.
-    #[arg(long, conflicts_with_all = ["service", "print_env", "module"])]
+    #[arg(
+        long,
+        help_heading = INSTEAD,
+        conflicts_with_all = ["service", "print_env", "module"]
+    )]
     pub(crate) namespace: bool,
 
     /// Check the files, and print PATH:LINE: REASON for each line that the library skips
     ///
     /// The files of --passwd, --group, --shadow and --hosts, or else those that the library's
     /// variables name. Exits with 1 if there is such a line, or a file that cannot be read.
-    #[arg(long, conflicts_with_all = ["service", "print_env", "namespace", "command", "module"])]
+    #[arg(
+        long,
+        help_heading = INSTEAD,
+        conflicts_with_all = ["service", "print_env", "namespace", "command", "module"]
+    )]
     pub(crate) check: bool,
 
     /// Say who answers for a user, a group or a host, and whether the library can work here
@@ -122,6 +145,7 @@ pub(crate) struct Options {
     /// at, too; it is not run. Exits with 1 if nobody answers.
     #[arg(
         long,
+        help_heading = INSTEAD,
         num_args = 2,
         value_names = ["KIND", "KEY"],
         conflicts_with_all = ["service", "print_env", "namespace", "check"]
@@ -148,24 +172,24 @@ pub(crate) struct Options {
     /// programs that clear their environment are answered too then. Without options that say what
     /// to answer, the configuration that is there is used. Only root may be able to write that
     /// file, those that it names, and their directories.
-    #[arg(long, group = "service", conflicts_with_all = ["command", "print_env"])]
+    #[arg(long, group = "service", help_heading = INSTEAD, conflicts_with_all = ["command", "print_env"])]
     pub(crate) install_service: bool,
 
     /// Take back what --install-service did
-    #[arg(long, group = "service", conflicts_with_all = ["command", "print_env", "answers"])]
+    #[arg(long, group = "service", help_heading = INSTEAD, conflicts_with_all = ["command", "print_env", "answers"])]
     pub(crate) uninstall_service: bool,
 
     /// The tree of files that --install-service and --uninstall-service change
     ///
     /// Paths in options and in the configuration are those of the tree.
-    #[arg(long, value_name = "DIR", requires = "service")]
+    #[arg(long, value_name = "DIR", help_heading = INSTEAD, requires = "service")]
     pub(crate) root: Option<PathBuf>,
 
     /// Print the variables for a shell to read, and run nothing
     ///
     /// For use in a script as: eval "$(nss-wrapper --user magic --print-env)". The inner pair of
     /// quotes keeps the line breaks that a value can have.
-    #[arg(long, conflicts_with = "command")]
+    #[arg(long, help_heading = INSTEAD, conflicts_with = "command")]
     pub(crate) print_env: bool,
 
     /// The library, if it is neither beside this program nor in the lib directory next to it
@@ -209,6 +233,11 @@ pub(crate) enum Generated {
     Man,
     /// nss_wrapper.pl(1).
     EditMan,
+}
+
+fn usage() -> String {
+    let forms = FORMS.map(|form| format!("nss-wrapper {form}"));
+    forms.join("\n       ")
 }
 
 impl Options {
