@@ -1,7 +1,7 @@
 //! `--install-service` and `--uninstall-service`: the library as an NSS service of a system.
 //!
 //! Everything is checked before anything is written, and nsswitch.conf, which makes the service
-//! count, is written last and taken back first. What was new is removed if a later step fails.
+//! count, is written last and taken back first. If a later step fails, the steps before are undone.
 
 pub(crate) mod configuration;
 pub(crate) mod libdir;
@@ -52,6 +52,7 @@ pub(crate) fn install(options: &Options) -> Result<String, String> {
     for path in [&place.configuration, &place.nsswitch, &loaded] {
         place.tree.check_only_root_writes(path)?;
     }
+    read(&place.nsswitch)?;
 
     let mut steps = Steps::default();
     if !is_packaged {
@@ -137,11 +138,11 @@ impl Place {
     }
 }
 
-/// What has been done so far. Dropped unfinished, it removes the files that are new.
+/// What has been done so far. Dropped unfinished, it puts back what the files had.
 #[derive(Default)]
 struct Steps {
     text: String,
-    new: Vec<PathBuf>,
+    before: Vec<(PathBuf, Option<Vec<u8>>)>,
 }
 
 impl Steps {
@@ -151,27 +152,19 @@ impl Steps {
 
     /// Gives the file this content; one that has it already is left alone.
     fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), String> {
-        let is_new = match fs::read(path) {
-            Ok(old) if old == bytes => return Ok(()),
-            Ok(_) => false,
-            Err(error) if error.kind() == ErrorKind::NotFound => true,
-            Err(error) => return Err(failed(path, &error)),
-        };
-        put(path, bytes).map_err(|e| failed(path, &e))?;
-        if is_new {
-            self.new.push(path.to_owned());
+        let old = read(path)?;
+        if old.as_deref() == Some(bytes) {
+            return Ok(());
         }
+        put(path, bytes).map_err(|e| failed(path, &e))?;
+        self.before.push((path.to_owned(), old));
         self.say("wrote", path);
         Ok(())
     }
 
     /// Gives nsswitch.conf the service for these databases and for no others.
     fn edit(&mut self, path: &Path, databases: &[Database]) -> Result<(), String> {
-        let old = match fs::read(path) {
-            Ok(old) => Some(old),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(path, &error)),
-        };
+        let old = read(path)?;
         let new = nsswitch::with_service(old.as_deref(), databases);
         match (old, new) {
             (old, new) if old == new => Ok(()),
@@ -202,7 +195,7 @@ impl Steps {
     }
 
     fn finish(mut self) -> String {
-        self.new.clear();
+        self.before.clear();
         if self.text.is_empty() {
             return "nothing to change\n".to_owned();
         }
@@ -212,9 +205,22 @@ impl Steps {
 
 impl Drop for Steps {
     fn drop(&mut self) {
-        for path in &self.new {
-            let _ = fs::remove_file(path);
+        for (path, old) in self.before.drain(..).rev() {
+            // What failed is told already.
+            let _ = match old {
+                Some(old) => put(&path, &old),
+                None => fs::remove_file(&path),
+            };
         }
+    }
+}
+
+/// The file's content, if there is such a file.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, &error)),
     }
 }
 

@@ -117,7 +117,11 @@ fn items(services: &[u8]) -> Vec<Item> {
             at += 1;
             continue;
         } else if is_action {
-            rest.iter().position(|byte| *byte == b']').map_or(rest.len(), |last| last + 1)
+            match rest.iter().position(|byte| *byte == b']') {
+                Some(last) => last + 1,
+                // Without an end it is no action, and nothing after it is anything.
+                None => break,
+            }
         } else {
             let is_end = |byte: &u8| *byte == b'[' || byte.is_ascii_whitespace();
             rest.iter().position(is_end).unwrap_or(rest.len())
@@ -133,17 +137,24 @@ fn with(services: &[u8]) -> Vec<u8> {
     if items.iter().any(|item| item.text(services) == SERVICE.as_bytes()) {
         return services.to_vec();
     }
-    let at = place(services, &items);
-    [&services[..at], b" ", SERVICE.as_bytes(), &services[at..]].concat()
+    let (before, after) = services.split_at(place(services, &items));
+    let is_apart = |byte: &u8| byte.is_ascii_whitespace() || b"[#".contains(byte);
+    // A name that follows at once, after a colon or an action, needs the blank between.
+    if after.first().is_none_or(is_apart) {
+        [before, b" ", SERVICE.as_bytes(), after].concat()
+    } else {
+        [before, SERVICE.as_bytes(), b" ", after].concat()
+    }
 }
 
 fn without(services: &[u8]) -> Vec<u8> {
     let mut out = services.to_vec();
     for item in items(services).iter().rev() {
         if item.text(services) == SERVICE.as_bytes() {
-            // At the very start there may be no blank: a colon is enough.
-            let has_blank = item.start > 0 && services[item.start - 1].is_ascii_whitespace();
-            out.drain(item.start - usize::from(has_blank)..item.end);
+            let is_blank = |at: usize| services.get(at).is_some_and(u8::is_ascii_whitespace);
+            let has_before = item.start > 0 && is_blank(item.start - 1);
+            let has_after = !has_before && is_blank(item.end);
+            out.drain(item.start - usize::from(has_before)..item.end + usize::from(has_after));
         }
     }
     out
@@ -210,6 +221,8 @@ mod tests {
         for (services, want) in [
             (" files", " files wrapper_rs"),
             ("files", "files wrapper_rs"),
+            ("sss [NOTFOUND=return]", "wrapper_rs sss [NOTFOUND=return]"),
+            ("files [SUCCESS=merge]sss", "files [SUCCESS=merge]wrapper_rs sss"),
             ("\t\tfiles systemd", "\t\tfiles wrapper_rs systemd"),
             (" files  # all of them", " files wrapper_rs  # all of them"),
             (" files# files", " files wrapper_rs# files"),
@@ -280,10 +293,27 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_line_says_the_service_is_added_once_and_can_be_taken_back() {
+        let parts =
+            ["\t", "files", "sss", "[NOTFOUND=return]", "[!UNAVAIL=return]", "#", "\n", "["];
+        let mut texts = vec![String::new()];
+        for _ in 0..5 {
+            let longer = texts.iter().flat_map(|text| parts.map(|part| format!("{text}{part}")));
+            texts = longer.collect();
+        }
+        for text in texts {
+            let text = format!("passwd:{text}");
+            let new = added(&text, &[Passwd]);
+            assert_eq!(new.matches(SERVICE).count(), 1, "{new:?}");
+            assert!(has_service(new.as_bytes(), Passwd), "{new:?}");
+        }
+    }
+
+    #[test]
     fn the_service_goes_where_it_is_no_longer_wanted_and_stays_where_somebody_moved_it() {
         let text = b"passwd: wrapper_rs files\ngroup:\tfiles\twrapper_rs\nshadow:wrapper_rs files";
         let new = with_service(Some(text), &[Passwd]).expect("a file");
-        let want = "passwd: wrapper_rs files\ngroup:\tfiles\nshadow: files";
+        let want = "passwd: wrapper_rs files\ngroup:\tfiles\nshadow:files";
         assert_eq!(String::from_utf8(new).as_deref(), Ok(want));
         assert!(has_service(text, Passwd) && has_service(text, Group) && !has_service(text, Hosts));
         assert!(!has_service(b"passwd: wrapper_rs\npasswd: files # wrapper_rs", Passwd));

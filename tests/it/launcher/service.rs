@@ -272,9 +272,9 @@ fn what_cannot_be_a_service_is_one_clear_line_and_nothing_changes() {
         "nss_wrapper_rs.conf:2: unknown name \"LD_PRELOAD\"",
     );
     fs::remove_file(image.root.join(CONF)).expect("the file is ours");
-    // A directory in the place of nsswitch.conf is found out when it is to be written.
     let nsswitch = image.root.join("etc/nsswitch.conf");
     fs::remove_file(&nsswitch).expect("the file is ours");
+    file(&image.root, CONF, "NSS_WRAPPER_USER=before\n");
     fs::create_dir(&nsswitch).expect("the directory is ours");
     has(&image.refused(&["--install-service", "--user", LINE]), "nsswitch.conf: Is a directory");
     fs::remove_file(image.lib.join("libc.so.6")).expect("the file is ours");
