@@ -30,7 +30,8 @@ pub(crate) fn check(options: &Options) -> Result<bool, String> {
     let mut targets = targets(options);
     let user = variables::value(variables::USER, &Variables::new());
     let configuration = Path::new(service::configuration::PATH);
-    if targets.is_empty() && user.is_none() {
+    // That of an option was checked when it was read.
+    if targets.is_empty() && user.is_none() && options.user.is_empty() {
         if !configuration.exists() {
             let what = "--passwd FILE, one of the library's variables, or a service";
             return Err(format!("nothing to check: {what}"));

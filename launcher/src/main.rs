@@ -74,7 +74,8 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         generate::print(what).map_err(|e| own(e.to_string()))?;
     } else if let Some(pid) = options.map_ids {
         namespace::map_ids(pid).map_err(|e| own(e.to_string()))?;
-    } else if let Some(database) = options.ask.as_deref().and_then(Database::named) {
+    } else if let Some(name) = &options.ask {
+        let database = Database::named(name).ok_or_else(|| own(format!("no database {name}")))?;
         ask::answer(database, options.ask_key.as_deref()).map_err(|e| own(e.to_string()))?;
     } else if options.check {
         return if check::check(&options).map_err(own)? { done } else { Ok(ExitCode::FAILURE) };

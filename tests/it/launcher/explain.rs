@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::scene::{as_ids, as_root, as_self, scene};
+use super::scene::{as_ids, as_self, on_layers, scene};
 use crate::support::scene::{Scene, has, is_root};
 use crate::support::{file, module, peer, run, stdout};
 
@@ -205,35 +205,19 @@ fn a_question_that_is_none_is_one_line() {
     }
 }
 
-/// Under layers over /etc and the C library's directory, as in service.rs.
 #[test]
 fn an_answer_of_the_service_is_told_from_one_of_the_system() {
-    let (scene, launcher) = scene();
+    let (scene, _) = scene();
     let script = r#"
-        mount -t tmpfs none "$2"; mkdir "$2"/a "$2"/b "$2"/c "$2"/d
-        lib=$(sed -n 's|^[^/]*\(/.*\)/libc.so.6$|\1|p' /proc/self/maps | head -n 1)
-        mount -t overlay -o "lowerdir=/etc,upperdir=$2/a,workdir=$2/b" none /etc
-        mount -t overlay -o "lowerdir=$lib,upperdir=$2/c,workdir=$2/d" none "$lib"
-        "$1" --install-service --user "$3" >/dev/null
-        exec $4 env NSS_WRAPPER_USER="$3" sh -c \
-            '"$1" --explain user 10000; "$1" --explain user 0' sh "$1"
+        "$launcher" --install-service --user "$line" >/dev/null
+        $as_10000 env NSS_WRAPPER_USER="$line" sh -c \
+            '"$launcher" --explain user 10000; "$launcher" --explain user 0'
     "#;
-    let layers = scene.path("layers");
-    fs::create_dir(&layers).expect("ours");
-    let mut command = as_root("unshare".as_ref());
-    // In a user namespace the configuration is not root's.
-    let change = if is_root() {
-        "setpriv --reuid=10000 --regid=7000 --clear-groups"
-    } else {
-        "unshare --map-user=10000 --map-group=7000"
-    };
-    command
-        .args(["--mount", "sh", "-euc", script, "sh", &launcher])
-        .arg(&layers)
-        .args([USER, change]);
-    let text = said(command.env_remove("LD_PRELOAD"), 0);
+    let script = format!("line='{USER}'\n{script}");
+    let text = said(&mut on_layers(&scene, &script), 0);
     has(&text, "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which");
     if is_root() {
+        // Otherwise the configuration is not root's in the eyes of the program.
         has(&text, "libnss_wrapper_rs.so.2, configured by /etc/nss_wrapper_rs.conf\n");
     }
     has(&text, "user 0: root:x:0:0:root:/root:/bin/bash\nanswered by: the file /etc/passwd:1\n");

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::scene::{as_root, scene};
+use super::scene::{as_root, on_layers, scene};
 use crate::support::scene::{Scene, has, is_root};
 use crate::support::{file, run, stdout};
 
@@ -286,43 +286,19 @@ fn what_cannot_be_a_service_is_one_clear_line_and_nothing_changes() {
     );
 }
 
-/// The machine itself, with layers over /etc and the C library's directory that end with the test.
 #[test]
 fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
-    let (scene, launcher) = scene();
-    let libdir = fs::read_to_string("/proc/self/maps").expect("readable");
-    let libdir = libdir.lines().find_map(|l| l.split_once('/')?.1.strip_suffix("/libc.so.6"));
-    let libdir = format!("/{}", libdir.expect("glibc runs this test"));
+    let (scene, _) = scene();
     let script = r#"
-        launcher=$1 libdir=$2 layers=$3 line=$4 change=$5
-        mount -t tmpfs tmpfs "$layers"
-        mkdir "$layers"/etc "$layers"/lib "$layers"/work1 "$layers"/work2
-        mount -t overlay -o "lowerdir=/etc,upperdir=$layers/etc,workdir=$layers/work1" none /etc
-        mount -t overlay -o "lowerdir=$libdir,upperdir=$layers/lib,workdir=$layers/work2" none "$libdir"
-        asked() {
-            $change env "NSS_WRAPPER_USER=$line" id -un
-        }
+        asked() { $as_10000 env "NSS_WRAPPER_USER=$line" id -un; }
         asked >/dev/null 2>&1 && exit 1
         "$launcher" --install-service --user "$line" >/dev/null
         asked
         getent passwd root >/dev/null
         "$launcher" --uninstall-service >/dev/null
         asked >/dev/null 2>&1 && exit 1
-        ls -A "$layers/lib"
+        grep wrapper_rs /etc/nsswitch.conf || true
     "#;
-    let layers = scene.path("layers");
-    fs::create_dir(&layers).expect("the directory is ours");
-    let mut command = as_root("unshare".as_ref());
-    let change = if is_root() {
-        "setpriv --reuid=10000 --regid=10000 --clear-groups"
-    } else {
-        "unshare --map-user=10000 --map-group=10000"
-    };
-    command.args(["--mount", "sh", "-euc", script, "sh"]).args([&launcher, &libdir]);
-    command
-        .arg(&layers)
-        .args([LINE, change])
-        .env_remove("LD_PRELOAD")
-        .env_remove("NSS_WRAPPER_USER");
-    assert_eq!(stdout(&mut command), "ipython\n");
+    let script = format!("line='{LINE}'\n{script}");
+    assert_eq!(stdout(&mut on_layers(&scene, &script)), "ipython\n");
 }
