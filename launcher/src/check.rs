@@ -148,7 +148,7 @@ impl Target {
         }
     }
 
-    /// Waits for the child; where somebody watches a large file, with a line that tells how far it is.
+    /// Waits for the child; where somebody watches a large file, a line tells how far it is.
     fn show_progress(&self, asking: &mut Asking) -> io::Result<()> {
         let mut terminal = io::stderr();
         if self.bytes < LARGE_BYTES || !terminal.is_terminal() {

@@ -1,6 +1,8 @@
 //! `nss-wrapper`: puts the library and its variables into the environment and becomes the command.
 //!
-//! Called by the name `nss_wrapper.pl` it does that script's jobs.
+//! It has two other ways to have programs answered, `service` for a whole image and `namespace` for
+//! one command; `check` and `explain` help where no answer comes. Called by the name
+//! `nss_wrapper.pl` it does that script's jobs.
 
 mod accounts;
 mod ask;

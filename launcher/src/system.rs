@@ -51,7 +51,8 @@ pub(crate) fn has_user(uid: u32) -> bool {
 
 /// True if the system has a group of that id.
 pub(crate) fn has_group(gid: u32) -> bool {
-    // SAFETY: as with getpwuid: any number, one thread, and the result is not looked into.
+    // SAFETY: getgrgid takes any number. The launcher has one thread, and the result, which the
+    // next call overwrites, is not looked into.
     !unsafe { libc::getgrgid(gid) }.is_null()
 }
 

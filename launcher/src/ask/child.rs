@@ -80,14 +80,13 @@ unsafe extern "C" {
 /// Reads the next entry; false at the end.
 fn next(database: Database) -> bool {
     match database {
-        // SAFETY: getpwent takes nothing. This program has one thread, and the result, which the
-        // next call overwrites, is not looked into.
+        // SAFETY: getpwent takes nothing, one thread runs, and the result is not looked into.
         Database::Passwd => !unsafe { libc::getpwent() }.is_null(),
-        // SAFETY: getgrent takes nothing; as above, one thread, and only NULL or not is looked at.
+        // SAFETY: getgrent takes nothing, one thread runs, and the result is not looked into.
         Database::Group => !unsafe { libc::getgrent() }.is_null(),
-        // SAFETY: getspent takes nothing; as above, one thread, and only NULL or not is looked at.
+        // SAFETY: getspent takes nothing, one thread runs, and the result is not looked into.
         Database::Shadow => !unsafe { libc::getspent() }.is_null(),
-        // SAFETY: gethostent takes nothing; as above, one thread, and only NULL or not is looked at.
+        // SAFETY: gethostent takes nothing, one thread runs, and the result is not looked into.
         Database::Hosts => !unsafe { gethostent() }.is_null(),
     }
 }

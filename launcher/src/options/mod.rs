@@ -60,8 +60,8 @@ pub(crate) struct Options {
     /// and $SHELL, for others / and /bin/sh. May be given several times; of two users with one id
     /// the first gives the id its name.
     ///
-    /// Or a whole passwd(5) line, in which %u and %g are the real ids, %h is $HOME, and %% a percent
-    /// sign, as in app:x:%u:%g:The App:%h:/bin/bash.
+    /// Or a whole passwd(5) line, in which %u and %g are the real ids, %h is $HOME, and %% a
+    /// percent sign, as in app:x:%u:%g:The App:%h:/bin/bash.
     ///
     /// The users of FILE (--passwd), or those that the system has, follow. FILE is read once then;
     /// where it only lacks the caller's own id, its edits are still seen.
@@ -96,11 +96,23 @@ pub(crate) struct Options {
     pub(crate) hostname: Option<OsString>,
 
     /// Ask this NSS module after the files
-    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "FILE", requires = "module_prefix")]
+    #[arg(
+        long,
+        group = "answers",
+        help_heading = ANSWERS,
+        value_name = "FILE",
+        requires = "module_prefix"
+    )]
     pub(crate) module: Option<PathBuf>,
 
     /// The NAME in that module's functions, as in _nss_NAME_getpwnam_r
-    #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME", requires = "module")]
+    #[arg(
+        long,
+        group = "answers",
+        help_heading = ANSWERS,
+        value_name = "NAME",
+        requires = "module"
+    )]
     pub(crate) module_prefix: Option<OsString>,
 
     /// Ask the system for what the files do not know
@@ -172,11 +184,21 @@ pub(crate) struct Options {
     /// programs that clear their environment are answered too then. Without options that say what
     /// to answer, the configuration that is there is used. Only root may be able to write that
     /// file, those that it names, and their directories.
-    #[arg(long, group = "service", help_heading = INSTEAD, conflicts_with_all = ["command", "print_env"])]
+    #[arg(
+        long,
+        group = "service",
+        help_heading = INSTEAD,
+        conflicts_with_all = ["command", "print_env"]
+    )]
     pub(crate) install_service: bool,
 
     /// Take back what --install-service did
-    #[arg(long, group = "service", help_heading = INSTEAD, conflicts_with_all = ["command", "print_env", "answers"])]
+    #[arg(
+        long,
+        group = "service",
+        help_heading = INSTEAD,
+        conflicts_with_all = ["command", "print_env", "answers"]
+    )]
     pub(crate) uninstall_service: bool,
 
     /// The tree of files that --install-service and --uninstall-service change
