@@ -63,6 +63,7 @@ mod programs {
 
 /// What is built and installed: the shared object, its header, its packages.
 mod packaging {
+    mod claims;
     mod exports;
     mod header;
     mod install;
