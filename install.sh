@@ -13,6 +13,8 @@ usage: ./install.sh [--compat | --compat-only] [NAME=VALUE...]
   PREFIX=DIR      where it is used from; /usr/local
   LIBDIR=DIR      where libraries are; PREFIX/lib (Debian's: /usr/lib/x86_64-linux-gnu)
   DESTDIR=DIR     put in front of every path, to make a package from; nothing
+  RUNNABLE=FILE   a launcher that runs on this machine, where the one that is installed is for
+                  another: it writes the man pages and the completions
 
 The names may come from the environment too. What cargo build --release makes is taken from
 CARGO_TARGET_DIR, or target, and built if it is not there.
@@ -33,6 +35,7 @@ for argument; do
         PREFIX=*) PREFIX=${argument#*=} ;;
         LIBDIR=*) LIBDIR=${argument#*=} ;;
         DESTDIR=*) DESTDIR=${argument#*=} ;;
+        RUNNABLE=*) RUNNABLE=${argument#*=} ;;
         *) usage >&2 && fail "what is $argument?" ;;
     esac
 done
@@ -48,7 +51,9 @@ done
 includedir=$PREFIX/include
 man1=$PREFIX/share/man/man1
 
-# A relative DESTDIR and target directory are the caller's.
+# Relative paths are the caller's.
+RUNNABLE=${RUNNABLE:-}
+case $RUNNABLE in '' | /*) ;; *) RUNNABLE=$PWD/$RUNNABLE ;; esac
 case $DESTDIR in '' | /*) ;; *) DESTDIR=$PWD/$DESTDIR ;; esac
 target=${CARGO_TARGET_DIR:-}
 case $target in '' | /*) ;; *) target=$PWD/$target ;; esac
@@ -57,7 +62,8 @@ built=${target:-target}/release
 if ! [ -f "$built/libnss_wrapper_rs.so" ] || ! [ -x "$built/nss-wrapper" ]; then
     cargo build --release
 fi
-version=$("$built/nss-wrapper" --version)
+runnable=${RUNNABLE:-$built/nss-wrapper}
+version=$("$runnable" --version)
 version=${version##* }
 # The newest version of the peer whose interface docs/compatibility.md compares with: a build that
 # asks for at least some version must find all that this version had.
@@ -94,7 +100,7 @@ if [ $own = yes ]; then
     put 755 "$PREFIX/bin/nss-wrapper" <"$built/nss-wrapper"
     link nss-wrapper "$PREFIX/bin/nss_wrapper.pl"
     share=$PREFIX/share
-    generate() { "$built/nss-wrapper" --generate "$1" | put 644 "$2"; }
+    generate() { "$runnable" --generate "$1" | put 644 "$2"; }
     generate bash "$share/bash-completion/completions/nss-wrapper"
     generate zsh "$share/zsh/site-functions/_nss-wrapper"
     generate fish "$share/fish/vendor_completions.d/nss-wrapper.fish"
