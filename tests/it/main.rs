@@ -47,6 +47,8 @@ mod process {
     mod memory;
     mod security;
     mod soak;
+    #[cfg(target_arch = "x86_64")]
+    mod stepping;
     mod threads;
 }
 
