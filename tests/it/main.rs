@@ -50,6 +50,7 @@ mod process {
     #[cfg(target_arch = "x86_64")]
     mod stepping;
     mod threads;
+    mod waiting;
 }
 
 /// Real programs, and programs of another libc.
