@@ -12,6 +12,7 @@ mod lookup {
     mod buffers;
     mod enumeration;
     mod groups;
+    mod initgroups;
     mod inside_libc;
     mod malformed_lines;
     mod membership;
