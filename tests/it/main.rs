@@ -58,6 +58,7 @@ mod process {
 mod programs {
     mod cwrap;
     mod languages;
+    mod deepbind;
     mod musl;
     mod servers;
     mod tools;
