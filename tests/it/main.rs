@@ -46,6 +46,7 @@ mod process {
     mod descriptors;
     mod log;
     mod memory;
+    mod out_of_reach;
     mod security;
     mod soak;
     #[cfg(target_arch = "x86_64")]
