@@ -36,6 +36,7 @@ mod sources {
     mod module;
     mod module_checks;
     mod module_enumeration;
+    mod module_asking;
     mod module_loading;
     mod synthetic_user;
 }
