@@ -14,6 +14,7 @@ mod lookup {
     mod groups;
     mod initgroups;
     mod inside_libc;
+    mod large_ids;
     mod malformed_lines;
     mod membership;
     mod shadow;
@@ -39,6 +40,7 @@ mod sources {
     mod module_asking;
     mod module_loading;
     mod synthetic_user;
+    mod synthetic_user_value;
 }
 
 /// What the library may not do to the process that it is loaded into.
