@@ -70,6 +70,7 @@ mod programs {
 
 /// What is built and installed: the shared object, its header, its packages.
 mod packaging {
+    mod bare_name;
     mod exports;
     mod header;
     mod install;
