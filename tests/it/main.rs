@@ -35,9 +35,9 @@ mod sources {
     mod edits;
     mod inline_values;
     mod module;
+    mod module_asking;
     mod module_checks;
     mod module_enumeration;
-    mod module_asking;
     mod module_loading;
     mod synthetic_user;
     mod synthetic_user_value;
@@ -61,8 +61,8 @@ mod process {
 /// Real programs, and programs of another libc.
 mod programs {
     mod cwrap;
-    mod languages;
     mod deepbind;
+    mod languages;
     mod musl;
     mod servers;
     mod tools;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::session::Session;
+use crate::support::ask::Session;
 use crate::support::{file, library, probe, stdout, under};
 
 const LARGE: [u32; 8] = [
@@ -38,20 +38,20 @@ fn users_and_groups_with_large_ids_are_found_in_every_way() {
     for id in LARGE {
         let mut session = Session::with(&passwd, &group_file);
         for _ in 0..20 {
-            assert_eq!(session.ask(&format!("user {id}")), user(id));
-            assert_eq!(session.ask(&format!("user u{id}")), user(id));
-            assert_eq!(session.ask(&format!("group {id}")), group(id));
-            assert_eq!(session.ask(&format!("group g{id}")), group(id));
-            assert_eq!(session.ask(&format!("memberships u{id}")), format!("7 {id}"));
+            assert_eq!(session.ask(&format!("getpwuid {id}")), user(id));
+            assert_eq!(session.ask(&format!("getpwnam u{id}")), user(id));
+            assert_eq!(session.ask(&format!("getgrgid {id}")), group(id));
+            assert_eq!(session.ask(&format!("getgrnam g{id}")), group(id));
+            assert_eq!(session.ask(&format!("getgrouplist u{id} 7")), format!("2 of 2: 7 {id}"));
         }
         // Neighbours, and the same digits with one more or one less.
         for other in [id - 2, id / 10, id.wrapping_mul(10), id % 100_000_000] {
             if !LARGE.contains(&other) && other != 7 {
-                assert_eq!(session.ask(&format!("user {other}")), "none", "{other}");
+                assert_eq!(session.ask(&format!("getpwuid {other}")), "none", "{other}");
             }
         }
         let names = LARGE.map(|id| format!("u{id} ")).concat();
-        assert_eq!(session.ask("users"), format!("small {}", names.trim_end()));
+        assert_eq!(session.users(), format!("small {}", names.trim_end()));
         session.end();
     }
 }
