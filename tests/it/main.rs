@@ -24,6 +24,7 @@ mod lookup {
 /// Hosts, and the name of the host.
 mod hosts {
     mod beside_glibc;
+    mod enumeration;
     mod file;
     mod hostname;
     mod module;
