@@ -1,8 +1,8 @@
 //! An NSS module under test: a shared object with functions `_nss_NAME_getpwnam_r` and so on, as glibc loads
 //! them for nsswitch.conf(5). Loaded at the first question that gets to it.
 //!
-//! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its
-//! functions a thread's questions do not get to that function again, so none asks itself for ever.
+//! No lock of ours is held while the module's code runs: it may ask us in its turn. A thread's questions get
+//! to a function once more from inside it, and not further, so none asks itself for ever.
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
@@ -21,7 +21,7 @@ use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{Library, complaint};
 use crate::rt::sync::TryOnce;
-use crate::rt::thread::{MODULE_FUNCTIONS, Marked, ThreadState, frame_address};
+use crate::rt::thread::{MODULE_FUNCTIONS, Marked, ThreadState};
 
 /// What the module says.
 pub(crate) enum Reply {
@@ -135,12 +135,11 @@ impl Function {
     }
 }
 
-/// Marks that the calling thread is in a function of the module; `None` if it is already. The mark is an
-/// address in the caller's frame.
+/// Marks that the calling thread is in a function of the module; `None` if it is in it twice already. The
+/// mark is an address in the caller's frame.
 #[inline(always)]
 fn enter(thread: &'static ThreadState, function: usize) -> Option<Marked<'static>> {
-    let mark = thread.in_module.get(function)?;
-    (!mark.is_live(frame_address())).then(|| Marked::new(mark))
+    thread.in_module.get(function)?.enter()
 }
 
 /// What has become of the configured module.
