@@ -64,7 +64,7 @@ pub(crate) struct Fields<'a> {
     near: u64,
     far: u64,
     block: usize,
-    /// No blanks precede the name, and each id stands there as it is printed.
+    /// No blanks precede the name, and each id stands there as it is printed, with a colon behind it.
     pub(crate) is_plain: bool,
 }
 
@@ -145,7 +145,8 @@ impl<'a> Fields<'a> {
         let (from, end) = (self.at, self.end());
         self.at = end + 1;
         if let Some(id) = self.digits(from, end) {
-            self.is_plain &= end - from == 1 || self.line.window.get(from) != Some(&b'0');
+            let is_printed = end - from == 1 || self.line.window.get(from) != Some(&b'0');
+            self.is_plain &= is_printed && end < self.line.len;
             return Ok(id);
         }
         self.is_plain = false;
