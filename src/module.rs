@@ -135,7 +135,9 @@ impl Function {
     }
 }
 
-/// Marks that the calling thread is in a function of the module; `None` if it is already.
+/// Marks that the calling thread is in a function of the module; `None` if it is already. The mark is an
+/// address in the caller's frame.
+#[inline(always)]
 fn enter(thread: &'static ThreadState, function: usize) -> Option<Marked<'static>> {
     let mark = thread.in_module.get(function)?;
     (!mark.is_live(frame_address())).then(|| Marked::new(mark))
@@ -296,13 +298,13 @@ pub(crate) fn find<D: Database>(
     match (key.what, functions.by_name, functions.by_id) {
         (What::Name(name), Some(by_name), _) => {
             let key = c_string(name)?;
-            ask::<D>(thread, Function::ByName, |row, buf, len, error| {
+            ask::<D>(thread, Function::ByName, None, |row, buf, len, error| {
                 // SAFETY: a C string, and what `ask` lends.
                 unsafe { by_name(as_c(&key).as_ptr(), row, buf, len, error) }
             })
         }
         (What::Id(id), _, Some(by_id)) => {
-            ask::<D>(thread, Function::ById, |row, buf, len, error| {
+            ask::<D>(thread, Function::ById, None, |row, buf, len, error| {
                 // SAFETY: what `ask` lends.
                 unsafe { by_id(id, row, buf, len, error) }
             })
@@ -323,14 +325,19 @@ pub(crate) fn rewind<D: Database>(thread: &'static ThreadState) -> Result<(), Er
     Ok(())
 }
 
-/// The next row of the module's enumeration, `Absent` at its end.
-pub(crate) fn next<D: Database>(thread: &'static ThreadState) -> Result<Reply, Errno> {
+/// The next row of the module's enumeration, `Absent` at its end. With `room` bytes alone the module says
+/// `ERANGE` for a row that is larger, and gives it again.
+pub(crate) fn next<D: Database>(
+    thread: &'static ThreadState,
+    room: Option<usize>,
+) -> Result<Reply, Errno> {
     let functions = match functions::<D>(thread)? {
         Ok(functions) => functions,
         Err(reply) => return Ok(reply),
     };
     let Some(next) = functions.next else { return Ok(Reply::Absent) };
-    ask::<D>(thread, Function::Next, |row, buf, len, error| {
+    ask::<D>(thread, Function::Next, room, |row, buf, len, error| {
+        let len = room.map_or(len, |room| room.min(len));
         // SAFETY: what `ask` lends.
         let status = unsafe { next(row, buf, len, error) };
         // What is not available has no rows: glibc.
@@ -360,6 +367,7 @@ const MOST_ROOM_BYTES: usize = 64 << 20;
 fn ask<D: Database>(
     thread: &'static ThreadState,
     function: Function,
+    room: Option<usize>,
     mut ask: impl FnMut(Row, *mut c_char, usize, *mut c_int) -> c_int,
 ) -> Result<Reply, Errno> {
     let Some(_inside) = enter(thread, function.number::<D>()) else { return Ok(Reply::Absent) };
@@ -378,6 +386,7 @@ fn ask<D: Database>(
                 return unsafe { D::copy_of(row) }.map(Reply::Row);
             }
             Outcome::Absent => return Ok(Reply::Absent),
+            Outcome::Short if room.is_some_and(|room| room <= size) => return Err(Errno::ERANGE),
             Outcome::Short if size < MOST_ROOM_BYTES => size *= 4,
             Outcome::Short => {
                 log!(Warn, "module", "The module is not content with {size} bytes");
@@ -469,7 +478,7 @@ fn groups_with(
     DISTURBED.fetch_add(1, Ordering::Relaxed);
     rewind::<Group>(thread)?;
     loop {
-        match next::<Group>(thread) {
+        match next::<Group>(thread, None) {
             Ok(Reply::Row(copy)) => {
                 let row = Group::row_of(&copy);
                 if row.members().any(|name| name == user) {
@@ -535,7 +544,7 @@ pub(crate) fn host_by_name(
     let (key, function) = (c_string(name)?, Function::HostByName);
     if let Some(by_name2) = module.host_by_name2 {
         let (family, _) = family.to_c();
-        return host(ask::<Hosts>(thread, function, |row, buf, len, error| {
+        return host(ask::<Hosts>(thread, function, None, |row, buf, len, error| {
             let (key, mut reason) = (as_c(&key).as_ptr(), 0);
             // SAFETY: a C string, and what `ask` lends.
             unsafe { by_name2(key, family, row.cast(), buf, len, error, &raw mut reason) }
@@ -545,7 +554,7 @@ pub(crate) fn host_by_name(
     let Some(by_name) = module.host_by_name.filter(|_| family == Family::V4) else {
         return Ok(None);
     };
-    host(ask::<Hosts>(thread, function, |row, buf, len, error| {
+    host(ask::<Hosts>(thread, function, None, |row, buf, len, error| {
         let (key, mut reason) = (as_c(&key).as_ptr(), 0);
         // SAFETY: a C string, and what `ask` lends.
         unsafe { by_name(key, row.cast(), buf, len, error, &raw mut reason) }
@@ -562,7 +571,7 @@ pub(crate) fn host_by_address(
     let Some(by_address) = module.host_by_address else { return Ok(None) };
     let (family, _) = family.to_c();
     let size = socklen_t::try_from(octets.len()).unwrap_or(0);
-    host(ask::<Hosts>(thread, Function::HostByAddress, |row, buf, len, error| {
+    host(ask::<Hosts>(thread, Function::HostByAddress, None, |row, buf, len, error| {
         let (from, mut reason) = (octets.as_ptr().cast(), 0);
         // SAFETY: `size` bytes of an address, and what `ask` lends.
         unsafe { by_address(from, size, family, row.cast(), buf, len, error, &raw mut reason) }

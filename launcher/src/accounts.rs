@@ -45,7 +45,7 @@ impl<'a> Lines<'a> {
     }
 
     fn free_id(&self) -> u64 {
-        let number = |line: &&[u8]| str::from_utf8(field(line, 2)?).ok()?.parse::<u64>().ok();
+        let number = |line: &&[u8]| std::str::from_utf8(field(line, 2)?).ok()?.parse::<u64>().ok();
         let taken: HashSet<u64> = self.0.iter().filter_map(number).collect();
         (1000..).find(|id| !taken.contains(id)).unwrap_or(1000)
     }

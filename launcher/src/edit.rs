@@ -89,8 +89,9 @@ enum Job<'a> {
 /// Checks the options in the script's order.
 fn job(edit: &Edit) -> Result<Job<'_>, Stop> {
     let usage = |message: &str| Stop::Usage(message.to_owned());
-    let invalid =
-        |what: &str, value: &OsStr| Stop::Usage(format!("invalid: {what}: '{}'", value.display()));
+    let invalid = |what: &str, value: &OsStr| {
+        Stop::Usage(format!("invalid: {what}: '{}'", value.to_string_lossy()))
+    };
     let action = edit.action.as_deref().ok_or(usage("missing: --action [add|delete]"))?;
     let is_added = match action.as_bytes() {
         b"add" => true,
@@ -132,7 +133,8 @@ fn whole(path: Option<&OsStr>, kind: &str) -> Result<PathBuf, Stop> {
     let Some(path) = path else {
         return Err(Stop::Usage(format!("missing: --{kind}_path <path>")));
     };
-    let invalid = || Stop::Usage(format!("invalid: --{kind}_path <path>: '{}'", path.display()));
+    let invalid =
+        || Stop::Usage(format!("invalid: --{kind}_path <path>: '{}'", path.to_string_lossy()));
     let path = Path::new(path);
     let Some(name) = path.file_name() else { return Err(invalid()) };
     let parent = match path.parent() {

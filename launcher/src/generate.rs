@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::options::{Edit, Generated, Options};
+use crate::options::{Edit, FORMS, Generated, Options};
 
 /// Writes what is asked for to standard output.
 pub(crate) fn print(what: Generated) -> io::Result<()> {
@@ -28,14 +28,15 @@ fn launcher_page(out: &mut impl Write) -> io::Result<()> {
     let man = Man::new(command.clone()).manual("User Commands");
     man.render_title(out)?;
     man.render_name_section(out)?;
-    synopsis(out, &["[OPTIONS] [--] [COMMAND [ARG]...]", "--edit [EDIT OPTIONS]"], "nss-wrapper")?;
+    synopsis(out, &FORMS, "nss-wrapper")?;
     man.render_description_section(out)?;
     man.render_options_section(out)?;
     section(
         out,
         "EXIT STATUS",
         &[
-            ("125", "nss-wrapper itself failed"),
+            ("1", "--check found a fault, or nobody answers what --explain asks"),
+            ("125", "nss-wrapper itself failed, or its options are not right"),
             ("126", "COMMAND was found but could not be run"),
             ("127", "COMMAND was not found"),
             ("otherwise", "the exit status of COMMAND, which takes the place of nss-wrapper"),
@@ -61,6 +62,22 @@ fn launcher_page(out: &mut impl Write) -> io::Result<()> {
             (
                 "eval \"$(nss-wrapper --user magic --print-env)\"",
                 "from here on in a script the same holds for every program",
+            ),
+            (
+                "nss-wrapper --install-service --user 'app:x:%u:%g:The App:%h:/bin/sh'",
+                "in an image: whoever has no entry is called app, in all programs but static ones",
+            ),
+            (
+                "nss-wrapper --namespace --user magic -- ./static-program",
+                "a program that reads /etc/passwd itself finds magic there",
+            ),
+            (
+                "nss-wrapper --check --passwd ./passwd",
+                "each line of the file that the library skips, and why",
+            ),
+            (
+                "nss-wrapper --explain user 10000 -- sudo",
+                "who answers for that id, and whether sudo can be reached",
             ),
         ],
     )?;

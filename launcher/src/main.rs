@@ -1,14 +1,24 @@
 //! `nss-wrapper`: puts the library and its variables into the environment and becomes the command.
 //!
-//! Called by the name `nss_wrapper.pl` it does that script's jobs.
+//! It has two other ways to have programs answered, `service` for a whole image and `namespace` for
+//! one command; `check` and `explain` help where no answer comes. Called by the name
+//! `nss_wrapper.pl` it does that script's jobs.
 
 mod accounts;
+mod ask;
+mod check;
+mod database;
 mod edit;
+mod explain;
 mod generate;
+mod namespace;
 mod options;
 mod preload;
 mod replace;
+mod service;
 mod system;
+mod template;
+mod users;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
@@ -18,7 +28,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
+use database::Database;
 use options::{Job, Options};
+use variables::Variables;
 
 /// Exit codes as those of env(1).
 const FAILED: u8 = 125;
@@ -39,37 +51,100 @@ fn main() -> ExitCode {
             eprintln!("nss-wrapper: {message}");
             ExitCode::from(code)
         }),
-        Err(error) => {
-            let _ = error.print();
-            if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+        Err(error) if error.use_stderr() => {
+            eprintln!("nss-wrapper: {}", one_line(&error.to_string()));
+            ExitCode::from(FAILED)
         }
+        Err(help) => help.print().map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS),
     }
+}
+
+/// What clap says of a mistake, without the usage that follows: its first paragraph in one line.
+fn one_line(message: &str) -> String {
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());
+    paragraph.collect::<Vec<_>>().join(" ")
 }
 
 fn run(options: Options) -> Result<ExitCode, (u8, String)> {
     let own = |message| (FAILED, message);
+    let done = Ok(ExitCode::SUCCESS);
     if let Some(Job::Edit(edit)) = options.job {
         return Ok(edit::run(&edit));
     }
     if let Some(what) = options.generate {
         generate::print(what).map_err(|e| own(e.to_string()))?;
-        return Ok(ExitCode::SUCCESS);
+    } else if let Some(pid) = options.map_ids {
+        namespace::map_ids(pid).map_err(|e| own(e.to_string()))?;
+    } else if let Some(name) = &options.ask {
+        let database = Database::named(name).ok_or_else(|| own(format!("no database {name}")))?;
+        ask::answer(database, options.ask_key.as_deref()).map_err(|e| own(e.to_string()))?;
+    } else if options.check {
+        return if check::check(&options).map_err(own)? { done } else { Ok(ExitCode::FAILURE) };
+    } else if let Some(question) = &options.explain {
+        let is_answered = explain::explain(question, &options).map_err(own)?;
+        return if is_answered { done } else { Ok(ExitCode::FAILURE) };
+    } else if options.install_service {
+        print(&service::install(&options).map_err(own)?).map_err(own)?;
+    } else if options.uninstall_service {
+        print(&service::uninstall(&options).map_err(own)?).map_err(own)?;
+    } else if options.namespace {
+        namespace::enter(&options).map_err(own)?;
+        return Err(become_command(&options.command, &Variables::new()));
+    } else {
+        return preloaded(&options);
     }
+    done
+}
+
+fn print(text: impl AsRef<[u8]>) -> Result<(), String> {
+    std::io::stdout().write_all(text.as_ref()).map_err(|e| database::why(&e))
+}
+
+/// Runs the command under the library, or prints what does so.
+fn preloaded(options: &Options) -> Result<ExitCode, (u8, String)> {
+    let own = |message| (FAILED, message);
     let library = preload::library(options.library.as_deref()).map_err(own)?;
     let present = std::env::var_os("LD_PRELOAD");
     let preload = preload::ld_preload(&library, present.as_deref()).map_err(own)?;
-    let mut set = variables::of(&options).map_err(own)?;
+    let mut set = variables::of(options).map_err(own)?;
     set.insert("LD_PRELOAD", preload);
+    variables::check_length(&set).map_err(own)?;
     if options.print_env {
-        let out = std::io::stdout().write_all(&variables::exports(&set));
-        return out.map(|()| ExitCode::SUCCESS).map_err(|e| own(e.to_string()));
+        return print(variables::exports(&set)).map(|()| ExitCode::SUCCESS).map_err(own);
     }
+    Err(become_command(&options.command, &set))
+}
+
+/// Becomes the command, or a shell if none is named; returns only if that fails.
+fn become_command(command: &[OsString], set: &Variables) -> (u8, String) {
     let shell = || std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or("/bin/sh".into());
-    let (program, rest) = match options.command.split_first() {
+    let (program, rest) = match command.split_first() {
         Some((program, rest)) => (program.clone(), rest),
         None => (shell(), &[][..]),
     };
-    let error = Command::new(&program).args(rest).envs(&set).exec();
+    let error = Command::new(&program).args(rest).envs(set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
-    Err((code, format!("{}: {error}", Path::new(&program).display())))
+    (code, format!("{}: {}", Path::new(&program).display(), database::why(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_the_options_is_told_in_one_line() {
+        for (args, want) in [
+            (&["--passwd"][..], "a value is required for '--passwd <FILE>' but none was supplied"),
+            (&["--no-such"], "unexpected argument '--no-such' found"),
+            (
+                &["--module", "m.so"],
+                "the following required arguments were not provided: --module-prefix <NAME>",
+            ),
+        ] {
+            let args = std::iter::once("nss-wrapper").chain(args.iter().copied());
+            let Err(error) = Options::try_parse_from(args) else { panic!("{want}") };
+            assert_eq!(one_line(&error.to_string()), want);
+        }
+    }
 }

@@ -13,6 +13,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use crate::system;
+
 /// What went wrong, and with which file.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -58,7 +60,7 @@ fn lock(path: &Path) -> io::Result<File> {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path)?,
             other => other?,
         };
-        file.lock()?;
+        system::lock(&file)?;
         if leads_to(path, &file)? {
             return Ok(file);
         }
@@ -70,7 +72,8 @@ fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
     Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Where the new content is written.
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".nss-wrapper");

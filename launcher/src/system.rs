@@ -1,31 +1,91 @@
-//! What the system says of ids.
+//! What the system says of ids, and the calls that std has not.
 //!
-//! A crate for it (uzers, nix) would switch on the feature `std` of libc, which cargo then builds the
-//! library with too.
-#![allow(unsafe_code, reason = "four functions of libc")]
+//! Of `rustix` and `libc` the features `std` stay off: cargo builds both packages with one set of
+//! features, and the library must do without std.
+#![allow(unsafe_code, reason = "libc's lookups, and descriptors that std and rustix share")]
 
-use std::ffi::c_void;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-// The signatures of unistd.h, pwd.h and grp.h, but that no result is looked into. The launcher has one
-// thread.
-unsafe extern "C" {
-    safe fn getuid() -> u32;
-    safe fn getgid() -> u32;
-    safe fn getpwuid(uid: u32) -> *const c_void;
-    safe fn getgrgid(gid: u32) -> *const c_void;
+use rustix::fd::BorrowedFd;
+use rustix::fs::{FlockOperation, MemfdFlags};
+use rustix::thread::UnshareFlags;
+
+/// The real user and group id. Asked of libc, not of the kernel: uid_wrapper answers there.
+pub(crate) fn real_ids() -> (u32, u32) {
+    // SAFETY: getuid takes nothing and cannot fail.
+    let uid = unsafe { libc::getuid() };
+    // SAFETY: getgid takes nothing and cannot fail.
+    let gid = unsafe { libc::getgid() };
+    (uid, gid)
 }
 
-/// The real user and group id.
-pub(crate) fn real_ids() -> (u32, u32) {
-    (getuid(), getgid())
+/// The effective user and group id that the kernel goes by, whatever uid_wrapper says.
+pub(crate) fn effective_ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// True if the process is root for the kernel.
+pub(crate) fn is_root() -> bool {
+    effective_ids().0 == 0
+}
+
+/// Leaves the namespaces of `flags` for new ones: unshare(2).
+pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    debug_assert!(!flags.contains(UnshareFlags::FILES));
+    // SAFETY: what is unsafe of it is a table of descriptors that threads no longer share; the
+    // launcher has one thread, and never asks for that.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
 /// True if the system has a user of that id.
 pub(crate) fn has_user(uid: u32) -> bool {
-    !getpwuid(uid).is_null()
+    // SAFETY: getpwuid takes any number. The launcher has one thread, and the result, which the
+    // next call overwrites, is not looked into.
+    !unsafe { libc::getpwuid(uid) }.is_null()
 }
 
 /// True if the system has a group of that id.
 pub(crate) fn has_group(gid: u32) -> bool {
-    !getgrgid(gid).is_null()
+    // SAFETY: getgrgid takes any number. The launcher has one thread, and the result, which the
+    // next call overwrites, is not looked into.
+    !unsafe { libc::getgrgid(gid) }.is_null()
+}
+
+/// Waits for the lock of flock(2) on the file. It ends with the file's last descriptor.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as `file` is borrowed.
+    let fd = unsafe { BorrowedFd::borrow_raw(file.as_raw_fd()) };
+    rustix::fs::flock(fd, FlockOperation::LockExclusive).map_err(error)
+}
+
+/// The error as std has it.
+pub(crate) fn error(error: rustix::io::Errno) -> io::Error {
+    io::Error::from_raw_os_error(error.raw_os_error())
+}
+
+/// A file in memory, for a child to write to.
+pub(crate) fn memory_file() -> io::Result<File> {
+    let fd = rustix::fs::memfd_create("nss-wrapper", MemfdFlags::CLOEXEC).map_err(error)?;
+    // SAFETY: the descriptor was just made, and `into_raw_fd` gives it up: the file owns it alone.
+    Ok(unsafe { File::from_raw_fd(rustix::fd::IntoRawFd::into_raw_fd(fd)) })
+}
+
+/// True if the process runs with more rights than its caller: `AT_SECURE`, getauxval(3).
+pub(crate) fn is_secure() -> bool {
+    // SAFETY: takes a number, returns a number.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// True if the file has capabilities: capabilities(7).
+pub(crate) fn has_capabilities(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // The longest form has 24 bytes.
+    let mut value = [0_u8; 64];
+    let read = rustix::fs::getxattr(path.as_c_str(), "security.capability", &mut value[..]);
+    read.is_ok_and(|length| length > 0)
 }

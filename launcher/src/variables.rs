@@ -9,24 +9,40 @@
 //! it. Both need more than a read-only system with a bare environment has.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 
+use crate::database::why;
 use crate::options::{Host, Options, User};
 use crate::system;
+use crate::users::{self, Named};
 
-const PASSWD: &str = "NSS_WRAPPER_PASSWD";
-const GROUP: &str = "NSS_WRAPPER_GROUP";
-const SHADOW: &str = "NSS_WRAPPER_SHADOW";
-const HOSTS: &str = "NSS_WRAPPER_HOSTS";
-const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
-const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
-const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
-const USER: &str = "NSS_WRAPPER_USER";
-const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
-const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";
+pub(crate) const PASSWD: &str = "NSS_WRAPPER_PASSWD";
+pub(crate) const GROUP: &str = "NSS_WRAPPER_GROUP";
+pub(crate) const SHADOW: &str = "NSS_WRAPPER_SHADOW";
+pub(crate) const HOSTS: &str = "NSS_WRAPPER_HOSTS";
+pub(crate) const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
+pub(crate) const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
+pub(crate) const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
+pub(crate) const USER: &str = "NSS_WRAPPER_USER";
+pub(crate) const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
+pub(crate) const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";
+
+/// All of them.
+pub(crate) const ALL: [&str; 10] = [
+    USER,
+    PASSWD,
+    GROUP,
+    SHADOW,
+    HOSTS,
+    HOSTNAME,
+    MODULE_SO_PATH,
+    MODULE_FN_PREFIX,
+    FALLTHROUGH,
+    DEBUGLEVEL,
+];
 
 /// The kernel's limit for one variable with its name and NUL: 32 pages, execve(2).
 const LONGEST: usize = 128 << 10;
@@ -36,18 +52,7 @@ pub(crate) type Variables = BTreeMap<&'static str, OsString>;
 
 /// The variables that the options set.
 pub(crate) fn of(options: &Options) -> Result<Variables, String> {
-    let mut set = Variables::new();
-    let files = [
-        (PASSWD, &options.passwd),
-        (GROUP, &options.group),
-        (SHADOW, &options.shadow),
-        (HOSTS, &options.hosts),
-    ];
-    for (name, file) in files {
-        if let Some(file) = file {
-            set.insert(name, whole(file)?);
-        }
-    }
+    let mut set = files(options)?;
     if let Some(module) = &options.module {
         // dlopen(3) searches for a name without a slash.
         let is_searched = !module.as_os_str().as_bytes().contains(&b'/');
@@ -70,6 +75,17 @@ pub(crate) fn of(options: &Options) -> Result<Variables, String> {
     Ok(set)
 }
 
+/// The variables for the files that the options name.
+pub(crate) fn files(options: &Options) -> Result<Variables, String> {
+    let mut set = Variables::new();
+    for (database, file) in options.files() {
+        let file = PathBuf::from(whole(file)?);
+        database.check_file(&file)?;
+        set.insert(database.variable(), file.into());
+    }
+    Ok(set)
+}
+
 /// The path from the root on: the command may change its directory before its first question.
 fn whole(file: &Path) -> Result<OsString, String> {
     absolute(file).map(Into::into).map_err(|e| format!("{}: {e}", file.display()))
@@ -79,101 +95,77 @@ fn users(users: &[User], set: &mut Variables) -> Result<(), String> {
     if users.is_empty() {
         return Ok(());
     }
-    let (uid, gid) = system::real_ids();
-    let is_own = |user: &User| {
-        user.uid.is_none_or(|given| given == uid) && user.gid.is_none_or(|given| given == gid)
-    };
     let passwds = Beneath::of(PASSWD, set)?;
     let groups = Beneath::of(GROUP, set)?;
-    let has_user = passwds.has(uid, || system::has_user(uid));
-    if let [user] = users
-        && is_own(user)
-        && !has_user
-        // The library replaces %u and %g.
-        && let line = line(user, "%u", "%g", true)
-        && line.matches('%').count() == 2
-    {
-        set.insert(USER, line.into());
-        return Ok(());
-    }
-    let (mut passwd, mut group) = (String::new(), String::new());
-    let mut named = Vec::new();
-    for user in users {
-        let (own_uid, gid) = (user.uid.unwrap_or(uid), user.gid.unwrap_or(gid));
-        passwd += &line(user, &own_uid.to_string(), &gid.to_string(), own_uid == uid);
-        passwd.push('\n');
-        let in_system = || system::has_group(gid);
-        if !named.contains(&gid) && !groups.has(gid, in_system) {
-            named.push(gid);
-            let _ = writeln!(group, "{}:x:{gid}:", user.name);
+    let has_user = |uid| passwds.has(uid, || system::has_user(uid));
+    let has_group = |gid| groups.has(gid, || system::has_group(gid));
+    match users::named(users, has_user, has_group) {
+        Named::Own(line) => {
+            set.insert(USER, line.into());
+        }
+        Named::Lines { passwd, group } => {
+            passwds.lay(passwd, set)?;
+            // One variable lets all databases fall through: a group of ours is not worth that those
+            // users appear whom the given passwd file was to replace.
+            if groups.text.is_some() || set.contains_key(FALLTHROUGH) || groups.falls_through {
+                groups.lay(group, set)?;
+            }
         }
     }
-    passwds.lay(passwd, set)?;
-    // One variable lets all databases fall through: a group of ours is not worth that those users
-    // appear whom the given passwd file was to replace.
-    if groups.text.is_some() || set.contains_key(FALLTHROUGH) || groups.falls_through {
-        groups.lay(group, set)?;
-    }
     Ok(())
-}
-
-/// A passwd(5) line; whoever runs the command has a home directory and a shell already.
-fn line(user: &User, uid: &str, gid: &str, own: bool) -> String {
-    let field = |name: &str, otherwise: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|value| own && value.starts_with('/') && !value.contains([':', '\n']))
-            .unwrap_or(otherwise.to_owned())
-    };
-    let (home, shell) = (field("HOME", "/"), field("SHELL", "/bin/sh"));
-    format!("{0}:x:{uid}:{gid}:{0}:{home}:{shell}", user.name)
 }
 
 fn hosts(hosts: &[Host], set: &mut Variables) -> Result<(), String> {
     if hosts.is_empty() {
         return Ok(());
     }
+    Beneath::of(HOSTS, set)?.lay(host_lines(hosts), set)
+}
+
+/// The hosts(5) lines of the hosts.
+pub(crate) fn host_lines(hosts: &[Host]) -> String {
     let mut lines = String::new();
     for host in hosts {
         let _ = writeln!(lines, "{} {}", host.address, host.name);
     }
-    Beneath::of(HOSTS, set)?.lay(lines, set)
+    lines
+}
+
+/// The value that the options gave a variable, or else the environment.
+pub(crate) fn value(name: &str, set: &Variables) -> Option<OsString> {
+    match set.get(name) {
+        Some(value) => Some(value.clone()),
+        None => std::env::var_os(name).filter(|value| !value.is_empty()),
+    }
 }
 
 /// What a database has without the lines of ours.
-struct Beneath {
+pub(crate) struct Beneath {
     variable: &'static str,
     /// The content of the file that is set; without one, the system is asked.
-    text: Option<Vec<u8>>,
+    pub(crate) text: Option<Vec<u8>>,
     /// The system is asked after the file too.
-    falls_through: bool,
+    pub(crate) falls_through: bool,
 }
 
 impl Beneath {
-    fn of(variable: &'static str, set: &Variables) -> Result<Self, String> {
-        let value = |name| match set.get(name) {
-            Some(value) => Some(value.clone()),
-            None => std::env::var_os(name).filter(|value| !value.is_empty()),
-        };
-        let text = match value(variable) {
+    pub(crate) fn of(variable: &'static str, set: &Variables) -> Result<Self, String> {
+        let text = match value(variable, set) {
             None => None,
             Some(text) if text.as_bytes().contains(&b'\n') => Some(text.into_vec()),
-            Some(path) => Some(
-                std::fs::read(&path).map_err(|e| format!("{}: {e}", Path::new(&path).display()))?,
-            ),
+            Some(path) => {
+                let shown = Path::new(&path).display();
+                Some(std::fs::read(&path).map_err(|e| format!("{shown}: {}", why(&e)))?)
+            }
         };
-        let falls_through = value(FALLTHROUGH).is_some_and(|value| value == "1");
+        let falls_through = value(FALLTHROUGH, set).is_some_and(|value| value == "1");
         Ok(Self { variable, text, falls_through })
     }
 
     /// True if a passwd or group line has the id.
     fn has(&self, id: u32, in_system: impl FnOnce() -> bool) -> bool {
         let Some(text) = &self.text else { return in_system() };
-        let is_here = text.split(|byte| *byte == b'\n').any(|line| {
-            let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
-            str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
-        });
-        is_here || self.falls_through && in_system()
+        has_id(text, id) || self.falls_through && in_system()
     }
 
     /// Puts `lines` in front of what is here.
@@ -191,41 +183,43 @@ impl Beneath {
         if all.contains(&0) {
             return Err(format!("the file of {} has a NUL byte in it", self.variable));
         }
-        if self.variable.len() + all.len() + 2 > LONGEST {
-            return Err(format!(
-                "the file of {} is too large to be handed on with more lines; \
-                 nss-wrapper --edit adds them to a file",
-                self.variable
-            ));
-        }
         set.insert(self.variable, OsString::from_vec(all));
         Ok(())
     }
+}
+
+/// Refuses what is too long for a variable.
+pub(crate) fn check_length(set: &Variables) -> Result<(), String> {
+    match set.iter().find(|(name, value)| name.len() + value.len() + 2 > LONGEST) {
+        Some((name, _)) => Err(format!(
+            "the file of {name} is too large to be handed on with more lines; \
+             nss-wrapper --edit adds them to a file"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// True if a passwd or group line of the text has the id.
+pub(crate) fn has_id(text: &[u8], id: u32) -> bool {
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
+        std::str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
+    })
 }
 
 /// The lines that set the variables in a shell.
 pub(crate) fn exports(set: &Variables) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in set {
+        // Only a NUL byte has no quotation, and no value has one: the kernel hands none on, and
+        // those that come from files were refused.
+        let Ok(value) = shlex::bytes::try_quote(value.as_bytes()) else { continue };
         out.extend_from_slice(b"export ");
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
-        out.extend(quoted(value));
+        out.extend_from_slice(&value);
         out.push(b'\n');
     }
-    out
-}
-
-/// The value in single quotes, in which a shell finds nothing special but their end.
-fn quoted(value: &OsStr) -> Vec<u8> {
-    let mut out = vec![b'\''];
-    for byte in value.as_bytes() {
-        match byte {
-            b'\'' => out.extend_from_slice(br"'\''"),
-            _ => out.push(*byte),
-        }
-    }
-    out.push(b'\'');
     out
 }
 
@@ -234,10 +228,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_ends_the_quotes_and_begins_them_again() {
-        assert_eq!(quoted(OsStr::new("it's \"$x\"\n")), b"'it'\\''s \"$x\"\n'");
-        let set = Variables::from([("A", "a b".into()), ("B", "".into())]);
-        assert_eq!(exports(&set), b"export A='a b'\nexport B=''\n");
+    fn values_are_quoted_for_a_shell() {
+        let set = Variables::from([
+            ("A", "a b".into()),
+            ("B", "".into()),
+            ("C", "it's \"$x\"\n".into()),
+            ("D", "/plain".into()),
+        ]);
+        let said = String::from_utf8(exports(&set)).expect("text");
+        let words: Vec<_> = shlex::split(&said).expect("whole quotations");
+        assert_eq!(
+            words,
+            ["export", "A=a b", "export", "B=", "export", "C=it's \"$x\"\n", "export", "D=/plain"]
+        );
     }
 
     #[test]
@@ -255,7 +258,8 @@ mod tests {
         assert_eq!(laid[PASSWD], "a:x:1:1:::\nb:x:2:2:::");
         assert!(!laid.contains_key(FALLTHROUGH));
         assert!(over(Some(b"b\0")).is_err_and(|e| e.contains("NUL")));
-        assert!(over(Some(&[b'b'; LONGEST])).is_err_and(|e| e.contains("too large")));
+        let laid = over(Some(&[b'b'; LONGEST])).expect("not yet handed on");
+        assert!(check_length(&laid).is_err_and(|e| e.contains("too large")));
     }
 
     #[test]

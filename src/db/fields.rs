@@ -64,7 +64,7 @@ pub(crate) struct Fields<'a> {
     near: u64,
     far: u64,
     block: usize,
-    /// No blanks precede the name, and each id stands there as it is printed, with a colon behind it.
+    /// No blanks precede the name, and each id stands between colons as it is printed.
     pub(crate) is_plain: bool,
 }
 

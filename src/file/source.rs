@@ -294,7 +294,7 @@ impl Source {
         let old = self.snapshot.get(slot);
         let read = match (read, old) {
             (Ok(read), _) => read,
-            (Err(error), Some(old)) if old.outlives(error) => return Ok(true),
+            (Err(_), Some(old)) if old.outlives_at(path) => return Ok(true),
             (Err(error), _) => return self.complain(path, error),
         };
         self.has_complained.swap(false, Ordering::Relaxed);
@@ -409,6 +409,16 @@ impl Source {
 }
 
 impl Snapshot {
+    /// The same where the file could not be read: the path cannot be followed, or leads to what the
+    /// snapshot is of.
+    #[cold]
+    fn outlives_at(&self, path: &Path) -> bool {
+        match sys::stat(path.as_c()) {
+            Ok(now) => now == self.stamp,
+            Err(error) => self.outlives(error),
+        }
+    }
+
     /// Where it lies, for [`Source::begin_walk`].
     pub(crate) fn address(&self) -> *const () {
         address_of(self)

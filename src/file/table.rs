@@ -23,8 +23,8 @@ pub(crate) struct Table {
     text: Text,
     /// A NUL byte is in some line.
     has_nul: bool,
-    /// Each row's name begins its line, and its id stands there as it is printed, with a colon behind
-    /// it: glibc takes a group's line that ends with the id.
+    /// Each row's name begins its line, and its id stands between colons as it is printed. (A group's
+    /// line may end with it.)
     is_plain: bool,
     rows: usize,
     /// How many bytes searches have gone through.

@@ -79,7 +79,9 @@ impl Deref for ScratchText {
 #[cold]
 fn grown(memory: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
     let mut larger = ScratchBuf::zeroed(memory.len().saturating_mul(2).max(1 << 16))?;
-    larger.get_mut(..memory.len()).unwrap_or_default().copy_from_slice(memory);
+    for (to, from) in larger.iter_mut().zip(memory) {
+        *to = *from;
+    }
     Ok(larger)
 }
 

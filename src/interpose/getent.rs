@@ -109,10 +109,10 @@ unsafe fn next_r<D: Database>(
 fn answer_static<D: Database>(
     mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Option<*mut D::C> {
+    let guard = ErrnoGuard::new();
     if resolve::is_ours::<D>() == Ok(false) {
         return None;
     }
-    let guard = ErrnoGuard::new();
     let answer = Call::enter().and_then(|mut call| static_row::<D>(&mut call, &mut ask));
     drop(guard);
     answer.unwrap_or_else(|error| {
@@ -128,6 +128,9 @@ pub(super) fn static_row<D: Database>(
     ask: &mut impl FnMut(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Result<Option<*mut D::C>, Errno> {
     let result = D::static_result(call.level());
+    if result.memory().1.is_null() {
+        result.grow()?;
+    }
     loop {
         let (row, buffer, len) = result.memory();
         // SAFETY: memory of the call's level, which no other call of the thread uses meanwhile.

@@ -107,10 +107,10 @@ unsafe fn answer_r(
 fn answer_static(
     mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
 ) -> Option<*mut hostent> {
+    let guard = ErrnoGuard::new();
     if is_on() == Ok(false) {
         return None;
     }
-    let guard = ErrnoGuard::new();
     let mut why = HostErrno::NETDB_SUCCESS;
     let mut ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
         let (status, reason) = ask(call, out)?;

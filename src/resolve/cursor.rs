@@ -14,8 +14,8 @@ use core::sync::atomic::Ordering;
 use super::synthetic_user::{self, User};
 use super::{Libc, LibcFamily, Status, asks_libc, asks_module};
 use crate::config::{self, Config, FileKind};
-use crate::db::Database;
 use crate::db::key::Key;
+use crate::db::{Database, OwnedRow};
 use crate::file::source::{FileState, Request, Snapshot, Walk};
 use crate::module::{self, Reply};
 use crate::rt::errno::Errno;
@@ -303,16 +303,12 @@ fn next_of_module<D: Database>(
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
     loop {
-        let epoch = module::epoch::<D>().wrapping_add(1);
-        if walk.module_epoch.swap(epoch, Ordering::Relaxed) != epoch {
-            module::rewind::<D>(rest.thread)?;
-            for _ in 0..walk.module_rows.load(Ordering::Relaxed) {
-                module::next::<D>(rest.thread)?;
-            }
-        }
-        let copy = match module::next::<D>(rest.thread) {
-            Ok(Reply::Row(copy)) => copy,
-            Ok(Reply::Absent | Reply::Off) => return Ok(false),
+        let (_, _, room) = out.raw();
+        let copy = match next_in_module::<D>(rest.thread, walk, room) {
+            Ok(Some(copy)) => copy,
+            Ok(None) => return Ok(false),
+            // It gives the row again.
+            Err(Errno::ERANGE) => return Err(Errno::ERANGE),
             Err(error) => {
                 // The module may have gone past a row that there was no memory for.
                 walk.module_epoch.store(STALE, Ordering::Relaxed);
@@ -338,6 +334,25 @@ fn next_of_module<D: Database>(
                 }
             }
         }
+    }
+}
+
+/// The module's next row, after those that an enumeration begun again has given already.
+fn next_in_module<D: Database>(
+    thread: &'static ThreadState,
+    walk: &Walk,
+    room: usize,
+) -> Result<Option<OwnedRow>, Errno> {
+    let epoch = module::epoch::<D>().wrapping_add(1);
+    if walk.module_epoch.swap(epoch, Ordering::Relaxed) != epoch {
+        module::rewind::<D>(thread)?;
+        for _ in 0..walk.module_rows.load(Ordering::Relaxed) {
+            module::next::<D>(thread, None)?;
+        }
+    }
+    match module::next::<D>(thread, Some(room))? {
+        Reply::Row(copy) => Ok(Some(copy)),
+        Reply::Absent | Reply::Off => Ok(None),
     }
 }
 

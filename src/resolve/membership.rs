@@ -22,8 +22,8 @@ pub(crate) struct Groups {
 /// `first`, then the groups that list `user`, in the file's order, then those of the module, each once;
 /// `None` if they are libc's alone.
 ///
-/// What cannot be read has no groups, as in glibc: callers take an error for a lack of room, and double
-/// their array for ever.
+/// Where they cannot be read `first` is alone, as in glibc: callers take an error for a lack of room, and
+/// double their array for ever.
 pub(crate) fn groups_of(
     call: &mut Call,
     user: &[u8],
@@ -42,6 +42,7 @@ pub(crate) fn groups_of(
     let added = add_all(config, call, user, first, libc, is_synthetic, &mut gids);
     if let Err(error) = added {
         log!(Warn, "getgrouplist", "the groups cannot be read: {error}");
+        gids.truncate(1);
     }
     Ok(Some(Groups { gids, asks_libc: !is_ours || config.fall_through }))
 }

@@ -211,20 +211,22 @@ fn is_named<D: Database>(
     libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
     let key = Key::id(id);
+    let mut is_ours = false;
     if let Some(path) = config.file(D::FILE) {
         if has_row::<D>(D::FILE, path, call, &key)? {
             return Ok(true);
         }
-        if !config.fall_through {
-            return Ok(false);
-        }
+        is_ours = true;
     }
     if config.module().is_some() {
         match module::find::<D>(call.thread(), &key)? {
             Reply::Row(_) => return Ok(true),
-            Reply::Absent if !config.fall_through => return Ok(false),
-            Reply::Absent | Reply::Off => {}
+            Reply::Absent => is_ours = true,
+            Reply::Off => {}
         }
+    }
+    if is_ours && !config.fall_through {
+        return Ok(false);
     }
     if let Some((kind, path)) = D::SYSTEM_FILE.and_then(|kind| Some((kind, config.file(kind)?))) {
         if has_row::<D>(kind, path, call, &key)? {

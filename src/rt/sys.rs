@@ -26,18 +26,31 @@ impl From<rustix::io::Errno> for Errno {
     }
 }
 
-/// A descriptor's number.
+/// A descriptor's number; never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fd(pub(crate) c_int);
+pub(crate) struct Fd(c_int);
 
 impl Fd {
     /// Standard error.
     pub(crate) const STDERR: Self = Self(2);
 
+    /// A number in a cell that holds 0 for none, and else the number plus one.
+    #[inline(always)]
+    pub(crate) fn from_cell(value: c_int) -> Option<Self> {
+        if value > 0 { Some(Self(value - 1)) } else { None }
+    }
+
+    /// What such a cell holds.
+    pub(crate) fn to_cell(self) -> c_int {
+        self.0.saturating_add(1)
+    }
+
     #[inline(always)]
     fn borrow(self) -> BorrowedFd<'static> {
-        // SAFETY: rustix wants a number other than -1, and `Fd` never holds that. A number that is
-        // closed, or open as something else, is an error of the call, not of memory.
+        // SAFETY: it is never negative.
+        unsafe { core::hint::assert_unchecked(self.0 != -1) };
+        // SAFETY: not -1. A number that is closed, or open as something else, is an error of the call,
+        // not of memory.
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
@@ -160,9 +173,14 @@ pub(crate) fn status_flags(fd: Fd) -> Result<OFlags, Errno> {
     Ok(rustix::fs::fcntl_getfl(fd.borrow())?)
 }
 
-/// The process's soft limit on descriptors: getrlimit(2). `None` if there is none.
-pub(crate) fn descriptor_limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+/// The process's soft limit on descriptors: getrlimit(2), by libc's name, for rustix panics where the kernel
+/// refuses.
+pub(crate) fn descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one struct rlimit.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    #[allow(clippy::useless_conversion, reason = "narrower on 32-bit machines")]
+    limit.rlim_cur.into()
 }
 
 /// mmap(2): `size` bytes of zeros of the process's own.

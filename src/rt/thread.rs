@@ -196,9 +196,8 @@ impl Level {
     fn clean_up(&self) {
         // SAFETY: the call that made the buffers has been left by siglongjmp(3).
         unsafe { self.scratch.free_all() };
-        let fd = self.reading.replace(0);
-        if fd > 0 {
-            sys::close(Fd(fd - 1));
+        if let Some(fd) = Fd::from_cell(self.reading.replace(0)) {
+            sys::close(fd);
         }
     }
 
@@ -470,7 +469,7 @@ pub(crate) fn with_scratch(then: impl FnOnce(&ScratchList)) {
 pub(crate) fn set_reading(fd: Option<Fd>) {
     // SAFETY: null, or a level of this thread's part, which is never freed.
     if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
-        level.reading.set(fd.map_or(0, |fd| fd.0 + 1));
+        level.reading.set(fd.map_or(0, Fd::to_cell));
     }
 }
 

@@ -43,8 +43,7 @@ impl Watch {
     /// The descriptor, if there is one.
     #[inline(always)]
     pub(crate) fn fd(&self) -> Option<Fd> {
-        let fd = self.fd.get();
-        if fd > 0 { Some(Fd(fd - 1)) } else { None }
+        Fd::from_cell(self.fd.get())
     }
 
     /// Turns to another file, or to none: the descriptor must not keep a deleted file on the disk.
@@ -57,9 +56,8 @@ impl Watch {
 
     /// Watches nothing from now on.
     pub(crate) fn release(&self) {
-        let fd = self.fd.replace(0);
-        if fd > 0 {
-            close_watch_fd(Fd(fd - 1), self.file.get());
+        if let Some(fd) = Fd::from_cell(self.fd.replace(0)) {
+            close_watch_fd(fd, self.file.get());
         }
         self.uses.set(0);
         self.file.set((0, 0));
@@ -78,7 +76,7 @@ impl Watch {
             self.uses.set(uses);
             if uses >= WARMUP_USES {
                 match open_watch_fd(path, stamp) {
-                    Some(fd) => self.fd.set(fd.0 + 1),
+                    Some(fd) => self.fd.set(fd.to_cell()),
                     None => self.uses.set(NEVER),
                 }
             }
@@ -89,7 +87,7 @@ impl Watch {
 /// Descriptors from here up are left alone by programs that number their own. (In a process with threads
 /// the kernel takes some milliseconds to make room for them, once.)
 fn high_number() -> Option<c_int> {
-    let limit = sys::descriptor_limit().unwrap_or(1024);
+    let limit = sys::descriptor_limit();
     // A program with so few descriptors needs each of them.
     (limit >= 256).then(|| c_int::try_from(limit.min(1024)).unwrap_or(1024) - 16)
 }

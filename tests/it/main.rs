@@ -71,6 +71,12 @@ mod packaging {
 
 /// The command `nss-wrapper`.
 mod launcher {
+    mod check;
     mod command;
     mod edit;
+    mod explain;
+    mod namespace;
+    mod scene;
+    mod service;
+    mod usage;
 }

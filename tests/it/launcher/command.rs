@@ -6,32 +6,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::scene::{as_ids, as_self, scene};
 use crate::support;
-use crate::support::scene::{Scene, failure, has};
+use crate::support::scene::{failure, has};
 use crate::support::{PYTHON, copy_program, file, launcher, root, run, stdout};
-
-/// A scene in which the launcher stands beside the library.
-fn scene() -> (Scene, String) {
-    let scene = Scene::new();
-    let copy = scene.path("nss-wrapper");
-    copy_program(launcher(), &copy);
-    let copy = copy.to_str().expect("a plain path").to_owned();
-    (scene, copy)
-}
-
-/// The launcher run by these ids, with nothing preloaded before.
-fn as_ids<const N: usize>(scene: &Scene, uid: u32, gid: u32, args: [&str; N]) -> Command {
-    let mut command = scene.as_ids(uid, gid, [scene.path("nss-wrapper").to_str().expect("plain")]);
-    command.args(args).env_remove("LD_PRELOAD");
-    command
-}
-
-/// The launcher run by whoever runs the test.
-fn as_self<const N: usize>(scene: &Scene, args: [&str; N]) -> Command {
-    let mut command = Command::new(scene.path("nss-wrapper"));
-    command.args(args).env_remove("LD_PRELOAD").env("LC_ALL", "C").current_dir(&scene.home);
-    command
-}
 
 #[test]
 fn the_caller_has_the_name_that_is_asked_for() {
@@ -281,7 +259,7 @@ fn the_library_is_found_beside_and_in_lib_and_where_it_is_said_to_be() {
             return Err(String::from_utf8_lossy(&out.stderr).into_owned());
         }
         let said = String::from_utf8_lossy(&out.stdout).into_owned();
-        let path = said.strip_prefix("export LD_PRELOAD='").and_then(|s| s.strip_suffix("'\n"));
+        let path = said.strip_prefix("export LD_PRELOAD=").and_then(|s| s.strip_suffix('\n'));
         Ok(PathBuf::from(path.unwrap_or_else(|| panic!("{said}"))))
     };
     let name = "libnss_wrapper_rs.so";

@@ -109,7 +109,7 @@ fn the_levels_show_what_was_loaded_what_answered_and_why_a_lookup_missed() {
     }
     let own = said("3", &[("NSS_WRAPPER_USER", "bob:x:77:77:::")]);
     assert!(
-        own.contains(&"NWRAP_TRACE[id ] - passwd: the own entry, bob, answers".to_owned()),
+        own.contains(&"NWRAP_TRACE[id ] - passwd: the synthetic user, bob, answers".to_owned()),
         "{own:?}"
     );
 }

@@ -1,0 +1,191 @@
+//! The child: asks libc and writes what it is told, a word and a value on each line.
+#![allow(unsafe_code, reason = "libc's lookups and their results")]
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::net::{IpAddr, ToSocketAddrs};
+
+use crate::database::Database;
+
+/// How many entries are read between two lines that tell of them.
+const STEP: u64 = 1 << 16;
+
+/// A function that each form of the library exports and nothing else does.
+const EXPORT: &CStr = c"_nss_wrapper_rs_getpwuid_r";
+
+/// Asks for one entry, or reads all.
+pub(crate) fn run(database: Database, key: Option<&str>) -> io::Result<()> {
+    let mut out = String::new();
+    if let Some(path) = preloaded() {
+        let _ = writeln!(out, "preloaded {path}");
+    }
+    io::stdout().write_all(out.as_bytes())?;
+    out.clear();
+    match key {
+        Some(key) => {
+            if let Some(entry) = entry(database, key) {
+                let _ = writeln!(out, "entry {}", entry.replace('\n', " "));
+            }
+        }
+        None => read_all(database)?,
+    }
+    if let Some(path) = service() {
+        let _ = writeln!(out, "service {path}");
+    }
+    io::stdout().write_all(out.as_bytes())
+}
+
+/// The library that was loaded with this program.
+fn preloaded() -> Option<String> {
+    // SAFETY: dlsym looks in all libraries of the program; the name ends in NUL.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, EXPORT.as_ptr()) };
+    if symbol.is_null() {
+        return None;
+    }
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: dladdr takes any address, and writes to the struct that is ours.
+    if unsafe { libc::dladdr(symbol, info.as_mut_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: all zeros are a valid Dl_info, whatever dladdr has written.
+    let info = unsafe { info.assume_init() };
+    text(info.dli_fname)
+}
+
+/// The library that libc has loaded as a service: that is in no program's global scope.
+fn service() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut paths = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
+    paths.find(|path| path.ends_with("/libnss_wrapper_rs.so.2")).map(str::to_owned)
+}
+
+/// Reads all entries, and tells how many from time to time.
+fn read_all(database: Database) -> io::Result<()> {
+    let mut count = 0_u64;
+    while next(database) {
+        count += 1;
+        if count % STEP == 0 {
+            io::stdout().write_all(format!("entries {count}\n").as_bytes())?;
+        }
+    }
+    io::stdout().write_all(format!("entries {count}\n").as_bytes())
+}
+
+unsafe extern "C" {
+    /// netdb.h
+    fn gethostent() -> *mut libc::hostent;
+}
+
+/// Reads the next entry; false at the end.
+fn next(database: Database) -> bool {
+    match database {
+        // SAFETY: getpwent takes nothing, one thread runs, and the result is not looked into.
+        Database::Passwd => !unsafe { libc::getpwent() }.is_null(),
+        // SAFETY: getgrent takes nothing, one thread runs, and the result is not looked into.
+        Database::Group => !unsafe { libc::getgrent() }.is_null(),
+        // SAFETY: getspent takes nothing, one thread runs, and the result is not looked into.
+        Database::Shadow => !unsafe { libc::getspent() }.is_null(),
+        // SAFETY: gethostent takes nothing, one thread runs, and the result is not looked into.
+        Database::Hosts => !unsafe { gethostent() }.is_null(),
+    }
+}
+
+/// The entry as a line of its file.
+fn entry(database: Database, key: &str) -> Option<String> {
+    match database {
+        Database::Passwd => user(key),
+        Database::Group => group(key),
+        Database::Hosts => host(key),
+        Database::Shadow => None,
+    }
+}
+
+fn user(key: &str) -> Option<String> {
+    let found = match key.parse() {
+        // SAFETY: getpwuid takes any number.
+        Ok(uid) => unsafe { libc::getpwuid(uid) },
+        Err(_) => {
+            let name = CString::new(key).ok()?;
+            // SAFETY: the name ends in NUL and lives until getpwnam returns.
+            unsafe { libc::getpwnam(name.as_ptr()) }
+        }
+    };
+    // SAFETY: libc returned NULL or a struct that holds until the next lookup, of which there is
+    // none: this program has one thread.
+    let row = unsafe { found.as_ref() }?;
+    let (name, gecos) = (text(row.pw_name)?, text(row.pw_gecos).unwrap_or_default());
+    let (dir, shell) = (text(row.pw_dir)?, text(row.pw_shell)?);
+    // What may be a hash of a password is nobody's business here.
+    Some(format!("{name}:x:{}:{}:{gecos}:{dir}:{shell}", row.pw_uid, row.pw_gid))
+}
+
+fn group(key: &str) -> Option<String> {
+    let found = match key.parse() {
+        // SAFETY: getgrgid takes any number.
+        Ok(gid) => unsafe { libc::getgrgid(gid) },
+        Err(_) => {
+            let name = CString::new(key).ok()?;
+            // SAFETY: the name ends in NUL and lives until getgrnam returns.
+            unsafe { libc::getgrnam(name.as_ptr()) }
+        }
+    };
+    // SAFETY: libc returned NULL or a struct that holds until the next lookup, of which there is
+    // none: this program has one thread.
+    let row = unsafe { found.as_ref() }?;
+    let mut members = Vec::new();
+    let mut at = row.gr_mem;
+    while !at.is_null() {
+        // SAFETY: gr_mem is an array of pointers that ends in a NULL, and `at` is not behind that.
+        let Some(member) = text(unsafe { *at }) else { break };
+        members.push(member);
+        at = at.wrapping_add(1);
+    }
+    Some(format!("{}:x:{}:{}", text(row.gr_name)?, row.gr_gid, members.join(",")))
+}
+
+fn host(key: &str) -> Option<String> {
+    if let Ok(address) = key.parse::<IpAddr>() {
+        return name_of(address).map(|name| format!("{address} {name}"));
+    }
+    let mut found = Vec::new();
+    for address in (key, 0).to_socket_addrs().ok()? {
+        let address = address.ip().to_string();
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    (!found.is_empty()).then(|| format!("{} {key}", found.join(" ")))
+}
+
+fn name_of(address: IpAddr) -> Option<String> {
+    let (bytes, family): (Vec<u8>, c_int) = match address {
+        IpAddr::V4(v4) => (v4.octets().into(), libc::AF_INET),
+        IpAddr::V6(v6) => (v6.octets().into(), libc::AF_INET6),
+    };
+    unsafe extern "C" {
+        /// netdb.h
+        fn gethostbyaddr(
+            address: *const libc::c_void,
+            length: libc::socklen_t,
+            family: c_int,
+        ) -> *mut libc::hostent;
+    }
+    let length = if family == libc::AF_INET { 4 } else { 16 };
+    // SAFETY: `bytes` has as many bytes as `length` says, which is what the family has.
+    let found = unsafe { gethostbyaddr(bytes.as_ptr().cast(), length, family) };
+    // SAFETY: libc returned NULL or a struct that holds until the next lookup, of which there is
+    // none: this program has one thread.
+    text(unsafe { found.as_ref() }?.h_name)
+}
+
+/// A C string of libc's, copied.
+fn text(pointer: *const c_char) -> Option<String> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and libc's structs point at strings that end in NUL and hold until the next
+    // lookup.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    Some(text.to_string_lossy().into_owned())
+}

@@ -1,0 +1,145 @@
+//! Whether the library can work here: loaded, a service, and what its variables say.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::value;
+use crate::ask::{Environment, Found};
+use crate::database::{Database, why};
+use crate::options::{Options, User};
+use crate::service::{self, configuration, libdir, nsswitch, tree};
+use crate::{preload, system, variables};
+
+/// How much of a variable is shown, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// One line for each thing that decides it.
+pub(super) fn lines(
+    database: Database,
+    found: &Found,
+    environment: &Environment,
+    options: &Options,
+) -> Vec<String> {
+    let mut lines = vec![preloaded(found, environment)];
+    if found.preloaded.is_none() {
+        lines.push(match preload::library(options.library.as_deref()) {
+            Ok(path) => format!("library: nss-wrapper would preload {}", path.display()),
+            Err(why) => format!("library: {why}"),
+        });
+    }
+    lines.push(format!("service: {}", service(database)));
+    lines.extend(variables(environment));
+    let (uid, gid) = system::real_ids();
+    let secure = if system::is_secure() {
+        "a secure process, in which no variable counts"
+    } else {
+        "no secure process"
+    };
+    lines.push(format!("process: user id {uid}, group id {gid}, {secure}"));
+    lines
+}
+
+fn preloaded(found: &Found, environment: &Environment) -> String {
+    if let Some(path) = &found.preloaded {
+        let machine = libdir::Machine::of(Path::new(path));
+        let machine = machine.map_or(String::new(), |machine| format!(", for {machine}"));
+        return format!("preloaded: {path}{machine}");
+    }
+    let Some(preload) = value("LD_PRELOAD", environment) else {
+        return "preloaded: no, LD_PRELOAD is not set".to_owned();
+    };
+    let entries = preload.as_bytes().split(|byte| matches!(byte, b':' | b' '));
+    let entries =
+        entries.map(String::from_utf8_lossy).filter(|entry| entry.contains("nss_wrapper"));
+    let faults: Vec<_> = entries.map(|entry| format!("{entry} {}", entry_fault(&entry))).collect();
+    if faults.is_empty() {
+        return format!("preloaded: no, LD_PRELOAD is {}", preload.to_string_lossy());
+    }
+    format!("preloaded: no, {}", faults.join(", "))
+}
+
+/// Why an entry of LD_PRELOAD is not the library.
+fn entry_fault(entry: &str) -> String {
+    if !entry.contains('/') {
+        return "is not found by that name, or is another library".to_owned();
+    }
+    let path = Path::new(entry);
+    if let Err(error) = File::open(path) {
+        return format!("cannot be read: {}", why(&error));
+    }
+    let own = libdir::Machine::of(Path::new("/proc/self/exe"));
+    match libdir::Machine::of(path) {
+        None => "is no ELF file".to_owned(),
+        Some(machine) if Some(machine) != own => match own {
+            Some(own) => format!("is for {machine}, and this program for {own}"),
+            None => format!("is for {machine}"),
+        },
+        Some(_) => "is another library".to_owned(),
+    }
+}
+
+fn service(database: Database) -> String {
+    let text = std::fs::read(service::NSSWITCH).unwrap_or_default();
+    let name = nsswitch::SERVICE;
+    if !nsswitch::has_service(&text, database) {
+        return format!("no, {} does not name {name} for {}", service::NSSWITCH, database.name());
+    }
+    if let Some(fault) = service::fault() {
+        return format!("{} names {name}, but {fault}", service::NSSWITCH);
+    }
+    let path = tree::Tree::new(None).ok().and_then(|tree| {
+        let path = libdir::directories(&tree).into_iter().map(|dir| dir.join(libdir::SONAME));
+        path.into_iter().find(|path| path.exists())
+    });
+    match path {
+        Some(path) => format!("{}, configured by {}", path.display(), configuration::PATH),
+        None => format!(
+            "{} names {name}, but no directory of libraries has {}",
+            service::NSSWITCH,
+            libdir::SONAME
+        ),
+    }
+}
+
+/// The library's variables, each with what is wrong with it.
+fn variables(environment: &Environment) -> Vec<String> {
+    let mut lines = Vec::new();
+    for name in variables::ALL {
+        let Some(value) = value(name, environment) else { continue };
+        let mut shown = value.to_string_lossy().escape_debug().to_string();
+        if let Some((end, _)) = shown.char_indices().nth(MAX_SHOWN) {
+            shown.truncate(end);
+            shown += "...";
+        }
+        let is_file = Database::ALL.into_iter().any(|database| database.variable() == name)
+            || name == variables::MODULE_SO_PATH && value.as_bytes().contains(&b'/');
+        let fault = if is_file && !value.as_bytes().contains(&b'\n') {
+            file_fault(Path::new(&value))
+        } else if name == variables::USER {
+            value.to_str().map_or(Some("not UTF-8".to_owned()), user_fault)
+        } else {
+            None
+        };
+        let fault = fault.map_or(String::new(), |fault| format!(": {fault}"));
+        lines.push(format!("variable: {name}={shown}{fault}"));
+    }
+    lines
+}
+
+fn file_fault(path: &Path) -> Option<String> {
+    match std::fs::metadata(path) {
+        Err(error) => Some(why(&error)),
+        // To open a FIFO would wait for its writer.
+        Ok(status) if !status.is_file() => Some("not a regular file".to_owned()),
+        Ok(_) => File::open(path).err().map(|error| why(&error)),
+    }
+}
+
+fn user_fault(line: &str) -> Option<String> {
+    match line.parse::<User>() {
+        Ok(User { line: Some(_), .. }) => None,
+        Ok(_) => Some("not the seven fields of a passwd(5) line".to_owned()),
+        Err(why) => Some(why),
+    }
+}

@@ -1,0 +1,111 @@
+//! Whether the library can reach a program.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use elf::ElfBytes;
+use elf::abi::PT_INTERP;
+use elf::endian::AnyEndian;
+
+use crate::database::why;
+use crate::service::libdir::Machine;
+use crate::system;
+
+/// What is to be said of the program of that name, under the library that is preloaded.
+pub(super) fn lines(name: &OsStr, library: Option<&str>) -> Vec<String> {
+    let Some(path) = find(name) else {
+        return vec![format!("program: {}: not found", name.to_string_lossy())];
+    };
+    let mut lines = Vec::new();
+    let mut path = path;
+    // A script's interpreter is what runs.
+    if let Some(interpreter) = interpreter(&path) {
+        lines.push(format!("program: {} is run by {}", path.display(), interpreter.display()));
+        path = interpreter;
+    }
+    lines.push(format!("program: {} {}", path.display(), verdict(&path, library)));
+    lines
+}
+
+fn verdict(path: &Path, library: Option<&str>) -> String {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return format!("cannot be read: {}", why(&error)),
+    };
+    let Ok(file) = ElfBytes::<AnyEndian>::minimal_parse(&bytes) else {
+        return "is no ELF file".to_owned();
+    };
+    let segments = file.segments();
+    if !segments.is_some_and(|all| all.iter().any(|segment| segment.p_type == PT_INTERP)) {
+        return "is static and loads no library; nss-wrapper --namespace shows it other files"
+            .to_owned();
+    }
+    let mode = fs::metadata(path).map_or(0, |status| status.mode());
+    let secure = if mode & 0o4000 != 0 {
+        "is set-user-id"
+    } else if mode & 0o2000 != 0 && mode & 0o010 != 0 {
+        "is set-group-id"
+    } else if system::has_capabilities(path) {
+        "has file capabilities"
+    } else {
+        ""
+    };
+    if !secure.is_empty() {
+        return format!("{secure}, so that nothing is preloaded; only a service answers it");
+    }
+    let own = Machine::of(path);
+    let wanted = Machine::of(Path::new(library.unwrap_or("/proc/self/exe")));
+    match (own, wanted) {
+        (Some(own), Some(wanted)) if own != wanted => {
+            format!("is for {own}, the library for {wanted}")
+        }
+        _ => "can be reached by the library".to_owned(),
+    }
+}
+
+/// As execvp(3) finds it.
+fn find(name: &OsStr) -> Option<PathBuf> {
+    if name.as_encoded_bytes().contains(&b'/') {
+        return Some(name.into()).filter(|path: &PathBuf| path.exists());
+    }
+    let path = std::env::var_os("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin".into());
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// The interpreter of a script.
+fn interpreter(path: &Path) -> Option<PathBuf> {
+    let text = fs::read(path).ok()?;
+    let line = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line).into_owned();
+    let mut words = line.split_whitespace();
+    let program = PathBuf::from(words.next()?);
+    if program.file_name() == Some(OsStr::new("env")) {
+        return find(OsStr::new(words.find(|word| !word.starts_with('-') && !word.contains('='))?));
+    }
+    Some(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_of_a_script_is_what_is_looked_at() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let script = dir.path().join("script");
+        for (text, want) in [
+            ("#!/bin/sh\n", Some("/bin/sh")),
+            ("#! /bin/sh -e", Some("/bin/sh")),
+            ("echo\n", None),
+            ("", None),
+        ] {
+            fs::write(&script, text).expect("ours");
+            assert_eq!(interpreter(&script).as_deref(), want.map(Path::new), "{text}");
+        }
+        fs::write(&script, "#!/usr/bin/env -S A=b sh -e\n").expect("ours");
+        assert_eq!(interpreter(&script), find(OsStr::new("sh")));
+        assert!(lines(script.as_os_str(), None)[1].ends_with("can be reached by the library"));
+    }
+}

@@ -1,0 +1,220 @@
+//! `/etc/nss_wrapper_rs.conf`: what the library answers where it is a service. docs/service.md
+//! describes the format.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::tree::Tree;
+use crate::database::{Database, why};
+use crate::options::{Options, User};
+use crate::{template, variables};
+
+/// Where the library reads it.
+pub(crate) const PATH: &str = "/etc/nss_wrapper_rs.conf";
+
+/// Its name in that directory.
+pub(crate) const NAME: &str = "nss_wrapper_rs.conf";
+
+/// The first line of a file that the launcher wrote.
+pub(crate) const HEADER: &str = "# Written by nss-wrapper --install-service.\n";
+
+/// The names that may stand in it.
+const NAMES: [&str; 9] = [
+    variables::USER,
+    variables::PASSWD,
+    variables::GROUP,
+    variables::SHADOW,
+    variables::HOSTS,
+    variables::FALLTHROUGH,
+    variables::MODULE_SO_PATH,
+    variables::MODULE_FN_PREFIX,
+    variables::DEBUGLEVEL,
+];
+
+/// Values by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Configuration(BTreeMap<&'static str, String>);
+
+impl Configuration {
+    /// What the options ask for; their files must be there and root's alone.
+    pub(crate) fn of(options: &Options, tree: &Tree) -> Result<Self, String> {
+        if !options.host.is_empty() {
+            return Err("a service has its hosts from a file: --hosts FILE".to_owned());
+        }
+        if options.hostname.is_some() {
+            return Err("a service is not asked for the name of this host: --hostname".to_owned());
+        }
+        let mut all = Self::default();
+        match &options.user[..] {
+            [] => {}
+            [user] => all.set(variables::USER, line(user)),
+            _ => {
+                let message = "a service names one user by --user; more have a file: --passwd FILE";
+                return Err(message.to_owned());
+            }
+        }
+        for (database, file) in options.files() {
+            all.set(database.variable(), text(file)?);
+        }
+        if let Some(module) = &options.module {
+            all.set(variables::MODULE_SO_PATH, text(module)?);
+        }
+        if let Some(prefix) = &options.module_prefix {
+            all.set(variables::MODULE_FN_PREFIX, text(Path::new(prefix))?);
+        }
+        if options.fall_through {
+            all.set(variables::FALLTHROUGH, "1".to_owned());
+        }
+        if let Some(level) = options.debug {
+            all.set(variables::DEBUGLEVEL, level.to_string());
+        }
+        all.check_files(tree)?;
+        Ok(all)
+    }
+
+    /// Refuses files that are not there, or that others than root can write.
+    pub(crate) fn check_files(&self, tree: &Tree) -> Result<(), String> {
+        for database in Database::ALL {
+            if let Some(file) = self.get(database.variable()) {
+                database.check_file(&trusted(tree, Path::new(file))?)?;
+            }
+        }
+        match self.get(variables::MODULE_SO_PATH) {
+            // dlopen(3) searches for a name without a slash.
+            Some(module) if module.contains('/') => trusted(tree, Path::new(module)).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&mut self, name: &'static str, value: String) {
+        self.0.insert(name, value);
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The databases that name the service: users and groups, and what else there is a file for.
+    pub(crate) fn databases(&self) -> Vec<Database> {
+        let is_asked = |database: &Database| {
+            matches!(database, Database::Passwd | Database::Group)
+                || self.0.contains_key(database.variable())
+        };
+        Database::ALL.into_iter().filter(is_asked).collect()
+    }
+
+    /// The file's content.
+    pub(crate) fn to_text(&self) -> String {
+        let lines = self.0.iter().map(|(name, value)| format!("{name}={value}\n"));
+        std::iter::once(HEADER.to_owned()).chain(lines).collect()
+    }
+
+    /// Reads the file's content; the message of an error begins with a line number.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut all = Self::default();
+        for (at, line) in text.split('\n').enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let wrong = |why: &str| format!("{}: {why}", at + 1);
+            let (name, value) = line.split_once('=').ok_or_else(|| wrong("not NAME=value"))?;
+            let known = NAMES.into_iter().find(|known| *known == name);
+            let known = known.ok_or_else(|| wrong(&format!("unknown name {name:?}")))?;
+            all.set(known, value.to_owned());
+        }
+        Ok(all)
+    }
+}
+
+/// The line for whoever runs a process.
+fn line(user: &User) -> String {
+    if let Some(line) = &user.line {
+        return line.clone();
+    }
+    let name = template::escape(&user.name);
+    let id = |id: Option<u32>, sign: &str| id.map_or(sign.to_owned(), |id| id.to_string());
+    let (uid, gid) = (id(user.uid, "%u"), id(user.gid, "%g"));
+    format!("{name}:x:{uid}:{gid}:{name}:%h:/bin/sh")
+}
+
+/// Where the file is, if only root can write it.
+fn trusted(tree: &Tree, file: &Path) -> Result<PathBuf, String> {
+    if !file.is_absolute() {
+        return Err(format!("{}: a service needs an absolute path", file.display()));
+    }
+    let failed = |e| format!("{}: {}", file.display(), why(&e));
+    let found = tree.find(file).map_err(failed)?;
+    std::fs::metadata(&found).map_err(failed)?;
+    tree.check_only_root_writes(&found)?;
+    Ok(found)
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some(text) if !text.contains('\n') => Ok(text.to_owned()),
+        _ => Err(format!("{path:?} cannot stand in {PATH}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn of(args: &[&str]) -> Result<Configuration, String> {
+        let args = ["nss-wrapper", "--install-service"].iter().chain(args);
+        let options = Options::try_parse_from(args).map_err(|e| e.to_string())?;
+        Configuration::of(&options, &Tree::new(None)?)
+    }
+
+    #[test]
+    fn the_text_has_the_options_and_is_read_again() {
+        let line = "app:x:%u:%g:50%% = half:%h:/bin/bash";
+        let made = of(&["--user", line, "--fall-through"]).expect("right");
+        let text = format!("{HEADER}NSS_WRAPPER_FALLTHROUGH=1\nNSS_WRAPPER_USER={line}\n");
+        assert_eq!(made.to_text(), text);
+        assert_eq!(Configuration::parse(&text), Ok(made));
+        let short = of(&["--user", "app"]).expect("right");
+        assert_eq!(short.get("NSS_WRAPPER_USER"), Some("app:x:%u:%g:app:%h:/bin/sh"));
+        assert_eq!(short.databases(), [Database::Passwd, Database::Group]);
+        let fixed = of(&["--user", "app:70000"]).expect("right");
+        assert_eq!(fixed.get("NSS_WRAPPER_USER"), Some("app:x:70000:%g:app:%h:/bin/sh"));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        for (text, why) in [
+            ("# c\n\nNSS_WRAPPER_USER", "3: not NAME=value"),
+            ("LD_PRELOAD=/x\n", "1: unknown name \"LD_PRELOAD\""),
+            ("NSS_WRAPPER_HOSTNAME=x", "1: unknown name \"NSS_WRAPPER_HOSTNAME\""),
+            (" NSS_WRAPPER_USER=x", "1: unknown name \" NSS_WRAPPER_USER\""),
+        ] {
+            assert_eq!(Configuration::parse(text), Err(why.to_owned()));
+        }
+        let spaces = Configuration::parse("NSS_WRAPPER_USER= a \n").expect("right");
+        assert_eq!(spaces.get("NSS_WRAPPER_USER"), Some(" a "), "the value is what follows");
+    }
+
+    #[test]
+    fn what_a_service_cannot_have_is_refused() {
+        for (args, why) in [
+            (&["--user", "a", "--user", "b"][..], "--passwd FILE"),
+            (&["--host", "a=::1"], "--hosts FILE"),
+            (&["--hostname", "a"], "--hostname"),
+            (&["--passwd", "passwd"], "an absolute path"),
+            (&["--passwd", "/no/such"], "/no/such: No such file or directory"),
+            (&["--module", "./m.so", "--module-prefix", "m"], "an absolute path"),
+        ] {
+            let refused = of(args).expect_err(why);
+            assert!(refused.contains(why), "{refused}");
+        }
+    }
+}

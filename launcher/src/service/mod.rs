@@ -1,0 +1,250 @@
+//! `--install-service` and `--uninstall-service`: the library as an NSS service of a system.
+//!
+//! Everything is checked before anything is written, and nsswitch.conf, which makes the service
+//! count, is written last and taken back first. If a later step fails, the steps before are undone.
+
+pub(crate) mod configuration;
+pub(crate) mod libdir;
+pub(crate) mod nsswitch;
+pub(crate) mod tree;
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::database::{Database, why};
+use crate::options::Options;
+use crate::replace::{self, Failed};
+use crate::{preload, system};
+use configuration::Configuration;
+use tree::Tree;
+
+/// What every program of the system asks.
+pub(crate) const NSSWITCH: &str = "/etc/nsswitch.conf";
+
+/// Nothing else is refused without root: the files say whether they can be written.
+const NOT_ROOT: &str = "only root can install a service, or take it away";
+
+/// Installs the service; the text says what was done.
+pub(crate) fn install(options: &Options) -> Result<String, String> {
+    let place = Place::new(options)?;
+    let library = preload::library(options.library.as_deref())?;
+    let machine = libdir::Machine::of(&library)
+        .ok_or_else(|| format!("the library {} is no ELF file", library.display()))?;
+    let libdir = libdir::of(&place.tree, machine)?;
+    let installed = libdir.join(libdir::SONAME);
+    let bytes = fs::read(&library).map_err(|e| failed(&library, &e))?;
+
+    let wanted = Configuration::of(options, &place.tree)?;
+    let (configuration, text) = if wanted.is_empty() {
+        (place.configuration()?, None)
+    } else {
+        let text = wanted.to_text();
+        (wanted, Some(text))
+    };
+    // A link beside the library is how a package installs it.
+    let is_packaged = installed.is_symlink();
+    let loaded = place.tree.find_within(&installed).map_err(|e| failed(&installed, &e))?;
+    if is_packaged && libdir::Machine::of(&loaded) != Some(machine) {
+        return Err(format!("{}: a link to no library for {machine}", installed.display()));
+    }
+    for path in [&place.configuration, &place.nsswitch, &loaded] {
+        place.tree.check_only_root_writes(path)?;
+    }
+    read(&place.nsswitch)?;
+
+    let mut steps = Steps::default();
+    if !is_packaged {
+        steps.put(&installed, &bytes)?;
+    }
+    if let Some(text) = text {
+        steps.put(&place.configuration, text.as_bytes())?;
+    }
+    steps.edit(&place.nsswitch, &configuration.databases())?;
+    Ok(steps.finish())
+}
+
+/// Takes the service away; the text says what was done.
+pub(crate) fn uninstall(options: &Options) -> Result<String, String> {
+    let place = Place::new(options)?;
+    let mut steps = Steps::default();
+    steps.edit(&place.nsswitch, &[])?;
+    let own = fs::read(&place.configuration)
+        .is_ok_and(|text| text.starts_with(configuration::HEADER.as_bytes()));
+    if own {
+        steps.remove(&place.configuration)?;
+    }
+    for dir in libdir::directories(&place.tree) {
+        let installed = dir.join(libdir::SONAME);
+        if installed.is_file() && !installed.is_symlink() {
+            steps.remove(&installed)?;
+        }
+    }
+    Ok(steps.finish())
+}
+
+/// What is wrong with the configuration of the running system, if something is.
+pub(crate) fn fault() -> Option<String> {
+    let path = Path::new(configuration::PATH);
+    let checked = Tree::new(None).and_then(|tree| tree.check_only_root_writes(path));
+    checked.and_then(|()| installed_configuration(path)).err()
+}
+
+/// The configuration in that file.
+pub(crate) fn installed_configuration(path: &Path) -> Result<Configuration, String> {
+    let text = fs::read_to_string(path).map_err(|e| failed(path, &e))?;
+    Configuration::parse(&text).map_err(|e| format!("{}:{e}", path.display()))
+}
+
+/// Where the files are.
+struct Place {
+    tree: Tree,
+    configuration: PathBuf,
+    nsswitch: PathBuf,
+}
+
+impl Place {
+    fn new(options: &Options) -> Result<Self, String> {
+        if !system::is_root() {
+            return Err(NOT_ROOT.to_owned());
+        }
+        let tree = Tree::new(options.root.as_deref())?;
+        let find = |path: &str| tree.find(Path::new(path)).map_err(|e| failed(path, &e));
+        let etc = find("/etc")?;
+        if !etc.is_dir() {
+            return Err(format!("{}: there is no such directory", etc.display()));
+        }
+        let (configuration, nsswitch) = (etc.join(configuration::NAME), find(NSSWITCH)?);
+        // The library opens no link there either.
+        if configuration.is_symlink() {
+            return Err(format!("{}: is a symbolic link", configuration.display()));
+        }
+        Ok(Self { tree, configuration, nsswitch })
+    }
+
+    /// The configuration that is there already.
+    fn configuration(&self) -> Result<Configuration, String> {
+        let path = &self.configuration;
+        if !path.exists() {
+            return Err(format!(
+                "nothing says what the service is to answer: --user LINE, or --passwd FILE, or {}",
+                path.display()
+            ));
+        }
+        let all = installed_configuration(path)?;
+        all.check_files(&self.tree)?;
+        Ok(all)
+    }
+}
+
+/// What has been done so far. Dropped unfinished, it puts back what the files had.
+#[derive(Default)]
+struct Steps {
+    text: String,
+    before: Vec<(PathBuf, Option<Vec<u8>>)>,
+}
+
+impl Steps {
+    fn say(&mut self, what: &str, path: &Path) {
+        self.text += &format!("{what} {}\n", path.display());
+    }
+
+    /// Gives the file this content; one that has it already is left alone.
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), String> {
+        let old = read(path)?;
+        if old.as_deref() == Some(bytes) {
+            return Ok(());
+        }
+        put(path, bytes).map_err(|e| failed(path, &e))?;
+        self.before.push((path.to_owned(), old));
+        self.say("wrote", path);
+        Ok(())
+    }
+
+    /// Gives nsswitch.conf the service for these databases and for no others.
+    fn edit(&mut self, path: &Path, databases: &[Database]) -> Result<(), String> {
+        let old = read(path)?;
+        let new = nsswitch::with_service(old.as_deref(), databases);
+        match (old, new) {
+            (old, new) if old == new => Ok(()),
+            (Some(_), None) => self.remove(path),
+            (None, Some(new)) => self.put(path, &new),
+            (Some(_), Some(_)) => {
+                // Made anew from what the file has once it is locked.
+                let change = |old: &[u8]| {
+                    let new = nsswitch::with_service(Some(old), databases);
+                    Ok::<_, Failed>(new.unwrap_or_default())
+                };
+                replace::replace(path, change).map_err(|failure| match failure {
+                    Failed::Open(path, error)
+                    | Failed::Write(path, error)
+                    | Failed::Rename(path, error) => failed(&path, &error),
+                })?;
+                self.say("changed", path);
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn remove(&mut self, path: &Path) -> Result<(), String> {
+        fs::remove_file(path).map_err(|e| failed(path, &e))?;
+        self.say("removed", path);
+        Ok(())
+    }
+
+    fn finish(mut self) -> String {
+        self.before.clear();
+        if self.text.is_empty() {
+            return "nothing to change\n".to_owned();
+        }
+        std::mem::take(&mut self.text)
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        for (path, old) in self.before.drain(..).rev() {
+            // What failed is told already.
+            let _ = match old {
+                Some(old) => put(&path, &old),
+                None => fs::remove_file(&path),
+            };
+        }
+    }
+}
+
+/// The file's content, if there is such a file.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, &error)),
+    }
+}
+
+/// Puts a file of root's in place that all can read, by rename: a reader sees the old or the new.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = replace::beside(path);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        file.write_all(bytes)?;
+        // Whatever the umask says.
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn failed(path: impl AsRef<Path>, error: &io::Error) -> String {
+    format!("{}: {}", path.as_ref().display(), why(error))
+}

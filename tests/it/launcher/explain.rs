@@ -1,0 +1,224 @@
+//! `nss-wrapper --explain`: who answers, and why the library cannot.
+
+use std::fs;
+use std::process::Command;
+
+use super::scene::{as_ids, as_self, on_layers, scene};
+use crate::support::scene::{Scene, has, is_root};
+use crate::support::{file, module, peer, run, stdout};
+
+const USER: &str = "app:x:%u:%g::/:/bin/sh";
+
+/// What the launcher says, and that its exit code is this.
+#[track_caller]
+fn said(command: &mut Command, code: i32) -> String {
+    let out = run(command);
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(code), "{said}{errors}");
+    said
+}
+
+/// The question in an environment in which the library is preloaded.
+fn under<const N: usize>(scene: &Scene, args: [&str; N]) -> Command {
+    let mut command = as_ids(scene, 10000, 7000, ["--explain"]);
+    command.args(args).env("LD_PRELOAD", &scene.library);
+    command
+}
+
+#[test]
+fn it_says_who_answers() {
+    let (scene, _) = scene();
+    file(&scene.home, "hosts", "# c\n10.0.0.1 db db.it\n");
+    let (passwd, group) = (scene.path("passwd"), scene.path("group"));
+    let files = |command: &mut Command| {
+        command.env("NSS_WRAPPER_PASSWD", &passwd).env("NSS_WRAPPER_GROUP", &group);
+        command.env("NSS_WRAPPER_HOSTS", scene.home.join("hosts"));
+        command.env("NSS_WRAPPER_USER", USER);
+    };
+    let shown = |name: &str| scene.path(name).display().to_string();
+    for (question, entry, source) in [
+        (["user", "builder"], "builder:x:1001:0:Old Name:/home/builder:/bin/bash", "passwd:2"),
+        (["user", "1001"], "builder:x:1001:0:Old Name:/home/builder:/bin/bash", "passwd:2"),
+        (["group", "club"], "club:x:5002:ipython", "group:3"),
+        (["host", "db.it"], "10.0.0.1 db.it", "home/hosts:2"),
+        (["host", "10.0.0.1"], "10.0.0.1 db", "home/hosts:2"),
+    ] {
+        let mut command = under(&scene, question);
+        files(&mut command);
+        let said = said(&mut command, 0);
+        let (file, line) = source.split_once(':').expect("a line");
+        let [kind, key] = question;
+        let want = format!("{kind} {key}: {entry}\nanswered by: the file {}:{line} (", shown(file));
+        assert!(said.starts_with(&want), "{want}: {said}");
+    }
+    let mut command = under(&scene, ["user", "10000"]);
+    let said_of = |command: &mut Command| said(command.env("NSS_WRAPPER_USER", USER), 0);
+    has(
+        &said_of(&mut command),
+        "10000: app:x:10000:7000::/:/bin/sh\nanswered by: the line in NSS_WRAPPER_USER",
+    );
+    has(
+        &said_of(&mut under(&scene, ["group", "7000"])),
+        "answered by: the line in NSS_WRAPPER_USER",
+    );
+    has(&said_of(&mut under(&scene, ["user", "root"])), "answered by: the file /etc/passwd:1\n");
+    let mut command = under(&scene, ["user", "70001"]);
+    files(&mut command);
+    has(&said(&mut command, 1), "user 70001: nobody has an entry\npreloaded: ");
+    let text = "a:x:1:1::/:/\nb:x:2:2::/:/\n";
+    let mut command = under(&scene, ["user", "b"]);
+    let said = said(command.env("NSS_WRAPPER_PASSWD", text), 0);
+    has(&said, "answered by: the value of NSS_WRAPPER_PASSWD, line 2\n");
+}
+
+#[test]
+fn it_says_what_the_options_would_make_of_it() {
+    let (scene, _) = scene();
+    let args = ["--explain", "user", "ipython", "--passwd", "../passwd"];
+    let text = said(&mut as_ids(&scene, 7, 7, args), 0);
+    has(&text, "answered by: the file");
+    has(&text, &format!("preloaded: {}, for ", scene.library.display()));
+    let text = said(
+        &mut as_ids(&scene, 70007, 70008, ["--explain", "user", "70007", "--user", "magic"]),
+        0,
+    );
+    has(
+        &text,
+        "user 70007: magic:x:70007:70008:magic:/:/bin/sh\nanswered by: the line in NSS_WRAPPER_USER",
+    );
+    assert!(text.contains("process: user id 70007, group id 70008, no secure process\n"), "{text}");
+}
+
+#[test]
+fn a_module_that_answers_is_named() {
+    let (scene, _) = scene();
+    let so = scene.path("libnss_plain.so");
+    fs::copy(module("plain", &[]), &so).expect("the module is built");
+    let mut command = under(&scene, ["user", "m0"]);
+    command.env("NSS_WRAPPER_PASSWD", scene.path("passwd"));
+    command.env("NSS_WRAPPER_MODULE_SO_PATH", &so).env("NSS_WRAPPER_MODULE_FN_PREFIX", "plain");
+    has(&said(&mut command, 0), &format!("answered by: the module {} (", so.display()));
+}
+
+#[test]
+fn it_says_why_the_library_is_not_there() {
+    let (scene, _) = scene();
+    let question = ["--explain", "user", "10000"];
+    let with = |preload: &str| {
+        let mut command = as_ids(&scene, 10000, 0, question);
+        let command = command.env("LD_PRELOAD", preload).env("NSS_WRAPPER_USER", USER);
+        said(command, 1)
+    };
+    let text = said(as_ids(&scene, 10000, 0, question).env("NSS_WRAPPER_USER", USER), 1);
+    has(&text, "preloaded: no, LD_PRELOAD is not set\n");
+    has(&text, &format!("library: nss-wrapper would preload {}\n", scene.library.display()));
+    has(&text, "service: no, /etc/nsswitch.conf does not name wrapper_rs for passwd\n");
+    has(&text, &format!("variable: NSS_WRAPPER_USER={USER}\n"));
+    let absent = "/none/libnss_wrapper_rs.so";
+    has(
+        &with(absent),
+        &format!("preloaded: no, {absent} cannot be read: No such file or directory"),
+    );
+    let prose = file(scene.dir.path(), "libnss_wrapper_prose.so", "no library");
+    has(&with(prose.to_str().expect("plain")), "libnss_wrapper_prose.so is no ELF file\n");
+    let other = peer();
+    has(&with(other.to_str().expect("plain")), "libnss_wrapper.so is another library\n");
+    let mut bytes = fs::read(&scene.library).expect("readable");
+    bytes[18] = if bytes[18] == 183 { 62 } else { 183 };
+    let other = file(scene.dir.path(), "libnss_wrapper_other.so", bytes);
+    has(&with(other.to_str().expect("plain")), "libnss_wrapper_other.so is for ");
+}
+
+#[test]
+fn it_says_which_variables_are_wrong() {
+    let (scene, _) = scene();
+    let secret = file(&scene.home, "secret", "");
+    if is_root() {
+        stdout(Command::new("chmod").arg("600").arg(&secret));
+    }
+    let mut command = under(&scene, ["user", "10000"]);
+    command.env("NSS_WRAPPER_GROUP", "/none/group").env("NSS_WRAPPER_SHADOW", "/dev/null");
+    command.env("NSS_WRAPPER_HOSTS", &secret).env("NSS_WRAPPER_USER", "a:x");
+    let text = said(&mut command, 1);
+    has(&text, "variable: NSS_WRAPPER_GROUP=/none/group: No such file or directory\n");
+    has(&text, "variable: NSS_WRAPPER_SHADOW=/dev/null: not a regular file\n");
+    has(&text, "variable: NSS_WRAPPER_USER=a:x: ids are numbers");
+    if is_root() {
+        has(
+            &text,
+            &format!("variable: NSS_WRAPPER_HOSTS={}: Permission denied\n", secret.display()),
+        );
+    }
+}
+
+#[test]
+fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
+    let (scene, _) = scene();
+    let text = |path: &str| scene.path(path).to_str().expect("plain").to_owned();
+    fs::copy("/usr/bin/env", text("suid")).expect("readable");
+    stdout(Command::new("chmod").arg("4755").arg(text("suid")));
+    file(scene.dir.path(), "script", "#!/bin/sh\ntouch ran\n");
+    stdout(Command::new("chmod").arg("755").arg(text("script")));
+    let mut programs = vec![
+        (
+            text("suid"),
+            "suid is set-user-id, so that nothing is preloaded; only a service answers it",
+        ),
+        (
+            "/bin/busybox".to_owned(),
+            "busybox is static and loads no library; nss-wrapper --namespace",
+        ),
+        ("sh".to_owned(), "/sh can be reached by the library"),
+        (
+            text("script"),
+            "script is run by /bin/sh\nprogram: /bin/sh can be reached by the library",
+        ),
+        ("no-such-program".to_owned(), "program: no-such-program: not found"),
+        (text("passwd"), "passwd is no ELF file"),
+    ];
+    if is_root() {
+        fs::copy("/usr/bin/env", text("capable")).expect("readable");
+        let mut command = Command::new("setcap");
+        stdout(command.args(["cap_net_raw=ep", &text("capable")]));
+        programs.push((text("capable"), "capable has file capabilities, so that nothing is"));
+    }
+    for (program, want) in programs {
+        let mut command = under(&scene, ["user", "root"]);
+        has(&said(command.args(["--", &program]), 0), want);
+    }
+    assert!(!scene.home.join("ran").exists());
+}
+
+#[test]
+fn a_question_that_is_none_is_one_line() {
+    let (scene, _) = scene();
+    for (args, why) in [
+        (&["--explain", "user"][..], "2 values required for '--explain <KIND> <KEY>'"),
+        (&["--explain", "users", "x"], "\"users\" is neither user, group nor host"),
+        (&["--explain", "user", "x", "--check"], "cannot be used with"),
+    ] {
+        let out = run(as_self(&scene, []).args(args));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!((out.status.code(), said.lines().count()), (Some(125), 1), "{said}");
+        has(&said, why);
+    }
+}
+
+#[test]
+fn an_answer_of_the_service_is_told_from_one_of_the_system() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        $as_10000 env NSS_WRAPPER_USER="$line" sh -c \
+            '"$launcher" --explain user 10000; "$launcher" --explain user 0'
+    "#;
+    let script = format!("line='{USER}'\n{script}");
+    let text = said(&mut on_layers(&scene, &script), 0);
+    has(&text, "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which");
+    if is_root() {
+        // Otherwise the configuration is not root's in the eyes of the program.
+        has(&text, "libnss_wrapper_rs.so.2, configured by /etc/nss_wrapper_rs.conf\n");
+    }
+    has(&text, "user 0: root:x:0:0:root:/root:/bin/bash\nanswered by: the file /etc/passwd:1\n");
+}

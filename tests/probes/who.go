@@ -1,0 +1,18 @@
+// Who this is by Go's own os/user, which without cgo reads /etc/passwd itself.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+)
+
+func main() {
+	who, err := user.LookupId(strconv.Itoa(os.Getuid()))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(who.Username)
+}
