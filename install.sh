@@ -13,6 +13,11 @@ usage: ./install.sh [--compat | --compat-only] [NAME=VALUE...]
   PREFIX=DIR      where it is used from; /usr/local
   LIBDIR=DIR      where libraries are; PREFIX/lib (Debian's: /usr/lib/x86_64-linux-gnu)
   DESTDIR=DIR     put in front of every path, to make a package from; nothing
+  RUNNABLE=FILE   a launcher that runs on this machine, where the one that is installed is for
+                  another: it writes the man pages and the completions
+
+Where glibc's loader searches LIBDIR, LD_PRELOAD may have the names without a path then; elsewhere
+that takes LD_LIBRARY_PATH=LIBDIR.
 
 The names may come from the environment too. What cargo build --release makes is taken from
 CARGO_TARGET_DIR, or target, and built if it is not there.
@@ -33,6 +38,7 @@ for argument; do
         PREFIX=*) PREFIX=${argument#*=} ;;
         LIBDIR=*) LIBDIR=${argument#*=} ;;
         DESTDIR=*) DESTDIR=${argument#*=} ;;
+        RUNNABLE=*) RUNNABLE=${argument#*=} ;;
         *) usage >&2 && fail "what is $argument?" ;;
     esac
 done
@@ -48,7 +54,9 @@ done
 includedir=$PREFIX/include
 man1=$PREFIX/share/man/man1
 
-# A relative DESTDIR and target directory are the caller's.
+# Relative paths are the caller's.
+RUNNABLE=${RUNNABLE:-}
+case $RUNNABLE in '' | /*) ;; *) RUNNABLE=$PWD/$RUNNABLE ;; esac
 case $DESTDIR in '' | /*) ;; *) DESTDIR=$PWD/$DESTDIR ;; esac
 target=${CARGO_TARGET_DIR:-}
 case $target in '' | /*) ;; *) target=$PWD/$target ;; esac
@@ -57,7 +65,8 @@ built=${target:-target}/release
 if ! [ -f "$built/libnss_wrapper_rs.so" ] || ! [ -x "$built/nss-wrapper" ]; then
     cargo build --release
 fi
-version=$("$built/nss-wrapper" --version)
+runnable=${RUNNABLE:-$built/nss-wrapper}
+version=$("$runnable" --version)
 version=${version##* }
 # The newest version of the peer whose interface docs/compatibility.md compares with: a build that
 # asks for at least some version must find all that this version had.
@@ -94,7 +103,7 @@ if [ $own = yes ]; then
     put 755 "$PREFIX/bin/nss-wrapper" <"$built/nss-wrapper"
     link nss-wrapper "$PREFIX/bin/nss_wrapper.pl"
     share=$PREFIX/share
-    generate() { "$built/nss-wrapper" --generate "$1" | put 644 "$2"; }
+    generate() { "$runnable" --generate "$1" | put 644 "$2"; }
     generate bash "$share/bash-completion/completions/nss-wrapper"
     generate zsh "$share/zsh/site-functions/_nss-wrapper"
     generate fish "$share/fish/vendor_completions.d/nss-wrapper.fish"
@@ -114,7 +123,46 @@ if [ $compat = yes ]; then
     echo '.so man1/nss_wrapper_rs.1' | put 644 "$man1/nss_wrapper.1"
 fi
 
-# Linked programs find the library by ld.so's cache.
-if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ]; then
+# True if glibc's loader searches the directory for a bare name.
+is_searched() {
+    command -v ldconfig >/dev/null || return 1
+    # /usr/lib may be listed as /lib, which is the same.
+    real=$(cd "$1" && pwd -P)
+    ldconfig -v -N -X 2>/dev/null | sed -n 's|^\(/[^:]*\):.*|\1|p' | while read -r dir; do
+        (cd "$dir" && pwd -P)
+    done | grep -qxF "$real"
+}
+
+# by_name makes bare names in LD_PRELOAD find the library, before any other that has the name.
+#
+# For a bare name glibc's loader goes by its cache, and ldconfig enters a file there under its SONAME,
+# not under its own name. The SONAME must stay: libc asks for the NSS service by it. So there is a file
+# without one, in a directory of its own, that is nothing but a filter: the loader puts the library
+# in its place, and takes it for the same as one that is loaded under another name.
+by_name() {
+    compiler=${CC:-cc}
+    if ! command -v "$compiler" >/dev/null; then
+        echo "install.sh: there is no C compiler, so LD_PRELOAD needs the path: $LIBDIR/$1" >&2
+        return
+    fi
+    dir=$LIBDIR/nss_wrapper_rs
+    mkdir -p "$dir"
+    # shellcheck disable=SC2016  # $ORIGIN is the loader's
+    "$compiler" -shared -nostdlib -x c /dev/null -o "$dir/$1" \
+        -Wl,--filter=libnss_wrapper_rs.so.2 -Wl,--enable-new-dtags '-Wl,-rpath,$ORIGIN/..'
+    chmod 644 "$dir/$1"
+    for name; do
+        [ "$name" = "$1" ] || ln -sf "$1" "$dir/$name"
+    done
+    # The first directory that has a name is the one that counts.
+    echo "$dir" | put 644 /etc/ld.so.conf.d/00-nss_wrapper_rs.conf
+}
+
+# The loader's cache is the machine's, and no business of a prefix that it does not search.
+if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ] && is_searched "$LIBDIR"; then
+    case $compat in
+        yes) by_name libnss_wrapper_rs.so libnss_wrapper.so libnss_wrapper.so.0 ;;
+        no) by_name libnss_wrapper_rs.so ;;
+    esac
     ldconfig
 fi

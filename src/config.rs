@@ -229,7 +229,8 @@ struct ServiceFile {
 impl ServiceFile {
     fn read() -> Result<Self, Errno> {
         let missing = Self { text: ScratchBuf::new(), len: 0, refused: false };
-        let Ok(fd) = sys::open(SERVICE_FILE, sys::OFlags::NONBLOCK) else { return Ok(missing) };
+        let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
+        let Ok(fd) = sys::open(SERVICE_FILE, flags) else { return Ok(missing) };
         let is_safe = sys::only_root_writes(fd) && sys::only_root_writes_path(SERVICE_DIR);
         let mut text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 })?;
         let len = sys::pread(fd, &mut text, 0);
@@ -237,12 +238,11 @@ impl ServiceFile {
         Ok(Self { text, len: len.unwrap_or(0), refused: !is_safe })
     }
 
-    /// What stands there for a variable: the rest of the line after `NAME=`.
+    /// What stands there for a variable: the rest of the last line that begins with `NAME=`.
     fn value(&self, name: &CStr) -> Option<&[u8]> {
-        self.lines().find_map(|line| {
-            let value = line.strip_prefix(name.to_bytes())?.strip_prefix(b"=")?;
-            (!value.is_empty()).then_some(value)
-        })
+        let values =
+            self.lines().filter_map(|line| line.strip_prefix(name.to_bytes())?.strip_prefix(b"="));
+        values.last().filter(|value| !value.is_empty())
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {

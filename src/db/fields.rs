@@ -29,10 +29,8 @@ pub(crate) const NUL: Reason = "NUL byte";
 /// A line of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
-    /// From the line's start on, beyond its end.
+    /// From the line's start on, and at least [`WINDOW_BYTES`] beyond its end.
     pub(crate) rest: &'a [u8],
-    /// The beginning of that.
-    pub(crate) window: &'a [u8; WINDOW_BYTES],
     /// Without the newline.
     pub(crate) len: usize,
     /// Where colons are in the first 64 bytes of the line, and in the next 64.
@@ -57,14 +55,15 @@ impl<'a> Line<'a> {
 
 /// A line being taken apart at its colons.
 pub(crate) struct Fields<'a> {
-    line: Line<'a>,
+    rest: &'a [u8],
+    len: usize,
     /// Where the next field begins; behind the line's end if there is none.
     at: usize,
     /// The colons that are known and not passed: their places in a block, and where that begins.
     near: u64,
     far: u64,
     block: usize,
-    /// No blanks precede the name, and each id stands between colons as it is printed.
+    /// The line begins with its name, and each id stands between colons as it is printed.
     pub(crate) is_plain: bool,
 }
 
@@ -72,17 +71,17 @@ impl<'a> Fields<'a> {
     /// `None` if the line is blank or a comment.
     #[inline(always)]
     pub(crate) fn new(line: Line<'a>) -> Option<Self> {
-        let (near, far) = line.colons;
+        let Line { rest, len, colons: (near, far), .. } = line;
         // Most lines begin with a name: neither blank nor `#`, `+` or `-`.
-        let begins_with_name = line.len > 0 && line.window.first().is_some_and(|&b| b > b'-');
-        let at = if begins_with_name { 0 } else { skipped(&line)? };
-        Some(Self { line, at, near, far, block: 0, is_plain: at == 0 })
+        let is_plain = len > 0 && rest.first().is_some_and(|&b| b > b'-');
+        let at = if is_plain { 0 } else { skipped(line.bytes())? };
+        Some(Self { rest, len, at, near, far, block: 0, is_plain })
     }
 
     /// The whole line.
     #[inline(always)]
     pub(crate) fn line(&self) -> &'a [u8] {
-        self.line.bytes()
+        self.rest.get(..self.len).unwrap_or_default()
     }
 
     /// Where the field ends that begins at `self.at`.
@@ -91,7 +90,7 @@ impl<'a> Fields<'a> {
         if self.near == 0 {
             (self.near, self.far, self.block) = (self.far, 0, BLOCK);
             if self.near == 0 {
-                return self.far_end();
+                return far_end(self.line(), self.at);
             }
         }
         let end = self.near.trailing_zeros() as usize + self.block;
@@ -99,29 +98,24 @@ impl<'a> Fields<'a> {
         end
     }
 
-    /// The same beyond the bytes in which the colons are known.
-    #[cold]
-    fn far_end(&self) -> usize {
-        let from = self.at.max(2 * BLOCK);
-        let rest = self.line().get(from..).unwrap_or_default();
-        memchr::memchr(b':', rest).map_or(self.line.len, |at| from + at)
-    }
-
     /// Everything up to the next colon or the end.
     #[inline(always)]
     pub(crate) fn text(&mut self) -> &'a [u8] {
         let (from, end) = (self.at, self.end());
         self.at = end + 1;
-        match self.line.window.get(from..end) {
+        match self.rest.get(from..end) {
             Some(field) => field,
-            None => self.line().get(from..end).unwrap_or_default(),
+            None => missing(),
         }
     }
 
     /// Everything that is left, colons and all.
     #[inline(always)]
     pub(crate) fn rest(&self) -> &'a [u8] {
-        self.line.rest.get(self.at..self.line.len).unwrap_or_default()
+        match self.rest.get(self.at..self.len) {
+            Some(rest) => rest,
+            None => missing(),
+        }
     }
 
     /// Passes over blanks.
@@ -133,10 +127,10 @@ impl<'a> Fields<'a> {
     #[inline(always)]
     pub(crate) fn name(&mut self) -> Result<&'a [u8], Reason> {
         let name = self.text();
-        match name.first() {
-            Some(b'+' | b'-') => Err("NIS compat entries are not supported"),
-            _ => Ok(name),
+        if !self.is_plain && matches!(name.first(), Some(b'+' | b'-')) {
+            return Err("NIS compat entries are not supported");
         }
+        Ok(name)
     }
 
     /// A user or group id; `what` if it is none.
@@ -144,61 +138,76 @@ impl<'a> Fields<'a> {
     pub(crate) fn id(&mut self, what: Reason) -> Result<u32, Reason> {
         let (from, end) = (self.at, self.end());
         self.at = end + 1;
-        if let Some(id) = self.digits(from, end) {
-            let is_printed = end - from == 1 || self.line.window.get(from) != Some(&b'0');
-            self.is_plain &= is_printed && end < self.line.len;
+        if let Some(id) = digits(self.rest, from, end) {
+            let is_printed = end - from == 1 || self.rest.get(from) != Some(&b'0');
+            self.is_plain &= is_printed && end < self.len;
             return Ok(id);
         }
         self.is_plain = false;
-        number_of_32_bits(self.line().get(from..end).unwrap_or_default()).ok_or(what)
+        number_of_32_bits(self.rest.get(from..end).unwrap_or_default()).ok_or(what)
     }
+}
 
-    /// The number from `from` to `end`, if it is one to ten digits within 32 bits.
-    #[inline(always)]
-    fn digits(&self, from: usize, end: usize) -> Option<u32> {
-        let count = end.wrapping_sub(from);
-        if (1..=8).contains(&count) {
-            return self.eight_digits(from, count);
-        }
-        // Ids of large ranges have nine or ten: OpenShift's, Active Directory's.
-        let high = match self.line.window.get(from..end)? {
-            [a, _, _, _, _, _, _, _, _] => u64::from(a.wrapping_sub(b'0')),
-            [a, b, _, _, _, _, _, _, _, _] if b.is_ascii_digit() => {
-                u64::from(a.wrapping_sub(b'0')) * 10 + u64::from(b.wrapping_sub(b'0'))
-            }
-            _ => return None,
-        };
-        let low = self.eight_digits(end - 8, 8)?;
-        // A first byte that is no digit counts as 10 or more: then ten digits are beyond 32 bits.
-        if count == 9 && high > 9 {
-            return None;
-        }
-        u32::try_from(high * 100_000_000 + u64::from(low)).ok()
-    }
+/// A field that is missing at the end of a line: rare, and so out of the way of the others.
+#[cold]
+#[inline(never)]
+fn missing<'a>() -> &'a [u8] {
+    b""
+}
 
-    /// A number of one to eight digits.
-    #[inline(always)]
-    fn eight_digits(&self, from: usize, count: usize) -> Option<u32> {
-        let word = u64::from_le_bytes(*self.line.window.get(from..)?.first_chunk()?);
-        // Shift the digits to the top bytes; the zero bytes below read as leading zeros.
-        let digits = (word ^ 0x3030_3030_3030_3030) << (64 - 8 * count);
-        if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
-            return None;
-        }
-        // Join neighbours: to four numbers below 100, and those to one.
-        let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-        let high = (pairs & 0xff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-        let low = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(0x2710_0000_0001);
-        u32::try_from(high.wrapping_add(low) >> 32).ok()
+/// Where the field of a line ends that begins at `at`, beyond the bytes in which the colons are known.
+#[cold]
+fn far_end(line: &[u8], at: usize) -> usize {
+    let from = at.max(2 * BLOCK);
+    let rest = line.get(from..).unwrap_or_default();
+    memchr::memchr(b':', rest).map_or(line.len(), |at| from + at)
+}
+
+/// The number from `from` to `end`, if it is one to ten digits within 32 bits.
+#[inline(always)]
+fn digits(rest: &[u8], from: usize, end: usize) -> Option<u32> {
+    let count = end.wrapping_sub(from);
+    if count.wrapping_sub(1) < 8 {
+        return eight_digits(rest, from, count);
     }
+    // Ids of large ranges have nine or ten: OpenShift's, Active Directory's.
+    let high = match rest.get(from..end)? {
+        [a, _, _, _, _, _, _, _, _] => u64::from(a.wrapping_sub(b'0')),
+        [a, b, _, _, _, _, _, _, _, _] if b.is_ascii_digit() => {
+            u64::from(a.wrapping_sub(b'0')) * 10 + u64::from(b.wrapping_sub(b'0'))
+        }
+        _ => return None,
+    };
+    let low = eight_digits(rest, end - 8, 8)?;
+    // A first byte that is no digit counts as 10 or more: then ten digits are beyond 32 bits.
+    if count == 9 && high > 9 {
+        return None;
+    }
+    u32::try_from(high * 100_000_000 + u64::from(low)).ok()
+}
+
+/// A number of one to eight digits.
+#[inline(always)]
+fn eight_digits(rest: &[u8], from: usize, count: usize) -> Option<u32> {
+    let word = u64::from_le_bytes(*rest.get(from..)?.first_chunk()?);
+    // Shift the digits to the top bytes; the zero bytes below read as leading zeros.
+    let digits = (word ^ 0x3030_3030_3030_3030) << (64 - 8 * count);
+    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    // Join neighbours: to four numbers below 100, and those to one.
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let high = (pairs & 0xff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let low = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(0x2710_0000_0001);
+    u32::try_from(high.wrapping_add(low) >> 32).ok()
 }
 
 /// Where the content of a line begins that has blanks before it or a sign; `None` if there is none, or a
 /// comment.
 #[cold]
-fn skipped(line: &Line<'_>) -> Option<usize> {
-    let content = skip_space(line.bytes());
-    (!matches!(content.first(), None | Some(b'#'))).then_some(line.len - content.len())
+fn skipped(line: &[u8]) -> Option<usize> {
+    let content = skip_space(line);
+    (!matches!(content.first(), None | Some(b'#'))).then_some(line.len() - content.len())
 }
 
 /// A number of 32 bits. One beyond them is not taken for another.
@@ -243,8 +252,7 @@ pub(crate) mod tests {
         let (near, far) = text.split_at(text.len().min(BLOCK));
         let colons = (colons(near), colons(far));
         let rest = [text, &[b'\n'; WINDOW_BYTES]].concat();
-        let window = rest.first_chunk().unwrap();
-        take(Line { rest: &rest, window, len: text.len(), colons, may_have_nul: true })
+        take(Line { rest: &rest, len: text.len(), colons, may_have_nul: true })
     }
 
     /// The fields by the standard library's split, as glibc's parser has them.

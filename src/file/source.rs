@@ -167,7 +167,7 @@ impl Snapshot {
         if !self.is_settled.load(Ordering::Relaxed) {
             return Check::Changed;
         }
-        let tick = sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE);
+        let tick = sys::tick();
         if let Some(watch) = watch {
             if watch.checked_at.get() == tick {
                 if let Some(fd) = watch.fd() {

@@ -152,13 +152,21 @@ impl Table {
         }
     }
 
-    /// The first row that has the key.
+    /// The first row that has the key, if there is an index to find it by.
     #[inline(always)]
-    pub(crate) fn find<D: Database>(&self, key: &Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
-        match self.index_for(key).get() {
-            Some(index) => Ok(self.find_in::<D>(index, key)),
-            None => self.find_without_index::<D>(key),
+    pub(crate) fn find_in_index<D: Database>(&self, key: &Key<'_>) -> Option<D::Row<'_>> {
+        self.find_in::<D>(self.index_for(key).get()?, key)
+    }
+
+    /// The first row that has the key.
+    #[cold]
+    pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
+        if self.index_for(&key).get().is_none() && !self.is_worth_an_index() {
+            return Ok(self.search::<D>(&key));
         }
+        let by = if let What::Name(_) = key.what { By::Name } else { By::Id };
+        let index = self.index_for(&key).get_or_try_init(|| self.make_index::<D>(by))?;
+        Ok(self.find_in::<D>(index, &key))
     }
 
     #[inline(always)]
@@ -171,16 +179,6 @@ impl Table {
             }
         }
         None
-    }
-
-    #[cold]
-    fn find_without_index<D: Database>(&self, key: &Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
-        if !self.is_worth_an_index() {
-            return Ok(self.search::<D>(key));
-        }
-        let by = if let What::Name(_) = key.what { By::Name } else { By::Id };
-        let index = self.index_for(key).get_or_try_init(|| self.make_index::<D>(by))?;
-        Ok(self.find_in::<D>(index, key))
     }
 
     fn is_worth_an_index(&self) -> bool {
@@ -267,10 +265,10 @@ impl Table {
     }
 
     /// The rows of lines that [`Table::find_all`] gave.
-    pub(crate) fn rows_at<'t, D: Database>(
+    pub(crate) fn rows_at<'t, 'l, D: Database>(
         &'t self,
-        lines: &'t [u32],
-    ) -> impl Iterator<Item = D::Row<'t>> + Clone {
+        lines: &'l [u32],
+    ) -> impl Iterator<Item = D::Row<'t>> + Clone + use<'t, 'l, D> {
         lines.iter().filter_map(|&at| self.row_at::<D>(at as usize))
     }
 
@@ -419,17 +417,17 @@ mod tests {
                 "a\nb",
             ];
             for name in names.map(str::as_bytes) {
-                let found = indexed.find::<Passwd>(&Key::name(name)).unwrap();
+                let found = indexed.find::<Passwd>(Key::name(name)).unwrap();
                 let searched = load::<Passwd>(file);
-                let searched = searched.find::<Passwd>(&Key::name(name)).unwrap();
+                let searched = searched.find::<Passwd>(Key::name(name)).unwrap();
                 assert_eq!(found, searched, "{}", name.escape_ascii());
                 let want = rows(&indexed).find(|row| row.name == name);
                 assert_eq!(found, want, "{}", name.escape_ascii());
             }
             for id in 0..12 {
-                let found = indexed.find::<Passwd>(&Key::id(id)).unwrap();
+                let found = indexed.find::<Passwd>(Key::id(id)).unwrap();
                 let searched = load::<Passwd>(file);
-                assert_eq!(found, searched.find::<Passwd>(&Key::id(id)).unwrap(), "{id}");
+                assert_eq!(found, searched.find::<Passwd>(Key::id(id)).unwrap(), "{id}");
                 assert_eq!(found, rows(&indexed).find(|row| row.uid == id), "{id}");
             }
             assert!(indexed.by_name.get().is_some() && indexed.by_id.get().is_some());
@@ -440,7 +438,7 @@ mod tests {
     fn searches_make_way_for_an_index() {
         let table = load::<Passwd>(FILE);
         let turns = (0..100).take_while(|_| {
-            let row = table.find::<Passwd>(&Key::name(b"end")).unwrap();
+            let row = table.find::<Passwd>(Key::name(b"end")).unwrap();
             assert_eq!(row.unwrap().uid, 9);
             table.by_name.get().is_none()
         });
@@ -528,7 +526,7 @@ mod tests {
                 ("10.0.0.5", Some("")),
                 ("10.0.0.7", None),
             ] {
-                let found = table.find::<Hosts>(&Key::address(address.parse().unwrap())).unwrap();
+                let found = table.find::<Hosts>(Key::address(address.parse().unwrap())).unwrap();
                 assert_eq!(found.map(|host| host.name), name.map(str::as_bytes), "{address}");
             }
         }
@@ -553,7 +551,7 @@ mod tests {
         assert_eq!(addresses(&table, "N59999."), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(addresses(&table, ""), ["10.0.0.3", "10.0.0.4"]);
         assert_eq!(addresses(&table, "n60000"), [""; 0]);
-        let first = table.find::<Hosts>(&Key::address("10.0.0.1".parse().unwrap())).unwrap();
+        let first = table.find::<Hosts>(Key::address("10.0.0.1".parse().unwrap())).unwrap();
         assert_eq!(first.unwrap().name, b"n0");
     }
 
@@ -570,7 +568,7 @@ mod tests {
         let text: String = (0..256).map(|n| format!("::ffff:10.0.0.{n} h{n}\n")).collect();
         let table = indexed::<Hosts>(text.as_bytes());
         for (address, want) in [("10.0.0.200", Some(&b"h200"[..])), ("10.0.1.1", None)] {
-            let found = table.find::<Hosts>(&Key::address(address.parse().unwrap())).unwrap();
+            let found = table.find::<Hosts>(Key::address(address.parse().unwrap())).unwrap();
             assert_eq!(found.map(|host| host.name), want);
         }
     }

@@ -106,7 +106,7 @@ fn line_in(rest: &[u8]) -> Option<Line<'_>> {
     if ends != 0 {
         let len = ends.trailing_zeros();
         let colons = (near & !(u64::MAX << len), 0);
-        return Some(Line { rest, window, len: len as usize, colons, may_have_nul });
+        return Some(Line { rest, len: len as usize, colons, may_have_nul });
     }
     let mut far = 0;
     // Most lines end soon. A newline will come, behind the file at the latest.
@@ -118,11 +118,11 @@ fn line_in(rest: &[u8]) -> Option<Line<'_>> {
         if ends != 0 {
             let len = place + ends.trailing_zeros() as usize;
             let colons = (near, far & !(u64::MAX << len));
-            return Some(Line { rest, window, len: BLOCK + len, colons, may_have_nul });
+            return Some(Line { rest, len: BLOCK + len, colons, may_have_nul });
         }
     }
     let len = 2 * BLOCK + memchr::memchr(b'\n', rest.get(2 * BLOCK..)?)?;
-    Some(Line { rest, window, len, colons: (near, far), may_have_nul: true })
+    Some(Line { rest, len, colons: (near, far), may_have_nul: true })
 }
 
 impl Deref for Text {

@@ -42,55 +42,68 @@ fn passwd_family() -> LibcFamily<passwd> {
     }
 }
 
-/// Answers a `_r` function: stores the result pointer and says what it returns; `None` to call on.
-/// `missing` is returned for what is not there.
+/// Ends a `_r` function: stores the result pointer and says what it returns; `None` to call on. `missing`
+/// is returned for what is not there.
 ///
 /// # Safety
 ///
 /// `found` is valid for a write.
 #[inline(always)]
-unsafe fn answer_r<D: Database>(
-    out: &mut OutBuf<'_, D::C>,
-    found: *mut *mut D::C,
+unsafe fn finish_r<C>(
+    status: Result<Status, Errno>,
+    out: &OutBuf<'_, C>,
+    found: *mut *mut C,
     missing: c_int,
-    ask: impl FnOnce(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Option<c_int> {
-    let guard = ErrnoGuard::new();
-    let status = match resolve::is_ours::<D>() {
-        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call, out)),
-        // The thread is given nothing of ours.
-        Ok(false) => return None,
-        Err(error) => Err(error),
-    };
     let (row, code) = match status {
         Ok(Status::Found) => (out.row(), 0),
         Ok(Status::NotFound) => (null_mut(), missing),
         Ok(Status::Pass) => return None,
         Err(error) => (null_mut(), error.get()),
     };
-    drop(guard);
     // SAFETY: valid for a write: the caller's word.
     unsafe { found.write(row) };
     Some(code)
 }
 
-/// `getXnam_r` and `getXid_r`: as [`answer_r`].
+/// `getXnam_r` and `getXid_r`: as [`finish_r`], with 0 for what is not there.
 ///
 /// # Safety
 ///
 /// `found` is valid for a write.
 #[inline(always)]
 unsafe fn find_r<D: Database>(
-    key: &Key<'_>,
+    key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
     found: *mut *mut D::C,
     libc: Libc<D::C>,
 ) -> Option<c_int> {
+    let _guard = ErrnoGuard::new();
+    let status = match resolve::is_ours::<D>() {
+        Ok(true) => match Call::enter() {
+            Ok(mut call) => resolve::find::<D>(&mut call, key, out, libc),
+            Err(error) => Err(error),
+        },
+        // The thread is given nothing of ours.
+        Ok(false) => Ok(Status::Pass),
+        Err(error) => Err(error),
+    };
     // SAFETY: valid for a write: the caller's word.
-    unsafe { answer_r::<D>(out, found, 0, |call, out| resolve::find::<D>(call, key, out, libc)) }
+    unsafe { finish_r(status, out, found, 0) }
 }
 
-/// `getXent_r`: as [`answer_r`], with `ENOENT` at the end.
+/// The same for callers whose way may be a little longer: one copy of the code for all of them.
+#[inline(never)]
+pub(super) fn find<D: Database>(
+    call: &mut Call,
+    key: Key<'_>,
+    out: &mut OutBuf<'_, D::C>,
+    libc: Libc<D::C>,
+) -> Result<Status, Errno> {
+    resolve::find::<D>(call, key, out, libc)
+}
+
+/// `getXent_r`: as [`finish_r`], with `ENOENT` at the end.
 ///
 /// # Safety
 ///
@@ -100,9 +113,14 @@ unsafe fn next_r<D: Database>(
     found: *mut *mut D::C,
     libc: Libc<D::C>,
 ) -> Option<c_int> {
-    let next = |call: &mut Call, out: &mut OutBuf<'_, D::C>| cursor::next::<D>(call, out, libc);
+    let _guard = ErrnoGuard::new();
+    let status = match resolve::is_ours::<D>() {
+        Ok(true) => Call::enter().and_then(|mut call| cursor::next::<D>(&mut call, out, libc)),
+        Ok(false) => Ok(Status::Pass),
+        Err(error) => Err(error),
+    };
     // SAFETY: valid for a write: the caller's word.
-    unsafe { answer_r::<D>(out, found, libc::ENOENT, next) }
+    unsafe { finish_r(status, out, found, libc::ENOENT) }
 }
 
 /// Answers a function without `_r` from the calling thread's own memory; `None` to call on.
@@ -168,7 +186,7 @@ interpose! {
         let mut room = unsafe { OutBuf::new(out, buf, len) };
         let key = Key::name(key);
         // SAFETY: POSIX has the caller promise room for a pointer.
-        unsafe { find_r::<Passwd>(&key, &mut room, found, PASSWD) }
+        unsafe { find_r::<Passwd>(key, &mut room, found, PASSWD) }
             .unwrap_or_else(|| call_next!(getpwnam_r(name, out, buf, len, found) or libc::ENOSYS))
     }
 
@@ -180,7 +198,7 @@ interpose! {
         let mut room = unsafe { OutBuf::new(out, buf, len) };
         let key = Key::id(id);
         // SAFETY: POSIX has the caller promise room for a pointer.
-        unsafe { find_r::<Passwd>(&key, &mut room, found, PASSWD) }
+        unsafe { find_r::<Passwd>(key, &mut room, found, PASSWD) }
             .unwrap_or_else(|| call_next!(getpwuid_r(id, out, buf, len, found) or libc::ENOSYS))
     }
 
@@ -199,13 +217,13 @@ interpose! {
     fn getpwnam(name: *const c_char) -> *mut passwd as libc {
         // SAFETY: POSIX has the caller promise a C string, until the function returns.
         let Some(key) = (unsafe { c_bytes(name) }) else { return null_mut() };
-        answer_static::<Passwd>(|call, out| resolve::find::<Passwd>(call, &Key::name(key), out, PASSWD))
+        answer_static::<Passwd>(|call, out| find::<Passwd>(call, Key::name(key), out, PASSWD))
             .unwrap_or_else(|| call_next!(getpwnam(name) or null_mut()))
     }
 
     /// `getpwuid(3)`, with a result of the calling thread's own.
     fn getpwuid(id: uid_t) -> *mut passwd as libc {
-        answer_static::<Passwd>(|call, out| resolve::find::<Passwd>(call, &Key::id(id), out, PASSWD))
+        answer_static::<Passwd>(|call, out| find::<Passwd>(call, Key::id(id), out, PASSWD))
             .unwrap_or_else(|| call_next!(getpwuid(id) or null_mut()))
     }
 
@@ -239,7 +257,7 @@ interpose! {
         let mut room = unsafe { OutBuf::new(out, buf, len) };
         let key = Key::name(key);
         // SAFETY: POSIX has the caller promise room for a pointer.
-        unsafe { find_r::<Group>(&key, &mut room, found, GROUP) }
+        unsafe { find_r::<Group>(key, &mut room, found, GROUP) }
             .unwrap_or_else(|| call_next!(getgrnam_r(name, out, buf, len, found) or libc::ENOSYS))
     }
 
@@ -251,7 +269,7 @@ interpose! {
         let mut room = unsafe { OutBuf::new(out, buf, len) };
         let key = Key::id(id);
         // SAFETY: POSIX has the caller promise room for a pointer.
-        unsafe { find_r::<Group>(&key, &mut room, found, GROUP) }
+        unsafe { find_r::<Group>(key, &mut room, found, GROUP) }
             .unwrap_or_else(|| call_next!(getgrgid_r(id, out, buf, len, found) or libc::ENOSYS))
     }
 
@@ -270,13 +288,13 @@ interpose! {
     fn getgrnam(name: *const c_char) -> *mut group as libc {
         // SAFETY: POSIX has the caller promise a C string, until the function returns.
         let Some(key) = (unsafe { c_bytes(name) }) else { return null_mut() };
-        answer_static::<Group>(|call, out| resolve::find::<Group>(call, &Key::name(key), out, GROUP))
+        answer_static::<Group>(|call, out| find::<Group>(call, Key::name(key), out, GROUP))
             .unwrap_or_else(|| call_next!(getgrnam(name) or null_mut()))
     }
 
     /// `getgrgid(3)`, with a result of the calling thread's own.
     fn getgrgid(id: gid_t) -> *mut group as libc {
-        answer_static::<Group>(|call, out| resolve::find::<Group>(call, &Key::id(id), out, GROUP))
+        answer_static::<Group>(|call, out| find::<Group>(call, Key::id(id), out, GROUP))
             .unwrap_or_else(|| call_next!(getgrgid(id) or null_mut()))
     }
 
@@ -310,7 +328,7 @@ interpose! {
         let mut room = unsafe { OutBuf::new(out, buf, len) };
         let key = Key::name(key);
         // SAFETY: the man page has the caller promise room for a pointer.
-        unsafe { find_r::<Shadow>(&key, &mut room, found, SHADOW) }
+        unsafe { find_r::<Shadow>(key, &mut room, found, SHADOW) }
             .unwrap_or_else(|| call_next!(getspnam_r(name, out, buf, len, found) or libc::ENOSYS))
     }
 
@@ -329,7 +347,7 @@ interpose! {
     fn getspnam(name: *const c_char) -> *mut spwd as libc {
         // SAFETY: the man page has the caller promise a C string, until the function returns.
         let Some(key) = (unsafe { c_bytes(name) }) else { return null_mut() };
-        answer_static::<Shadow>(|call, out| resolve::find::<Shadow>(call, &Key::name(key), out, SHADOW))
+        answer_static::<Shadow>(|call, out| find::<Shadow>(call, Key::name(key), out, SHADOW))
             .unwrap_or_else(|| call_next!(getspnam(name) or null_mut()))
     }
 

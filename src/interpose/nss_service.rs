@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
 
 use super::export;
-use super::getent::{GROUP, PASSWD, SHADOW};
+use super::getent::{self, GROUP, PASSWD, SHADOW};
 use super::hosts::c_address;
 use crate::config::{self, FileKind};
 use crate::db::address::Family;
@@ -141,13 +141,13 @@ unsafe fn answer<D: Database>(
 ///
 /// `errnop` is valid for a write.
 unsafe fn find<D: Database>(
-    key: &Key<'_>,
+    key: Key<'_>,
     mut out: OutBuf<'_, D::C>,
     errnop: *mut c_int,
     libc: Libc<D::C>,
 ) -> c_int {
     // SAFETY: valid for a write: the caller's word.
-    unsafe { answer::<D>(errnop, |call| resolve::find::<D>(call, key, &mut out, libc)) }
+    unsafe { answer::<D>(errnop, |call| getent::find::<D>(call, key, &mut out, libc)) }
 }
 
 /// The next row: as [`answer`].
@@ -295,7 +295,7 @@ export! {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let out = unsafe { OutBuf::new(out, buf, len) };
         // SAFETY: libc gives room for a number.
-        unsafe { find::<Passwd>(&key, out, errnop, PASSWD) }
+        unsafe { find::<Passwd>(key, out, errnop, PASSWD) }
     }
 
     /// libc's question for a user by id.
@@ -305,7 +305,7 @@ export! {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let out = unsafe { OutBuf::new(out, buf, len) };
         // SAFETY: libc gives room for a number.
-        unsafe { find::<Passwd>(&Key::id(id), out, errnop, PASSWD) }
+        unsafe { find::<Passwd>(Key::id(id), out, errnop, PASSWD) }
     }
 
     /// libc's question for the next user.
@@ -337,7 +337,7 @@ export! {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let out = unsafe { OutBuf::new(out, buf, len) };
         // SAFETY: libc gives room for a number.
-        unsafe { find::<Group>(&key, out, errnop, GROUP) }
+        unsafe { find::<Group>(key, out, errnop, GROUP) }
     }
 
     /// libc's question for a group by id.
@@ -347,7 +347,7 @@ export! {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let out = unsafe { OutBuf::new(out, buf, len) };
         // SAFETY: libc gives room for a number.
-        unsafe { find::<Group>(&Key::id(id), out, errnop, GROUP) }
+        unsafe { find::<Group>(Key::id(id), out, errnop, GROUP) }
     }
 
     /// libc's question for the next group.
@@ -405,7 +405,7 @@ export! {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let out = unsafe { OutBuf::new(out, buf, len) };
         // SAFETY: libc gives room for a number.
-        unsafe { find::<Shadow>(&key, out, errnop, SHADOW) }
+        unsafe { find::<Shadow>(key, out, errnop, SHADOW) }
     }
 
     /// libc's question for the next shadow entry.

@@ -281,7 +281,7 @@ impl Rest<'_> {
             return Ok(true);
         }
         match self.snapshot {
-            Some(rows) => Ok(rows.find::<D>(&Key::name(name))?.is_some()),
+            Some(rows) => Ok(rows.find::<D>(Key::name(name))?.is_some()),
             None => Ok(false),
         }
     }

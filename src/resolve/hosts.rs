@@ -9,6 +9,7 @@ use crate::db::hosts::{HostRow, addresses_of, write_all};
 use crate::db::key::{Key, without_dot};
 use crate::db::{Database, Hosts, OwnedRow};
 use crate::file::source::{FileState, Request, Snapshot};
+use crate::file::table::Lines;
 use crate::module;
 use crate::rt::errno::{Errno, HostErrno};
 use crate::rt::log::{Bytes, log};
@@ -35,19 +36,43 @@ fn unknown(config: &Config, reason: HostErrno) -> HostStatus {
 
 /// All lines of a name, in the file or from the module.
 pub(crate) enum Matches<'t> {
-    Lines(&'t Snapshot, crate::file::table::Lines<'t>),
+    Lines(FileLines<'t>),
     /// A module's hosts: one copy, or one for each family.
     Copies([Option<OwnedRow>; 2]),
 }
 
+/// Lines of the file. A name has few: those are parsed once, however often they are gone through.
+pub(crate) struct FileLines<'t> {
+    table: &'t Snapshot,
+    lines: Lines<'t>,
+    first: [Option<HostRow<'t>>; FEW],
+}
+
+const FEW: usize = 4;
+
+impl<'t> FileLines<'t> {
+    fn new(table: &'t Snapshot, lines: Lines<'t>) -> Self {
+        let mut first = [None; FEW];
+        for (place, row) in first.iter_mut().zip(table.rows_at::<Hosts>(&lines)) {
+            *place = Some(row);
+        }
+        Self { table, lines, first }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = HostRow<'_>> + Clone {
+        let more = self.lines.get(FEW..).unwrap_or_default();
+        self.first.iter().flatten().copied().chain(self.table.rows_at::<Hosts>(more))
+    }
+}
+
 impl Matches<'_> {
-    /// Has `take` see the hosts as lines of a file, whichever they are.
+    /// The hosts as lines of a file, whichever they are.
     pub(crate) fn rows(&self) -> impl Iterator<Item = HostRow<'_>> + Clone {
         let (lines, copies) = match self {
-            Self::Lines(table, lines) => (Some((*table, lines)), None),
+            Self::Lines(lines) => (Some(lines), None),
             Self::Copies(copies) => (None, Some(copies)),
         };
-        let lines = lines.into_iter().flat_map(|(table, lines)| table.rows_at::<Hosts>(lines));
+        let lines = lines.into_iter().flat_map(FileLines::rows);
         // All addresses stand under the name of the first copy, whose aliases come with the first.
         let first = copies.and_then(|copies| copies.iter().flatten().next());
         let addresses = copies.into_iter().flatten().flatten().flat_map(addresses_of);
@@ -78,7 +103,7 @@ pub(crate) fn listed<'a>(
     let lines = table.find_all::<Hosts>(&Key::host(name))?;
     let what = if lines.is_empty() { "not in" } else { "found in" };
     log!(Trace, Hosts::NAME, "{}: {what} {shown}", Bytes(name));
-    Ok(if lines.is_empty() { None } else { Some(Matches::Lines(table, lines)) })
+    Ok(if lines.is_empty() { None } else { Some(Matches::Lines(FileLines::new(table, lines))) })
 }
 
 /// The first line of an address in the file.
@@ -91,7 +116,7 @@ pub(crate) fn listed_address<'a>(
     let shown = Bytes(path.bytes());
     let request = Request { kind: Hosts::FILE, path, call };
     let found = match request.current::<Hosts>()? {
-        FileState::Loaded(table) => table.find::<Hosts>(&Key::address(address))?,
+        FileState::Loaded(table) => table.find::<Hosts>(Key::address(address))?,
         FileState::Missing => None,
     };
     let what = if found.is_some() { "found in" } else { "not in" };

@@ -18,7 +18,7 @@ use crate::db::key::Key;
 use crate::file::source::{FileState, Request};
 use crate::module::{self, Reply};
 use crate::rt::errno::Errno;
-use crate::rt::log::{Bytes, log};
+use crate::rt::log::{self, Bytes, Level, log};
 use crate::rt::next::Next;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::Call;
@@ -77,7 +77,7 @@ impl<C> Libc<C> {
 #[inline(always)]
 pub(crate) fn find<D: Database>(
     call: &mut Call,
-    key: &Key<'_>,
+    key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
     libc: Libc<D::C>,
 ) -> Result<Status, Errno> {
@@ -87,18 +87,36 @@ pub(crate) fn find<D: Database>(
     }
     if let Some(path) = config.file(D::FILE) {
         let mut request = Request { kind: D::FILE, path, call };
-        request.prefetch(key);
+        request.prefetch(&key);
         let state = request.current::<D>()?;
-        if let FileState::Loaded(table) = &state {
+        if let FileState::Loaded(table) = state {
+            if let Some(row) = table.find_in_index::<D>(&key) {
+                log_file::<D>(config, key, "found in");
+                return D::write(&row, out).map(|()| Status::Found);
+            }
             if let Some(row) = table.find::<D>(key)? {
-                log!(Trace, D::NAME, "{key}: found in {}", Bytes(path.bytes()));
-                D::write(&row, out)?;
-                return Ok(Status::Found);
+                log_file::<D>(config, key, "found in");
+                return D::write(&row, out).map(|()| Status::Found);
             }
         }
-        log_miss::<D>(config, key, &state);
+        let is_missing = matches!(state, FileState::Missing);
+        log_file::<D>(config, key, if is_missing { "cannot read" } else { "not in" });
     }
     find_elsewhere::<D>(config, call, key, out, libc)
+}
+
+/// Says what the file has to say to the question.
+#[inline(always)]
+fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
+    #[cold]
+    #[inline(never)]
+    fn line<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
+        let path = config.file(D::FILE).map_or(b"".as_slice(), |path| path.bytes());
+        log!(Trace, D::NAME, "{key}: {what} {}", Bytes(path));
+    }
+    if log::is_on(Level::Trace) {
+        line::<D>(config, key, what);
+    }
 }
 
 /// The rest of a lookup, once the file does not know the row.
@@ -106,13 +124,13 @@ pub(crate) fn find<D: Database>(
 fn find_elsewhere<D: Database>(
     config: &'static Config,
     call: &mut Call,
-    key: &Key<'_>,
+    key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
     libc: Libc<D::C>,
 ) -> Result<Status, Errno> {
     let mut is_ours = config.file(D::FILE).is_some();
     if asks_module::<D>(config) {
-        match module::find::<D>(call.thread(), key) {
+        match module::find::<D>(call.thread(), &key) {
             Ok(Reply::Row(copy)) => {
                 log!(Trace, D::NAME, "{key}: found by the module");
                 D::write(&D::row_of(&copy), out)?;
@@ -136,13 +154,6 @@ fn find_elsewhere<D: Database>(
     let what = if status == Status::Pass { "asked of libc" } else { "not found" };
     log!(Trace, D::NAME, "{key}: {what}");
     Ok(status)
-}
-
-#[inline(always)]
-fn log_miss<D: Database>(config: &Config, key: &Key<'_>, state: &FileState<'_>) {
-    let what = if let FileState::Missing = state { "cannot read" } else { "not in" };
-    let path = || Bytes(config.file(D::FILE).map_or(b"", |path| path.bytes()));
-    log!(Trace, D::NAME, "{key}: {what} {}", path());
 }
 
 /// True if the database has ids, and so a synthetic user or a module can take part in it.

@@ -144,9 +144,10 @@ fn expand(
     (uid, gid): (u32, u32),
     home: &[u8],
 ) -> Result<Result<ScratchBuf<u8>, Fault>, Errno> {
-    // A home directory that would be more than one field is none.
-    let has_home = !home.is_empty() && !home.iter().any(|b| b":\n".contains(b));
-    let home = if has_home { home } else { b"/" };
+    // What would be more than one field is no home directory, nor is a relative path.
+    let is_path =
+        home.starts_with(b"/") && !home.iter().any(|b| *b == b':' || b.is_ascii_control());
+    let home = if is_path { home } else { b"/" };
     let mut line = ScratchBuf::new();
     let mut rest = template;
     while let Some(at) = memchr::memchr(b'%', rest) {
@@ -166,16 +167,17 @@ fn expand(
 }
 
 /// Writes the synthetic user's row if that is what the key asks for, and nobody else has its id.
+#[cold]
 pub(crate) fn answers<D: Database>(
     config: &'static Config,
     call: &mut Call,
-    key: &Key<'_>,
+    key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
     libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
     let Some(user) = User::current(config)? else { return Ok(false) };
     let row = user.row().and_then(|row| Some((row, D::synthetic(&row)?)));
-    let Some((user, row)) = row.filter(|(_, row)| D::has(row, key)) else { return Ok(false) };
+    let Some((user, row)) = row.filter(|(_, row)| D::has(row, &key)) else { return Ok(false) };
     let answers = takes_part::<D>(config, call, &user, libc)?;
     let does = if answers { "answers" } else { "gives way to another of its id" };
     log!(Trace, D::NAME, "the synthetic user, {}, {does}", Bytes(user.name));
@@ -243,7 +245,7 @@ fn has_row<D: Database>(
     key: &Key<'_>,
 ) -> Result<bool, Errno> {
     match (Request { kind, path, call }).current::<D>()? {
-        FileState::Loaded(table) => Ok(table.find::<D>(key)?.is_some()),
+        FileState::Loaded(table) => Ok(table.find::<D>(*key)?.is_some()),
         FileState::Missing => Ok(false),
     }
 }
@@ -296,7 +298,7 @@ fn libc_has<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool,
 pub(crate) fn names_group<D: Database>(
     config: &'static Config,
     call: &mut Call,
-    key: &Key<'_>,
+    key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
     libc: Libc<D::C>,
 ) -> Result<bool, Errno> {

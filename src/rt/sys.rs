@@ -262,10 +262,21 @@ pub(crate) fn working_directory(into: &mut [u8]) -> Option<&[u8]> {
     into.get(..=len)
 }
 
+/// The coarse monotonic clock as a number that differs whenever it has moved.
+#[inline(always)]
+pub(crate) fn tick() -> i64 {
+    let (seconds, ns) = coarse_time(libc::CLOCK_MONOTONIC_COARSE);
+    seconds << 30 | ns
+}
+
 /// A coarse clock in nanoseconds. It moves once per scheduler tick, and reading it costs no system
 /// call. By libc's name, which knows the vDSO; it is in libc.so since glibc 2.17.
-#[inline(always)]
 pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
+    nanoseconds(coarse_time(clock))
+}
+
+#[inline(always)]
+fn coarse_time(clock: libc::clockid_t) -> (i64, i64) {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes one timespec.
     unsafe { libc::clock_gettime(clock, &raw mut now) };
@@ -274,7 +285,7 @@ pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
         clippy::cast_lossless,
         reason = "narrower on 32-bit machines"
     )]
-    nanoseconds((now.tv_sec as i64, now.tv_nsec as i64))
+    (now.tv_sec as i64, now.tv_nsec as i64)
 }
 
 /// Seconds and nanoseconds as one number; it lasts for 292 years from 1970 on.
@@ -335,12 +346,21 @@ pub(crate) fn signal_stack() -> Option<(usize, usize)> {
     (stack.ss_flags & libc::SS_DISABLE == 0).then_some((stack.ss_sp.addr(), stack.ss_size))
 }
 
-/// True if nobody but root can write what is open: it is root's, and neither its group nor others may.
+/// True if nobody but root can write what is open, a regular file.
 pub(crate) fn only_root_writes(fd: Fd) -> bool {
-    rustix::fs::fstat(fd.borrow()).is_ok_and(|st| st.st_uid == 0 && st.st_mode & 0o022 == 0)
+    rustix::fs::fstat(fd.borrow())
+        .is_ok_and(|st| Stamp::new(&st).kind() == libc::S_IFREG && is_roots(&st))
 }
 
-/// The same of what a path leads to.
+/// True if nobody but root can write what a path leads to.
 pub(crate) fn only_root_writes_path(path: &CStr) -> bool {
-    rustix::fs::stat(path).is_ok_and(|st| st.st_uid == 0 && st.st_mode & 0o022 == 0)
+    rustix::fs::lstat(path).is_ok_and(|st| is_roots(&st))
+}
+
+fn is_roots(st: &Stat) -> bool {
+    /// Whose a file seems to be whose owner has no number in the process's user namespace: root's too,
+    /// in one that does not map root. Only a process without privilege may believe it.
+    const OVERFLOW_UID: u32 = 65534;
+    let is_owner = st.st_uid == 0 || st.st_uid == OVERFLOW_UID && !is_secure() && euid() != 0;
+    is_owner && st.st_mode & 0o022 == 0
 }

@@ -12,7 +12,9 @@ mod lookup {
     mod buffers;
     mod enumeration;
     mod groups;
+    mod initgroups;
     mod inside_libc;
+    mod large_ids;
     mod malformed_lines;
     mod membership;
     mod shadow;
@@ -22,6 +24,7 @@ mod lookup {
 /// Hosts, and the name of the host.
 mod hosts {
     mod beside_glibc;
+    mod enumeration;
     mod file;
     mod hostname;
     mod module;
@@ -33,10 +36,12 @@ mod sources {
     mod edits;
     mod inline_values;
     mod module;
+    mod module_asking;
     mod module_checks;
     mod module_enumeration;
     mod module_loading;
     mod synthetic_user;
+    mod synthetic_user_value;
 }
 
 /// What the library may not do to the process that it is loaded into.
@@ -46,15 +51,20 @@ mod process {
     mod hash_table;
     mod log;
     mod memory;
+    mod out_of_reach;
     mod privileges;
     mod security;
     mod soak;
+    #[cfg(target_arch = "x86_64")]
+    mod stepping;
     mod threads;
+    mod waiting;
 }
 
 /// Real programs, and programs of another libc.
 mod programs {
     mod cwrap;
+    mod deepbind;
     mod languages;
     mod musl;
     mod servers;
@@ -63,6 +73,8 @@ mod programs {
 
 /// What is built and installed: the shared object, its header, its packages.
 mod packaging {
+    mod bare_name;
+    mod claims;
     mod exports;
     mod header;
     mod install;

@@ -89,9 +89,10 @@ static void done(struct asker *a, int ok)
     say(&a->text, ok ? "done" : "failed");
 }
 
+/* setenv NAME [VALUE]: without a value it is taken away */
 static void ask_setenv(struct asker *a, char **w)
 {
-    done(a, !setenv(w[0], w[1], 1));
+    done(a, !(w[1] ? setenv(w[0], w[1], 1) : unsetenv(w[0])));
 }
 
 static void ask_chdir(struct asker *a, char **w)

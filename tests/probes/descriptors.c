@@ -41,7 +41,7 @@ static void edit(enum how how)
     char text[128], draft[4200];
     version++;
     for (int g = 0; g < 2; g++) {
-        snprintf(draft, sizeof draft, "%s.new", path[g]);
+        snprintf(draft, sizeof draft, "%.4095s.new", path[g]);
         int len = sprintf(text, g ? "lab:x:77:v%05d\n" : "bob:x:1000:1:v%05d:/:/s\n", version);
         int fd = open(how == RENAME ? draft : path[g], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         must(fd >= 0 && pwrite(fd, text, (size_t)len, 0) == len && !close(fd), "edit");

@@ -117,9 +117,8 @@ fn getaddrinfo_differs_from_glibcs_in_what_the_page_lists_only() {
         pairs.iter().map(|p| (p.question.as_str(), p.ours.as_str())).collect();
     differ_only(&pairs, &[DOT, ADDRESS, CANONICAL], |pair| {
         let (node, rest) = pair.question.strip_prefix("getaddrinfo ")?.split_once(' ')?;
-        if let Some(node) = node.strip_suffix('.')
-            && canonical(node).is_some()
-        {
+        let dotted = node.strip_suffix('.').filter(|node| canonical(node).is_some());
+        if let Some(node) = dotted {
             let without = answers[format!("getaddrinfo {node} {rest}").as_str()];
             // glibc gives back the name that was asked for.
             let same = pair.ours.replacen("v4.site. ", "v4.site ", 1) == without;
@@ -182,10 +181,9 @@ fn the_older_functions_differ_from_glibcs_in_what_the_page_lists_only() {
     differ_only(&pairs, &[DOT, NO_DATA, ERRNO, END], |pair| {
         let (function, rest) = pair.question.split_once(' ')?;
         let (name, family) = rest.split_once(' ').unwrap_or((rest, ""));
-        if let Some(without) = name.strip_suffix('.')
-            && answers.get(format!("{function} {without} {family}").trim_end()) == Some(&pair.ours)
-            && canonical(without).is_some()
-        {
+        let dotted = name.strip_suffix('.').filter(|name| canonical(name).is_some());
+        let of_name = |name| answers.get(format!("{function} {name} {family}").trim_end());
+        if dotted.and_then(of_name) == Some(&pair.ours) {
             return Some(DOT);
         }
         let theirs = pair.theirs.trim_end_matches(" errno 0");

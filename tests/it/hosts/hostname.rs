@@ -47,6 +47,37 @@ fn without_the_variable_the_name_is_the_kernels() {
     assert_eq!(answers(&mut under(library(), probe("ask")), &QUESTIONS), plain);
 }
 
+/// As test programs do in their own process.
+#[test]
+fn a_change_of_the_variable_is_seen_at_the_next_call() {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux");
+    let pairs = [
+        ("gethostname 200", "magic.host.test"),
+        ("setenv NSS_WRAPPER_HOSTNAME other.host.test", "done"),
+        ("gethostname 200", "other.host.test"),
+        ("gethostname 4", "-1 errno ENAMETOOLONG"),
+        ("setenv NSS_WRAPPER_HOSTNAME", "done"),
+        ("gethostname 200", kernel.trim_end()),
+        ("setenv NSS_WRAPPER_HOSTNAME third", "done"),
+        ("gethostname 200", "third"),
+    ];
+    expect(&mut wrapped(&peer(), &probe("ask")), &pairs);
+    expect(&mut wrapped(library(), &probe("ask")), &pairs);
+}
+
+/// One that is set after a call that found none, too.
+#[test]
+fn a_variable_that_is_set_late_counts() {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux");
+    let late = [
+        ("setenv NSS_WRAPPER_HOSTNAME late.host.test", "done"),
+        ("gethostname 200", "late.host.test"),
+    ];
+    expect(&mut under(library(), probe("ask")), &late);
+    let after = [("gethostname 200", kernel.trim_end()), late[0], late[1]];
+    expect(&mut under(library(), probe("ask")), &after);
+}
+
 #[test]
 fn hostname_1_prints_the_wrapped_name() {
     let mut command = under(library(), "hostname");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::ask::{answers, answers_and_log, ask, expect};
+use crate::support::ask::{answers, ask, expect};
 use crate::support::{file, library, peer, probe, uid_wrapper, under};
 use tempfile::TempDir;
 
@@ -76,20 +76,4 @@ fn initgroups_sets_uid_wrappers_groups() {
     let [rc, groups] = &answers(&mut command, &questions)[..] else { unreachable!("two answers") };
     assert!(rc.starts_with("0 errno "), "{rc}");
     assert_eq!(groups, "7 100 100");
-}
-
-#[test]
-fn without_uid_wrapper_initgroups_warns_and_leaves_the_groups() {
-    let (_dir, path) = group();
-    let ours = [library().to_owned()];
-    let questions = ["getgroups", "initgroups bob 7", "getgroups"];
-    let mut command = under_both(&ours, &path);
-    let (said, told) = answers_and_log(command.env("NSS_WRAPPER_DEBUGLEVEL", "1"), &questions);
-    assert_eq!(said[1], "0");
-    assert_eq!(said[0], said[2]);
-    let (head, text) = told.split_once("] - ").expect("one line in the peer's shape");
-    assert!(head.starts_with("NWRAP_WARN[ask-cc ("), "{told}");
-    assert_eq!(text, "initgroups: UID_WRAPPER is not set, the groups of the process stay\n");
-    let (_, told) = answers_and_log(&mut under_both(&ours, &path), &questions);
-    assert_eq!(told, "", "silent unless asked");
 }

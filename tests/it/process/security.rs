@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::ask::{Session, answers_and_log, ask, word};
 use crate::support::scene::{Scene, UID, both, has, is_root};
-use crate::support::{file, run, stdout};
+use crate::support::{file, library, probe, run, stdout, under};
 
 #[test]
 fn a_change_of_the_variables_after_the_first_lookup_does_nothing() {
@@ -88,4 +88,14 @@ fn the_log_shows_no_control_byte_and_no_password() {
         assert!(!line.starts_with("NWRAP_ERROR[init"), "{line}");
     }
     assert!(!log.contains("SECRET"), "{log}");
+}
+
+/// How long a lookup takes may tell something of the secret that hashes are made with. It must not
+/// be the stack's canary.
+#[test]
+fn the_hash_secret_is_not_the_stacks_canary() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let users = file(dir.path(), "passwd", "ann:x:1:1:::\nbob:x:2:2:::\neve:x:3:3:::\n");
+    let said = stdout(under(library(), probe("canary")).env("NSS_WRAPPER_PASSWD", users));
+    assert_eq!(said, "0 of many\n");
 }

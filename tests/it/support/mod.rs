@@ -104,7 +104,7 @@ fn build(source: &str, name: &str, compiler: &str, flags: &[&str]) -> PathBuf {
     let program = built().join(format!("{name}-{compiler}{flavour}"));
     let mut done = DONE.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
     if done.insert(program.clone(), ()).is_none() {
-        // Test programs run in parallel: build under a name of one's own, then rename.
+        // Another run of the tests may build it as well: under a name of its own, then renamed.
         let own = program.with_extension(std::process::id().to_string());
         let out = Command::new(compiler)
             .args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o"])

@@ -18,7 +18,10 @@ pub(crate) fn after_mounts(script: &str, args: &[&Path], command: &Command) -> C
     // The variables are for the command alone: no library is to be loaded into the shell.
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => inside.arg(format!("{}={}", name.display(), value.display())),
+            Some(value) => {
+                let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+                inside.arg(format!("{name}={value}"))
+            }
             None => inside.env_remove(name),
         };
     }

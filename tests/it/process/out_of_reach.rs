@@ -1,0 +1,106 @@
+//! Files that a process can reach no more, because it has dropped its root or its rights: it has
+//! read them before, and still answers from what it has. A file that was deleted is gone.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::scene::is_root;
+use crate::support::{file, library, peer, probe, stdout, under};
+use tempfile::TempDir;
+
+/// How often the process has asked before: once, so that the library has done nothing yet that it
+/// does for one that asks often, or often.
+const LOOKUPS: [&str; 2] = ["1", "40"];
+
+/// `None` where the test is not root's.
+fn files() -> Option<TempDir> {
+    if !is_root() {
+        eprintln!("skipped: only root can drop its root and its rights");
+        return None;
+    }
+    let dir = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+        .expect("a temporary directory");
+    fs::create_dir(dir.path().join("jail")).expect("the directory is ours");
+    file(dir.path(), "passwd", "bob:x:4242:77::/home/bob:/bin/sh\n");
+    file(dir.path(), "other", "bob:x:4243:77::/home/other:/bin/sh\n");
+    file(dir.path(), "group", "lab:x:77:bob\n");
+    file(dir.path(), "shadow", "bob:secret:19000:0:99999:7:::\n");
+    file(dir.path(), "hosts", "127.0.0.9 db.test\n");
+    Some(dir)
+}
+
+fn dropped(library: &Path, dir: &Path, how: &str, lookups: &str) -> String {
+    let mut command: Command = under(library, probe("dropped"));
+    command.arg(dir).args([how, lookups]);
+    for (name, file) in
+        [("PASSWD", "passwd"), ("GROUP", "group"), ("SHADOW", "shadow"), ("HOSTS", "hosts")]
+    {
+        command.env(format!("NSS_WRAPPER_{name}"), dir.join(file));
+    }
+    stdout(&mut command)
+}
+
+/// The same answer in every place that the probe asks in.
+fn everywhere(answer: &str) -> String {
+    ["first", "second", "thread", "child", "later"].map(|who| format!("{who}: {answer}\n")).concat()
+}
+
+const FOUND: &str = "/home/bob bob bob secret db.test 2";
+const NONE: &str = "none none none none none 1";
+
+/// The files have been changed just now, or have rested.
+#[track_caller]
+fn answers(how: &str, want: &str) {
+    let mut faults = Vec::new();
+    for rest in [Duration::ZERO, Duration::from_millis(300)] {
+        for lookups in LOOKUPS {
+            let Some(dir) = files() else { return };
+            std::thread::sleep(rest);
+            let said = dropped(library(), dir.path(), how, lookups);
+            if said != everywhere(want) {
+                faults.push(format!("{how}, {lookups} lookups, {rest:?} old:\n{said}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_process_that_has_changed_its_root_still_answers() {
+    answers("chroot", FOUND);
+}
+
+#[test]
+fn a_process_that_may_not_search_the_directory_any_more_still_answers() {
+    answers("setuid", FOUND);
+}
+
+#[test]
+fn a_deleted_file_has_nobody_in_it() {
+    answers("delete", NONE);
+}
+
+#[test]
+fn a_file_that_is_mounted_over_the_path_is_seen_with_the_clocks_next_tick() {
+    answers("bind", "/home/other none bob secret db.test 2");
+}
+
+/// The peer answers so too.
+#[test]
+fn the_peer_answers_after_a_change_of_root() {
+    let Some(dir) = files() else { return };
+    let said = dropped(&peer(), dir.path(), "chroot", "1");
+    // It has no getspnam_r.
+    assert_eq!(said, everywhere("/home/bob bob bob none db.test 2"));
+}
+
+/// Deleted by a process that still sees them.
+#[test]
+fn a_file_that_is_deleted_behind_a_change_of_root_has_nobody_in_it() {
+    answers("gone", NONE);
+}

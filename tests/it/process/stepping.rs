@@ -1,0 +1,117 @@
+//! Signal handlers, forks and jumps at every instruction of the library's.
+//!
+//! A handler may interrupt a lookup anywhere, ask on its own, fork, or leave it for ever by
+//! siglongjmp(3), as resolvers that time out by SIGALRM do. The probe steps through a call and does
+//! each of these at each instruction. An instruction is visited once for each way to interrupt it, in
+//! the first scenario that comes to it, and every eighth in the others; the long form, `ci/step`,
+//! visits all in every scenario.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Output;
+
+use crate::support::scene::{Scene, UID, both};
+use crate::support::{copy_program, module, probe, run};
+
+/// All kinds of calls.
+const ALL: &[&str] = &[
+    "cold",
+    "reload",
+    "relink",
+    "index",
+    "warm",
+    "tick",
+    "users",
+    "hosts",
+    "memberships",
+    "static",
+    "addrinfo",
+    "synthetic",
+    "module",
+    "loading",
+];
+
+/// Those where the library remembers something across a call: a lock, an enumeration, that it is
+/// inside libc or a module.
+const REMEMBERING: &[&str] = &["cold", "reload", "users", "hosts", "synthetic", "module"];
+
+/// Instructions of one scenario at which a jump may lose one block or one descriptor: between a call
+/// that gives it and the instruction that stores it where it is found again.
+const ISOLATED: usize = 8;
+
+fn step(scene: &Scene, scenario: &str, action: &str, been: &Path) -> Output {
+    let dir = scene.home.join(format!("{scenario}-{action}"));
+    std::fs::create_dir(&dir).expect("the directory is ours");
+    scene.give(&dir);
+    let probe = scene.path("step");
+    let mut command =
+        scene.as_ids(UID, 0, [&*probe, &*dir, scenario.as_ref(), action.as_ref(), been]);
+    if matches!(scenario, "module" | "loading") {
+        command
+            .env("NSS_WRAPPER_MODULE_SO_PATH", scene.path("plain.so"))
+            .env("NSS_WRAPPER_MODULE_FN_PREFIX", "plain");
+    }
+    run(&mut command)
+}
+
+/// How many instructions lose something: the last line begins with that.
+fn losses(said: &str) -> Option<usize> {
+    said.lines().last()?.split(' ').next()?.parse().ok()
+}
+
+#[track_caller]
+fn all_is_right(action: &str, scenarios: &[&str]) {
+    let scene = Scene::new();
+    copy_program(probe("step"), scene.path("step"));
+    copy_program(module("plain", &[]), scene.path("plain.so"));
+    let been = scene.home.join("been");
+    let mut faults = String::new();
+    for scenario in scenarios {
+        let out = step(&scene, scenario, action, &been);
+        let said = both(&out);
+        let few = losses(&said).is_some_and(|count| count <= ISOLATED);
+        if !out.status.success() || !few {
+            writeln!(faults, "{scenario}: {}\n{said}", out.status).expect("memory");
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+}
+
+#[test]
+fn a_handler_may_ask_at_every_instruction() {
+    all_is_right("ask", ALL);
+}
+
+#[test]
+fn a_handler_may_leave_a_call_at_every_instruction_and_nothing_is_lost() {
+    all_is_right("jump", ALL);
+}
+
+#[test]
+fn a_handler_may_fork_at_every_instruction() {
+    all_is_right("fork", ALL);
+}
+
+#[test]
+fn a_thread_may_fork_while_another_is_at_any_instruction() {
+    all_is_right("stop", ALL);
+}
+
+#[test]
+fn a_handler_may_walk_the_enumeration_that_it_interrupts() {
+    all_is_right("reenter", &["users", "hosts"]);
+}
+
+#[test]
+fn a_handler_may_have_a_stack_of_its_own_below_or_above_the_interrupted_one() {
+    all_is_right("ask-alt", REMEMBERING);
+    all_is_right("ask-above", REMEMBERING);
+    all_is_right("jump-alt", REMEMBERING);
+    all_is_right("jump-above", REMEMBERING);
+}
+
+/// What an abandoned call left on the stack lies above the next question's frames here.
+#[test]
+fn after_a_jump_the_next_question_may_come_from_deeper_in_the_stack() {
+    all_is_right("jump-deep", REMEMBERING);
+}

@@ -1,0 +1,27 @@
+/* A shared object with a RUNPATH of its own, which opens others. Built with -DINNER it is one that is
+ * opened. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
+#ifdef INNER
+int inner(void);
+
+int inner(void)
+{
+    return 4711;
+}
+#else
+void *open_from_outer(const char *name, int flags);
+void *open_apart_from_outer(const char *name, int flags);
+
+void *open_from_outer(const char *name, int flags)
+{
+    return dlopen(name, flags);
+}
+
+/* In a namespace of its own. */
+void *open_apart_from_outer(const char *name, int flags)
+{
+    return dlmopen(LM_ID_NEWLM, name, flags);
+}
+#endif

@@ -1,0 +1,136 @@
+/* step DIR SCENARIO ACTION [SHARE|all]
+ *
+ * Interrupts a call at every instruction of the library's and does something there:
+ *
+ *   ask        a signal handler asks everything, then the call goes on
+ *   reenter    the same, and the handler walks the enumeration that is being walked
+ *   ask-alt    as ask, on an alternate signal stack that lies below the thread's own
+ *   ask-above  as ask, with the call on a coroutine's stack and the handler's stack above it
+ *   jump       the handler leaves by siglongjmp(3)
+ *   jump-deep  the same, and what is asked next is asked from deeper in the stack
+ *   jump-alt, jump-above  as jump, from such handlers
+ *   fork       the handler forks: the child asks, then its copy of the call goes on
+ *   stop       the call is a second thread's, stopped there while the first one forks: the child asks
+ *
+ * After each of them everything is asked again, by another thread too. After jumps the same is done
+ * again and again, and descriptors and memory are counted.
+ *
+ * The process never asks anything itself. It forks a child for each instruction, and traces it: a
+ * first child is stepped through the call to learn which instructions of the library's it runs, and
+ * each later one gets a breakpoint at one of them. Of an instruction that runs more than once the
+ * first time counts. SHARE is a file with the addresses that other scenarios have been to: only the
+ * others, and every eighth, are interrupted then, and are added to it. `all` takes the second and
+ * the last time too. The tracer sends a signal as kill(2) does, so what the library blocks it gets
+ * later. */
+#include "step_trace.h"
+
+/* Which instructions, and which of the times that each is run. */
+static struct point { unsigned long pc; unsigned nth; } *points;
+static size_t points_len;
+
+/* Where in the text other scenarios have been. */
+static bool *been;
+
+static void read_share(const char *share)
+{
+    unsigned long at;
+    been = calloc(text_end - text_begin, sizeof *been);
+    FILE *from = fopen(share, "r");
+    while (from && fscanf(from, "%lx", &at) == 1)
+        if (at < text_end - text_begin)
+            been[at] = true;
+    if (from)
+        fclose(from);
+}
+
+static bool wants(const struct step *s, bool all, unsigned *skipped)
+{
+    if (all)
+        return s->nth < 2 || s->is_last;
+    if (s->nth)
+        return false;
+    return !been || !been[s->pc - text_begin] || ++*skipped % 8 == 0;
+}
+
+static void choose(const struct steps *steps, const char *share)
+{
+    bool all = share && !strcmp(share, "all");
+    unsigned skipped = 0;
+    FILE *to = NULL;
+    if (share && !all) {
+        read_share(share);
+        to = fopen(share, "a");
+    }
+    points = calloc(steps->len + 1, sizeof *points);
+    for (size_t i = 0; i < steps->len; i++) {
+        const struct step *s = &steps->list[i];
+        if (!wants(s, all, &skipped))
+            continue;
+        points[points_len++] = (struct point){ s->pc, s->nth };
+        if (to)
+            fprintf(to, "%lx\n", s->pc - text_begin);
+    }
+    if (to)
+        fclose(to);
+}
+
+/* Runs one child with the action. */
+static pid_t start(const struct scenario *s, enum action a)
+{
+    fflush(stdout);
+    if (s->before == edit_other)
+        edit(1);
+    if (s->before == switch_other)
+        switch_link(1);
+    if (pipe2(to_main, O_CLOEXEC) || pipe2(from_main, O_CLOEXEC))
+        exit(2);
+    pid_t child = fork();
+    if (child == 0)
+        act(s, a);
+    close(to_main[0]);
+    close(from_main[1]);
+    return child;
+}
+
+static struct outcome run(const struct scenario *s, enum action a, const struct point *p)
+{
+    struct outcome out = trace(start(s, a), &p->pc, p->nth, a == STOP);
+    close(to_main[1]);
+    close(from_main[0]);
+    return out;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4 || chdir(argv[1]))
+        return 2;
+    const struct scenario *s = scenario_of(argv[2]);
+    enum action a = action_of(argv[3]);
+    if (!s || a == NO_ACTION || !find_text())
+        return 2;
+    losses = mmap(NULL, sizeof *losses, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    has_module = getenv("NSS_WRAPPER_MODULE_SO_PATH") != NULL;
+    has_files = strcmp(s->name, "synthetic") != 0;
+    configure(strcmp(s->name, "relink") ? "" : "/link");
+    make_files();
+
+    struct steps steps = learn(start(s, a == STOP ? STOP_NOTHING : NOTHING));
+    choose(&steps, argc > 4 ? argv[4] : NULL);
+    unsigned failures = 0, reached = 0;
+    for (size_t i = 0; i < points_len && failures < 8; i++) {
+        struct outcome out = run(s, a, &points[i]);
+        reached += out.times > 0;
+        if (out.failed) {
+            failures++;
+            printf("%s %s at %#lx, time %u: %s\n", s->name, argv[3], points[i].pc - text_base,
+                   points[i].nth + 1, out.how);
+        }
+    }
+    printf("%s %s: %zu of %zu steps, %u reached; %u failures\n", s->name, argv[3], points_len, steps.len,
+           reached, failures);
+    printf("%zu lose something: %zu a descriptor, %zu memory, at most %zu bytes a jump\n", losses->points,
+           losses->descriptors, losses->bytes, losses->most);
+    if (failures == 0 && reached * 10 < points_len * 9)
+        return 3;
+    return failures != 0 || steps.len == 0;
+}

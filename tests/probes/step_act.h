@@ -1,0 +1,282 @@
+/* What the child of step.c does: the call, what interrupts it, and the questions afterwards. */
+#include "step_scenes.h"
+#include <dirent.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+enum action {
+    NO_ACTION, NOTHING, ASK, REENTER, ASK_ALT, ASK_ABOVE,
+    JUMP, JUMP_DEEP, JUMP_ALT, JUMP_ABOVE, FORK, STOP, STOP_NOTHING
+};
+
+static enum action action_of(const char *name)
+{
+    static const char *const list[] = { [ASK] = "ask", [REENTER] = "reenter", [ASK_ALT] = "ask-alt",
+        [ASK_ABOVE] = "ask-above", [JUMP] = "jump", [JUMP_DEEP] = "jump-deep", [JUMP_ALT] = "jump-alt",
+        [JUMP_ABOVE] = "jump-above", [FORK] = "fork", [STOP] = "stop" };
+    for (int i = ASK; i <= STOP; i++)
+        if (list[i] && !strcmp(list[i], name))
+            return (enum action)i;
+    return NO_ACTION;
+}
+
+enum { PATIENCE_S = 8, STACK = 1 << 18, ROUNDS = 12, FIRST_ROUNDS = 4 };
+
+static enum action action;
+static const struct scenario *scene;
+static sigjmp_buf out_of_call;
+/* A copy of the process that nobody traces. */
+static bool is_copy;
+
+static void mark(void)
+{
+    if (!is_copy)
+        raise(SIGSTOP);
+}
+
+/* The child of a fork must have every answer, and its status says whether it had. */
+static void must_be_right(pid_t child)
+{
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            wrong("waitpid", "%s", strerror(errno));
+    if (WIFSIGNALED(status)) {
+        when = "in the child";
+        wrong("everything", "%s",
+              WTERMSIG(status) == SIGALRM ? "does not end" : strsignal(WTERMSIG(status)));
+    }
+    if (status)
+        _exit(1);
+}
+
+static void on_signal(int number)
+{
+    int error = errno;
+    const char *before = when;
+    (void)number;
+    when = "in the handler";
+    switch (action) {
+    case REENTER:
+        again = false;
+        scene->call();
+        again = true;
+        /* fall through */
+    case ASK:
+    case ASK_ALT:
+    case ASK_ABOVE:
+        ask_in_handler();
+        break;
+    case JUMP:
+    case JUMP_DEEP:
+    case JUMP_ALT:
+    case JUMP_ABOVE:
+        siglongjmp(out_of_call, 1);
+    default: {
+        pid_t child = fork();
+        if (child == 0) {
+            is_copy = true;
+            alarm(PATIENCE_S);
+            ask_in_handler();
+        } else
+            must_be_right(child);
+    }
+    }
+    when = before;
+    errno = error;
+}
+
+static void *ask_in_thread(void *none)
+{
+    ask_all();
+    return none;
+}
+
+static void from_thread(void)
+{
+    pthread_t thread;
+    when = "afterwards, in another thread";
+    if (pthread_create(&thread, NULL, ask_in_thread, NULL) || pthread_join(thread, NULL))
+        wrong("pthread_create", "failed");
+}
+
+static __attribute__((noinline)) void ask_deeper(void)
+{
+    volatile char pad[STACK];
+    for (size_t i = 0; i < sizeof pad; i += 4096)
+        pad[i] = 1;
+    when = "afterwards, deeper in the stack";
+    ask_all();
+}
+
+/* A stack below that of the first thread, for a handler or a coroutine. */
+static char low_stack[2 * STACK];
+
+static void round_of_calls(void)
+{
+    when = "the call";
+    scene->before();
+    if (!sigsetjmp(out_of_call, 1))
+        mark(), scene->call(), mark();
+    else
+        mark();
+}
+
+static size_t descriptors(void)
+{
+    size_t count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (dir && readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* The bytes in use, malloc's and what is mapped beside them. */
+static size_t memory(void)
+{
+    size_t pages = 0;
+    struct mallinfo2 info = mallinfo2();
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (!statm || fscanf(statm, "%zu", &pages) != 1)
+        wrong("/proc/self/statm", "unreadable");
+    fclose(statm);
+    return info.uordblks + pages * 4096 - info.arena;
+}
+
+/* What jumps lose, for the tracer. */
+static struct losses { size_t descriptors, bytes, points, most; } *losses;
+
+static void count_losses(void)
+{
+    /* What counting itself needs is malloc's from the first time on. */
+    size_t files_before = descriptors(), memory_before = memory();
+    for (int i = 0; i < ROUNDS; i++) {
+        if (i == FIRST_ROUNDS)
+            files_before = descriptors(), memory_before = memory();
+        round_of_calls();
+    }
+    size_t files_more = descriptors() - files_before, more = memory() - memory_before;
+    /* Less than a chunk of malloc's a round is no loss of every round. */
+    bool lost_files = (ssize_t)files_more >= (ROUNDS - FIRST_ROUNDS) / 2;
+    bool lost_memory = !scene->is_within_libc && (ssize_t)more >= (ROUNDS - FIRST_ROUNDS) / 2 * 32;
+    losses->descriptors += lost_files;
+    losses->bytes += lost_memory;
+    losses->points += lost_files || lost_memory;
+    if (lost_memory && more / (ROUNDS - FIRST_ROUNDS) > losses->most)
+        losses->most = more / (ROUNDS - FIRST_ROUNDS);
+}
+
+static void __attribute__((noreturn)) finish(void)
+{
+    round_of_calls();
+    again = false;
+    if (action == JUMP_DEEP)
+        ask_deeper();
+    when = "afterwards";
+    ask_all();
+    from_thread();
+    if (action >= JUMP && action <= JUMP_ABOVE && scene->repeats && !is_copy)
+        count_losses();
+    when = "at the end";
+    ask_all();
+    _exit(0);
+}
+
+/* Sets the handler up and runs the call, on the stack that the action is about. */
+static void __attribute__((noreturn)) interrupted(void)
+{
+    char high_stack[STACK];
+    struct sigaction act = { .sa_handler = on_signal };
+    bool is_above = action == ASK_ABOVE || action == JUMP_ABOVE;
+    if (is_above || action == ASK_ALT || action == JUMP_ALT) {
+        stack_t stack = { .ss_sp = is_above ? high_stack : low_stack, .ss_size = STACK };
+        act.sa_flags = SA_ONSTACK;
+        if (sigaltstack(&stack, NULL))
+            wrong("sigaltstack", "%s", strerror(errno));
+    }
+    if (sigaction(SIGUSR1, &act, NULL) || ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+        wrong("ptrace", "%s", strerror(errno));
+    again = action == REENTER;
+    if (is_above) {
+        static ucontext_t here, coroutine;
+        getcontext(&coroutine);
+        coroutine.uc_stack.ss_sp = low_stack;
+        coroutine.uc_stack.ss_size = sizeof low_stack;
+        makecontext(&coroutine, finish, 0);
+        swapcontext(&here, &coroutine);
+    }
+    finish();
+}
+
+/* For the action "stop": the tracer and the thread tell the first thread what to do, and it tells
+ * the tracer when that is done. */
+static int to_main[2], from_main[2];
+
+static void tell_main(void)
+{
+    char byte;
+    if (write(to_main[1], "f", 1) != 1)
+        exit(2);
+    /* End of file when the process has died. */
+    if (read(from_main[0], &byte, 1) < 0)
+        exit(2);
+}
+
+static void *stopped(void *none)
+{
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+        wrong("ptrace", "%s", strerror(errno));
+    scene->prepare();
+    round_of_calls();
+    if (write(to_main[1], "e", 1) != 1)
+        _exit(2);
+    return none;
+}
+
+static void __attribute__((noreturn)) beside_a_stopped_thread(void)
+{
+    pthread_t thread;
+    char byte;
+    scene->prepare();
+    if (pthread_create(&thread, NULL, stopped, NULL))
+        wrong("pthread_create", "failed");
+    while (read(to_main[0], &byte, 1) == 1 && byte == 'f') {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(PATIENCE_S);
+            when = "in the child, going on with an enumeration";
+            goes_on = again = true;
+            if (has_files)
+                walk_users(), walk_hosts();
+            goes_on = again = false;
+            when = "in the child";
+            ask_all();
+            _exit(0);
+        }
+        must_be_right(child);
+        if (write(from_main[1], "d", 1) != 1)
+            _exit(2);
+    }
+    pthread_join(thread, NULL);
+    when = "afterwards";
+    ask_all();
+    from_thread();
+    _exit(0);
+}
+
+static void __attribute__((noreturn)) act(const struct scenario *s, enum action a)
+{
+    scene = s;
+    action = a;
+    alarm(PATIENCE_S);
+    when = "before the call";
+    if (a == STOP || a == STOP_NOTHING)
+        beside_a_stopped_thread();
+    scene->prepare();
+    interrupted();
+}

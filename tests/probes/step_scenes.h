@@ -1,0 +1,152 @@
+/* The scenarios of step.c: what the interrupted call is, and what comes before it. */
+#include "step_ask.h"
+#include <sys/stat.h>
+#include <time.h>
+
+/* Puts version `v` of all files in the place of what is there, by rename(2). */
+static void edit(int v)
+{
+    char from[32], part[32];
+    for (int f = 0; f < FILES; f++) {
+        sprintf(from, "%s.v%d", files[f], v);
+        sprintf(part, "%s.part", files[f]);
+        unlink(part);
+        if (link(from, part) || rename(part, files[f]))
+            wrong("an edit", "%s", strerror(errno));
+        /* rename(2) does nothing where both are the same file already. */
+        unlink(part);
+    }
+    version = v;
+}
+
+/* The same by a symbolic link in the path that is switched to another directory. */
+static void switch_link(int v)
+{
+    unlink("part");
+    if (symlink(v == 1 ? "dir.v1" : "dir.v2", "part") || rename("part", "link"))
+        wrong("a switched link", "%s", strerror(errno));
+    version = v;
+}
+
+static void make_files(void)
+{
+    for (int v = 1; v <= 2; v++) {
+        char dir[16], path[32];
+        sprintf(dir, "dir.v%d", v);
+        mkdir(dir, 0755);
+        for (int f = 0; f < 2 * FILES; f++) {
+            if (f < FILES)
+                sprintf(path, "%s.v%d", files[f], v);
+            else
+                snprintf(path, sizeof path, "%s/%s", dir, files[f - FILES]);
+            FILE *to = fopen(path, "w");
+            if (!to)
+                wrong("the files", "%s", strerror(errno));
+            print_file(to, f % FILES, v);
+            fclose(to);
+        }
+    }
+    edit(1);
+    switch_link(1);
+    /* Until the clock that stamps files has moved on: a file that has just been written is read
+     * again at each lookup, and the scenarios would not get to the paths that are taken after. */
+    nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+}
+
+static void configure(const char *below)
+{
+    char dir[512], path[600];
+    if (!getcwd(dir, sizeof dir))
+        exit(2);
+    for (int f = 0; f < FILES; f++) {
+        static const char *const variables[FILES] = { "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP",
+                                                      "NSS_WRAPPER_SHADOW", "NSS_WRAPPER_HOSTS" };
+        snprintf(path, sizeof path, "%s%s/%s", dir, below, files[f]);
+        has_files ? setenv(variables[f], path, 1) : unsetenv(variables[f]);
+    }
+    setenv("NSS_WRAPPER_USER", "me:x:%u:%g::/home/me:/bin/me", 1);
+}
+
+static void nothing(void) {}
+
+static void warm_up(void)
+{
+    /* Often enough for an index and for a descriptor that is held. */
+    for (int i = 0; i < 20; i++) {
+        ask_user(i % USERS, i & 1);
+        ask_me();
+    }
+}
+
+static void warm_up_all(void)
+{
+    warm_up();
+    for (int i = 0; i < 20; i++)
+        ask_groups(), ask_list(), ask_hosts();
+    walk_users(), walk_hosts();
+    ask_addrinfo();
+}
+
+static void once(void) { ask_user(0, true); }
+
+static void warm(void)
+{
+    ask_user(0, true);
+    ask_user(1, false);
+    ask_nobody();
+}
+
+/* From the second lookup to the one that holds a descriptor. */
+static void index_and_descriptor(void)
+{
+    for (int i = 0; i < 18; i++)
+        ask_user(i % USERS, i & 1);
+}
+
+/* Until the coarse clock moves: the path is asked again then. */
+static void next_tick(void)
+{
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    while (now.tv_nsec == begin.tv_nsec);
+}
+
+static void edit_other(void) { edit(3 - version); }
+static void switch_other(void) { switch_link(3 - version); }
+
+
+static const struct scenario {
+    const char *name;
+    void (*prepare)(void);  /* once */
+    void (*before)(void);   /* before each call, not interrupted */
+    void (*call)(void);     /* interrupted */
+    /* More rounds in one process take the same path, so that what a round loses can be counted. */
+    bool repeats;
+    /* The memory that a jump out of libc's own function loses is libc's. */
+    bool is_within_libc;
+} scenarios[] = {
+    { "cold", nothing, nothing, once, false, false },
+    { "index", once, nothing, index_and_descriptor, false, false },
+    { "warm", warm_up_all, nothing, warm, true, false },
+    { "tick", warm_up_all, next_tick, once, false, false },
+    { "reload", warm_up_all, edit_other, once, true, false },
+    { "relink", warm_up_all, switch_other, once, true, false },
+    { "users", warm_up_all, nothing, walk_users, true, false },
+    { "hosts", warm_up_all, nothing, walk_hosts, true, false },
+    { "memberships", warm_up_all, nothing, ask_list, true, false },
+    { "static", warm_up_all, nothing, ask_static, true, false },
+    { "addrinfo", warm_up_all, nothing, ask_addrinfo, true, true },
+    { "synthetic", ask_me, nothing, ask_me, true, true },
+    { "module", ask_module, nothing, ask_module, true, false },
+    { "loading", nothing, nothing, ask_module, false, true },
+};
+
+static const struct scenario *scenario_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
+        if (!strcmp(scenarios[i].name, name))
+            return &scenarios[i];
+    return NULL;
+}

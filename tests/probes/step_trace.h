@@ -1,0 +1,159 @@
+/* The tracer of step.c: steps, breakpoints, and what became of the child. */
+#include "step_act.h"
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/user.h>
+
+/* The code of the library, and where its file begins in memory. */
+static unsigned long text_begin, text_end, text_base;
+
+static int take_text(struct dl_phdr_info *info, size_t size, void *base)
+{
+    (void)size;
+    if (info->dlpi_addr != *(unsigned long *)base)
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        if (part->p_type == PT_LOAD && part->p_flags & PF_X) {
+            text_begin = info->dlpi_addr + part->p_vaddr;
+            text_end = text_begin + part->p_memsz;
+        }
+    }
+    return 1;
+}
+
+static bool find_text(void)
+{
+    Dl_info info;
+    void *symbol = dlsym(RTLD_DEFAULT, "nss_wrapper_enabled");
+    if (!symbol || !dladdr(symbol, &info))
+        return false;
+    text_base = (unsigned long)info.dli_fbase;
+    return dl_iterate_phdr(take_text, &text_base) && text_begin;
+}
+
+/* An instruction that was run: for the how manieth time, and whether that was the last. */
+struct step { unsigned long pc; unsigned nth; bool is_last; };
+struct steps { struct step *list; size_t len; };
+
+static unsigned long pc_of(pid_t tracee)
+{
+    struct user_regs_struct regs;
+    return ptrace(PTRACE_GETREGS, tracee, NULL, &regs) ? 0 : regs.rip;
+}
+
+/* The next thread of the child that stops, or the child when it ends; 0 for another thread's end. */
+static pid_t next_stop(int *status)
+{
+    pid_t tracee;
+    do
+        tracee = waitpid(-1, status, __WALL);
+    while (tracee < 0 && errno == EINTR);
+    return tracee;
+}
+
+static struct steps learn(pid_t child)
+{
+    struct steps steps = { NULL, 0 };
+    size_t room = 0;
+    bool inside = false;
+    int status;
+    unsigned *times = calloc(text_end - text_begin, sizeof *times);
+    size_t *last = calloc(text_end - text_begin, sizeof *last);
+    for (pid_t tracee; (tracee = next_stop(&status)) > 0;) {
+        if (!WIFSTOPPED(status)) {
+            if (tracee != child)
+                continue;
+            break;
+        }
+        int signal = WSTOPSIG(status);
+        if (signal == SIGSTOP)
+            inside = !inside;
+        unsigned long pc = inside ? pc_of(tracee) : 0;
+        if (signal == SIGTRAP && pc >= text_begin && pc < text_end) {
+            if (steps.len == room) {
+                room = room ? room * 2 : 4096;
+                steps.list = realloc(steps.list, room * sizeof *steps.list);
+            }
+            size_t at = pc - text_begin;
+            if (times[at])
+                steps.list[last[at]].is_last = false;
+            last[at] = steps.len;
+            steps.list[steps.len++] = (struct step){ pc, times[at]++, true };
+        }
+        bool ours = signal == SIGSTOP || signal == SIGTRAP;
+        ptrace(inside ? PTRACE_SINGLESTEP : PTRACE_CONT, tracee, NULL, ours ? 0 : signal);
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+        printf("the call alone fails: status %#x\n", (unsigned)status);
+        exit(1);
+    }
+    free(times);
+    free(last);
+    return steps;
+}
+
+struct outcome { unsigned times; bool failed; char how[80]; };
+
+enum { BREAKPOINT = 0xcc };
+
+static void poke(pid_t tracee, unsigned long pc, unsigned char byte)
+{
+    long word = ptrace(PTRACE_PEEKTEXT, tracee, pc, NULL);
+    ptrace(PTRACE_POKETEXT, tracee, pc, (word & ~0xffL) | byte);
+}
+
+/* Lets the child run, with a breakpoint at `*pc` between its stops by SIGSTOP. When that was met
+ * `skip` times before, it gets a signal there; or, where the call is a thread's, the first thread
+ * is told to fork and the stopped one goes on when that is done. */
+static struct outcome trace(pid_t child, const unsigned long *pc, unsigned skip, bool by_thread)
+{
+    struct outcome out = { 0 };
+    int status;
+    bool armed = false, stepping = false;
+    unsigned met = 0;
+    const unsigned char byte = *(const unsigned char *)*pc;
+    for (pid_t tracee; (tracee = next_stop(&status)) > 0;) {
+        if (!WIFSTOPPED(status)) {
+            if (tracee != child)
+                continue;
+            break;
+        }
+        int signal = WSTOPSIG(status), send = 0, how = PTRACE_CONT;
+        if (signal == SIGSTOP) {
+            /* The call begins or ends. */
+            armed = !armed;
+            met = 0;
+            poke(tracee, *pc, armed ? BREAKPOINT : byte);
+        } else if (signal == SIGTRAP && stepping) {
+            stepping = false;
+            if (armed)
+                poke(tracee, *pc, BREAKPOINT);
+        } else if (signal == SIGTRAP && pc_of(tracee) == *pc + 1) {
+            struct user_regs_struct regs;
+            ptrace(PTRACE_GETREGS, tracee, NULL, &regs);
+            regs.rip = *pc;
+            ptrace(PTRACE_SETREGS, tracee, NULL, &regs);
+            poke(tracee, *pc, byte);
+            if (met++ < skip) {
+                stepping = true;
+                how = PTRACE_SINGLESTEP;
+            } else {
+                out.times++;
+                if (by_thread)
+                    tell_main();
+                else
+                    send = SIGUSR1;
+            }
+        } else
+            send = signal;
+        ptrace(how, tracee, NULL, send);
+    }
+    if (WIFSIGNALED(status))
+        snprintf(out.how, sizeof out.how, "%s",
+                 WTERMSIG(status) == SIGALRM ? "does not end" : strsignal(WTERMSIG(status)));
+    else
+        snprintf(out.how, sizeof out.how, "a wrong answer");
+    out.failed = status != 0;
+    return out;
+}
