@@ -102,7 +102,7 @@ pub fn hosts(data: &[u8]) {
         let fresh = super::load::<Hosts>(content);
         for table in [&fresh, &table, &table] {
             table.prefetch(&key);
-            assert_eq!(table.find::<Hosts>(&key).unwrap().map(Line::of), want);
+            assert_eq!(table.find::<Hosts>(key).unwrap().map(Line::of), want);
         }
         assert!(content.is_empty() || !fresh.is_indexed(&key));
     }

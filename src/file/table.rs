@@ -455,7 +455,7 @@ mod tests {
     fn a_group_whose_line_ends_with_its_id_is_found() {
         for file in [&b"a:x:7"[..], b"a:x:7\nb:x:8:\n", b"b:x:8:\na:x:7\n"] {
             for table in [load::<Group>(file), indexed::<Group>(file)] {
-                let row = table.find::<Group>(&Key::id(7)).unwrap();
+                let row = table.find::<Group>(Key::id(7)).unwrap();
                 assert_eq!(row.map(|row| row.name), Some(&b"a"[..]), "{}", file.escape_ascii());
             }
         }
