@@ -23,7 +23,8 @@ pub(crate) struct Table {
     text: Text,
     /// A NUL byte is in some line.
     has_nul: bool,
-    /// Each row's name begins its line, and its id stands there as it is printed.
+    /// Each row's name begins its line, and its id stands between colons as it is printed. (A group's
+    /// line may end with it.)
     is_plain: bool,
     rows: usize,
     malformed: usize,
@@ -135,6 +136,12 @@ impl Table {
         }
     }
 
+    /// True if questions for the key go through an index.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_indexed(&self, key: &Key<'_>) -> bool {
+        self.index_for(key).get().is_some()
+    }
+
     /// Has the processor fetch the slot and the line of the key, if they are known.
     #[inline(always)]
     pub(crate) fn prefetch(&self, key: &Key<'_>) {
@@ -228,7 +235,10 @@ impl Table {
 
     /// The rows whose lines contain `text`, which has no newline but as its first byte, and where they
     /// begin, without a look at the others.
-    fn rows_with<D: Database>(&self, text: &[u8]) -> impl Iterator<Item = (usize, D::Row<'_>)> {
+    pub(crate) fn rows_with<D: Database>(
+        &self,
+        text: &[u8],
+    ) -> impl Iterator<Item = (usize, D::Row<'_>)> {
         let finder = FinderBuilder::new().build_forward_with_ranker(LastAreRare(text), text);
         let mut at = 0;
         core::iter::from_fn(move || {
@@ -440,6 +450,16 @@ mod tests {
     fn large_ids_leave_a_file_plain() {
         assert!(load::<Passwd>(b"a:x:1000680000:0:::\nb:x:4294967294:1:::\n").is_plain);
         assert!(!load::<Passwd>(b"a:x:0100000000:0:::\n").is_plain);
+    }
+
+    #[test]
+    fn a_group_whose_line_ends_with_its_id_is_found() {
+        for file in [&b"a:x:7"[..], b"a:x:7\nb:x:8:\n", b"b:x:8:\na:x:7\n"] {
+            for table in [load::<Group>(file), indexed::<Group>(file)] {
+                let row = table.find::<Group>(Key::id(7)).unwrap();
+                assert_eq!(row.map(|row| row.name), Some(&b"a"[..]), "{}", file.escape_ascii());
+            }
+        }
     }
 
     #[test]
