@@ -74,21 +74,31 @@ pub(crate) fn frame_address() -> usize {
     (&raw const here).addr()
 }
 
-/// Marks of a function that may ask us in its turn, and must not ask itself for ever. It can be entered
-/// once more from inside itself: a mark may be that of a call which was abandoned, asked from deeper in
-/// the stack since, and then it seems to be live.
-pub(crate) struct Reentry([Mark; 2]);
+/// Marks of a function that may ask us in its turn, and must not ask itself for ever. The same question does
+/// not get there again from inside itself, and another one once more: the mark may be that of a call which
+/// was abandoned, and seems to be live since the next question comes from deeper in the stack.
+pub(crate) struct Reentry([(Mark, AtomicU64); 2]);
 
 impl Reentry {
     const fn new() -> Self {
-        Self([const { Mark::new() }; 2])
+        Self([const { (Mark::new(), AtomicU64::new(0)) }; 2])
     }
 
-    /// Marks that the caller enters the function; `None` if it is in it twice already.
+    /// Marks that the caller enters the function with that question; `None` if it may not.
     #[inline(always)]
-    pub(crate) fn enter(&self) -> Option<Marked<'_>> {
+    pub(crate) fn enter(&self, question: u64) -> Option<Marked<'_>> {
         let here = frame_address();
-        self.0.iter().find(|mark| !mark.is_live(here)).map(Marked::new)
+        let mut free = None;
+        for (mark, asked) in &self.0 {
+            if !mark.is_live(here) {
+                free = free.or(Some((mark, asked)));
+            } else if asked.load(Ordering::Relaxed) == question {
+                return None;
+            }
+        }
+        let (mark, asked) = free?;
+        asked.store(question, Ordering::Relaxed);
+        Some(Marked::new(mark))
     }
 }
 
@@ -321,7 +331,7 @@ impl ThreadState {
         self.canonical.replace(null_mut());
         self.watches.iter().for_each(Watch::release);
         let entered = self.in_module.iter().chain([&self.in_system_check]);
-        entered.flat_map(|entered| &entered.0).for_each(|mark| mark.set(0));
+        entered.flat_map(|entered| &entered.0).for_each(|(mark, _)| mark.set(0));
     }
 }
 
