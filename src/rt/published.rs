@@ -139,12 +139,12 @@ impl<T> Published<T> {
         Ok(unsafe { &(*node).value })
     }
 
-    /// As [`Published::publish`] if there is no value yet; else gives the newest.
+    /// As [`Published::publish`] if there is no value yet; else gives the newest, and false.
     pub(crate) fn publish_first<'s>(
         &self,
         value: T,
         slot: &'s mut SlotRef<'_>,
-    ) -> Result<&'s T, Errno> {
+    ) -> Result<(&'s T, bool), Errno> {
         let node = Box::into_raw(try_box(Node { next: AtomicPtr::new(null_mut()), value })?);
         slot.0.set(node.cast());
         annotate::releases(node);
@@ -157,12 +157,12 @@ impl<T> Published<T> {
             if let Some(first) = self.get(slot) {
                 // SAFETY: the slot shows it for as long as `slot` is borrowed. (The borrow checker
                 // does not see that the branch without a value does not use it.)
-                return Ok(unsafe { &*core::ptr::from_ref(first) });
+                return Ok((unsafe { &*core::ptr::from_ref(first) }, false));
             }
             return Err(Errno::EAGAIN);
         }
         // SAFETY: just made, and the slot shows it.
-        Ok(unsafe { &(*node).value })
+        Ok((unsafe { &(*node).value }, true))
     }
 
     /// Leaves no newest value, and retires the one before. True if there was one.

@@ -21,6 +21,7 @@ use crate::rt::errno::Errno;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
 use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
 use crate::rt::published::{Slot, SlotRef};
+use crate::rt::sync::ForkLock;
 use crate::rt::sys::{self, Fd};
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::Watch;
@@ -71,6 +72,34 @@ fn is_above(mark: usize, here: usize, signal_stack: Option<(usize, usize)>) -> b
 pub(crate) fn frame_address() -> usize {
     let here = 0_u8;
     (&raw const here).addr()
+}
+
+/// Marks of a function that may ask us in its turn, and must not ask itself for ever. The same question does
+/// not get there again from inside itself, and another one once more: the mark may be that of a call which
+/// was abandoned, and seems to be live since the next question comes from deeper in the stack.
+pub(crate) struct Reentry([(Mark, AtomicU64); 2]);
+
+impl Reentry {
+    const fn new() -> Self {
+        Self([const { (Mark::new(), AtomicU64::new(0)) }; 2])
+    }
+
+    /// Marks that the caller enters the function with that question; `None` if it may not.
+    #[inline(always)]
+    pub(crate) fn enter(&self, question: u64) -> Option<Marked<'_>> {
+        let here = frame_address();
+        let mut free = None;
+        for (mark, asked) in &self.0 {
+            if !mark.is_live(here) {
+                free = free.or(Some((mark, asked)));
+            } else if asked.load(Ordering::Relaxed) == question {
+                return None;
+            }
+        }
+        let (mark, asked) = free?;
+        asked.store(question, Ordering::Relaxed);
+        Some(Marked::new(mark))
+    }
 }
 
 /// Keeps a mark set while it lives.
@@ -168,6 +197,8 @@ pub(crate) struct Level {
     scratch: ScratchList,
     /// A descriptor that is open for reading, plus one.
     reading: Cell<c_int>,
+    /// A lock that is held, or asked for.
+    lock: Cell<Option<&'static ForkLock>>,
     pub(crate) passwd: StaticResult<libc::passwd>,
     pub(crate) group: StaticResult<libc::group>,
     pub(crate) shadow: StaticResult<libc::spwd>,
@@ -183,6 +214,7 @@ impl Level {
             walked: Slot::new(),
             scratch: ScratchList::new(),
             reading: Cell::new(0),
+            lock: Cell::new(None),
             passwd: StaticResult::new(),
             group: StaticResult::new(),
             shadow: StaticResult::new(),
@@ -198,6 +230,9 @@ impl Level {
         unsafe { self.scratch.free_all() };
         if let Some(fd) = Fd::from_cell(self.reading.replace(0)) {
             sys::close(fd);
+        }
+        if let Some(lock) = self.lock.replace(None) {
+            lock.leave();
         }
     }
 
@@ -215,11 +250,11 @@ pub(crate) struct ThreadState {
     /// How the outermost level watches each file.
     pub(crate) watches: [Watch; SOURCES],
     /// In which of the module's functions the thread is.
-    pub(crate) in_module: [Mark; MODULE_FUNCTIONS],
+    pub(crate) in_module: [Reentry; MODULE_FUNCTIONS],
     /// The canonical name of the host that libc was told last, and how long it is.
     canonical: StaticResult<usize>,
     /// Set while libc is asked whether it knows the synthetic user's id.
-    pub(crate) in_system_check: Mark,
+    pub(crate) in_system_check: Reentry,
     /// 1 while a thread has it.
     in_use: AtomicU32,
     /// Which memory its thread was in when it came: see [`memory`].
@@ -237,9 +272,9 @@ impl ThreadState {
         Self {
             levels: [const { Level::new() }; LEVELS],
             watches: [const { Watch::new() }; SOURCES],
-            in_module: [const { Mark::new() }; MODULE_FUNCTIONS],
+            in_module: [const { Reentry::new() }; MODULE_FUNCTIONS],
             canonical: StaticResult::new(),
-            in_system_check: Mark::new(),
+            in_system_check: Reentry::new(),
             in_use: AtomicU32::new(0),
             memory: AtomicU32::new(0),
             number: AtomicU32::new(1),
@@ -295,8 +330,8 @@ impl ThreadState {
         }
         self.canonical.replace(null_mut());
         self.watches.iter().for_each(Watch::release);
-        self.in_module.iter().for_each(|mark| mark.set(0));
-        self.in_system_check.set(0);
+        let entered = self.in_module.iter().chain([&self.in_system_check]);
+        entered.flat_map(|entered| &entered.0).for_each(|(mark, _)| mark.set(0));
     }
 }
 
@@ -306,6 +341,11 @@ static FIRST: ThreadState = ThreadState::new();
 static LOADER: AtomicUsize = AtomicUsize::new(0);
 /// More than one thread has asked, in this process or the one that it was forked from.
 static HAS_THREADS: AtomicBool = AtomicBool::new(false);
+
+/// True if more than one thread has asked.
+pub(crate) fn has_threads() -> bool {
+    HAS_THREADS.load(Ordering::SeqCst)
+}
 
 /// Remembers which thread loads the library.
 #[inline(always)]
@@ -470,6 +510,14 @@ pub(crate) fn set_reading(fd: Option<Fd>) {
     // SAFETY: null, or a level of this thread's part, which is never freed.
     if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
         level.reading.set(fd.map_or(0, Fd::to_cell));
+    }
+}
+
+/// Writes down a lock that the present call takes, or that it has none any more.
+pub(crate) fn set_lock(lock: Option<&'static ForkLock>) {
+    // SAFETY: null, or a level of this thread's part, which is never freed.
+    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
+        level.lock.set(lock);
     }
 }
 

@@ -14,8 +14,12 @@ fn asked(flags: &[&str], questions: &[&str]) -> Vec<String> {
     let scene = ModuleScene::new();
     let mut command = scene.users(library(), &module("asking", flags), "asking");
     let said = answers(&mut command, questions);
-    // By name and by id are two functions: one may be inside the other, and neither in itself.
-    said.iter().map(|line| line.replace("/depth/2", "/depth/1")).collect()
+    // How deep its functions were in each other is not told: that they end is.
+    let plain = |line: &String| match line.split_once("/depth/") {
+        Some((start, rest)) => format!("{start}/depth/1{}", &rest[1..]),
+        None => line.clone(),
+    };
+    said.iter().map(plain).collect()
 }
 
 fn row(times: u32) -> String {
