@@ -138,11 +138,7 @@ impl Function {
 /// Marks that the calling thread is in a function of the module with a question; `None` if it is with the
 /// same one, or with two others. The mark is an address in the caller's frame.
 #[inline(always)]
-fn enter(
-    thread: &'static ThreadState,
-    function: usize,
-    question: u64,
-) -> Option<Marked<'static>> {
+fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Marked<'static>> {
     thread.in_module.get(function)?.enter(question)
 }
 
@@ -170,7 +166,9 @@ fn state(thread: &'static ThreadState) -> Result<State, Errno> {
     }
     let Some((path, prefix)) = config::get()?.module() else { return Ok(State::Off) };
     // The module's constructors may ask what only the module knows.
-    let Some(_opening) = enter(thread, Function::Opening as usize, 0) else { return Ok(State::Out) };
+    let Some(_opening) = enter(thread, Function::Opening as usize, 0) else {
+        return Ok(State::Out);
+    };
     let Some(module) = open(path, prefix)? else { return Ok(State::Out) };
     // Two threads may get here: both have the same functions.
     MODULE.get_or_try_init(|| Ok(module)).map(State::Loaded)
@@ -375,7 +373,9 @@ fn ask<D: Database>(
     room: Option<usize>,
     mut ask: impl FnMut(Row, *mut c_char, usize, *mut c_int) -> c_int,
 ) -> Result<Reply, Errno> {
-    let Some(_inside) = enter(thread, function.number::<D>(), question) else { return Ok(Reply::Absent) };
+    let Some(_inside) = enter(thread, function.number::<D>(), question) else {
+        return Ok(Reply::Absent);
+    };
     let mut size = FIRST_ROOM_BYTES;
     loop {
         let mut buffer = ScratchBuf::<u8>::zeroed(size)?;
@@ -447,7 +447,9 @@ pub(crate) fn groups_of(
 ) -> Result<(), Errno> {
     let State::Loaded(module) = state(thread)? else { return Ok(()) };
     let Some(groups_of) = module.groups_of else { return groups_with(thread, user, gids) };
-    let Some(_inside) = enter(thread, Function::GroupsOf as usize, Key::name(user).hash) else { return Ok(()) };
+    let Some(_inside) = enter(thread, Function::GroupsOf as usize, Key::name(user).hash) else {
+        return Ok(());
+    };
     let key = c_string(user)?;
     let mut list = GidList::new(first)?;
     let (start, size, place) = (&raw mut list.start, &raw mut list.size, &raw mut list.gids);

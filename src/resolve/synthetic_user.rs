@@ -274,7 +274,9 @@ fn libc_has<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool,
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
         // Whoever is asked whether it knows the user may ask us in its turn, but not for ever.
-        let Some(checking) = call.thread().in_system_check.enter(id.into()) else { return Ok(true) };
+        let Some(checking) = call.thread().in_system_check.enter(id.into()) else {
+            return Ok(true);
+        };
         let in_libc = InLibc::enter();
         // SAFETY: a row, a buffer of `size` bytes, and a pointer, all of this function's own.
         let error =

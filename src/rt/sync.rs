@@ -74,6 +74,7 @@ impl ForkLock {
         annotate::releases(self);
         self.owner.swap(0, Ordering::SeqCst);
         self.releases.fetch_add(1, Ordering::Release);
+        annotate::is_futex(&raw const self.releases);
         if self.has_sleepers.load(Ordering::SeqCst)
             && self.has_sleepers.swap(false, Ordering::SeqCst)
         {
@@ -83,6 +84,7 @@ impl ForkLock {
 
     fn wait(&self, me: Owner) -> bool {
         let mut left_ms = WAIT_MS;
+        annotate::is_futex(&raw const self.releases);
         loop {
             let releases = self.releases.load(Ordering::Acquire);
             let owner = match self.take(me) {

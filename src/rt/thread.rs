@@ -17,6 +17,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
 };
 
+use crate::rt::annotate;
 use crate::rt::errno::Errno;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
 use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
@@ -360,6 +361,7 @@ fn states() -> impl Iterator<Item = &'static ThreadState> {
         // SAFETY: null, `FIRST`, or one that `register` has leaked.
         let state = unsafe { next.as_ref() }?;
         next = state.next.load(Ordering::Acquire);
+        annotate::acquired(next);
         Some(state)
     })
 }
@@ -533,16 +535,19 @@ fn register() -> Result<&'static ThreadState, Errno> {
         locals.state.set(&raw const FIRST);
         return Ok(&FIRST);
     }
-    HAS_THREADS.store(true, Ordering::SeqCst);
+    HAS_THREADS.swap(true, Ordering::SeqCst);
     let memory = memory();
     let free = states().skip(1).find(|state| {
         state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     });
     let state = match free {
-        Some(state) => state,
+        Some(state) => {
+            annotate::acquired(&raw const state.in_use);
+            state
+        }
         None => new_state()?,
     };
-    state.memory.store(memory, Ordering::SeqCst);
+    state.memory.swap(memory, Ordering::SeqCst);
     locals.state.set(state);
     if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
         // SAFETY: the key exists for the life of the process. If libc has no room for the value, the
@@ -562,6 +567,7 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
         .number
         .store(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
     let state: &'static ThreadState = alloc::boxed::Box::leak(state);
+    annotate::releases(core::ptr::from_ref(state));
     let mut last = &FIRST;
     loop {
         let end = last.next.compare_exchange(
@@ -572,8 +578,11 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
         );
         match end {
             Ok(_) => return Ok(state),
-            // SAFETY: not null, so a part that was leaked here.
-            Err(next) => last = unsafe { &*next },
+            Err(next) => {
+                annotate::acquired(next);
+                // SAFETY: not null, so a part that was leaked here.
+                last = unsafe { &*next };
+            }
         }
     }
 }
@@ -588,6 +597,7 @@ unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
     // SAFETY: a part is never freed.
     let state = unsafe { &*state.cast::<ThreadState>() };
     state.reset();
+    annotate::releases(&raw const state.in_use);
     state.in_use.swap(0, Ordering::SeqCst);
 }
 
@@ -626,15 +636,21 @@ fn memory() -> u32 {
     if !HAS_THREADS.load(Ordering::SeqCst) {
         return 0;
     }
+    let known = WIPED.load(Ordering::Acquire);
+    annotate::acquired(&raw const WIPED);
     // SAFETY: null, or a word that is never unmapped.
-    let word = unsafe { WIPED.load(Ordering::Acquire).as_ref() }.unwrap_or_else(|| {
+    let word = unsafe { known.as_ref() }.unwrap_or_else(|| {
         let word = sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED);
         let new = core::ptr::from_ref(word).cast_mut();
+        annotate::releases(&raw const WIPED);
         match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => word,
             // Another thread was first. The page is not given back: that happens once at most.
-            // SAFETY: not null, so a word that is never unmapped.
-            Err(first) => unsafe { &*first },
+            Err(first) => {
+                annotate::acquired(&raw const WIPED);
+                // SAFETY: not null, so a word that is never unmapped.
+                unsafe { &*first }
+            }
         }
     });
     if core::ptr::eq(word, &raw const NOT_WIPED) {
@@ -665,10 +681,11 @@ pub(crate) fn name() -> u64 {
             let is_lost = other.memory.load(Ordering::SeqCst) == before && before != 0;
             if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {
                 other.reset();
+                annotate::releases(&raw const other.in_use);
                 other.in_use.swap(0, Ordering::SeqCst);
             }
         }
-        state.memory.store(memory, Ordering::SeqCst);
+        state.memory.swap(memory, Ordering::SeqCst);
     }
     u64::from(memory) << 32 | u64::from(state.number.load(Ordering::Relaxed))
 }
