@@ -193,8 +193,8 @@ impl<T> Published<T> {
         let mut first = self.retired.load(Ordering::SeqCst);
         loop {
             // SAFETY: only this call has taken the node out of `newest` or off the list.
-            unsafe { (*node.as_ptr()).next.store(first, Ordering::Relaxed) };
-            annotate::releases(&self.retired);
+            unsafe { node.as_ref() }.next.store(first, Ordering::Relaxed);
+            annotate::releases(&raw const self.retired);
             match self.retired.compare_exchange(
                 first,
                 node.as_ptr(),
@@ -218,11 +218,11 @@ impl<T> Published<T> {
             return;
         }
         let mut rest = self.retired.swap(null_mut(), Ordering::SeqCst);
-        annotate::acquired(&self.retired);
+        annotate::acquired(&raw const self.retired);
         fence(Ordering::SeqCst);
         while let Some(node) = NonNull::new(rest) {
             // SAFETY: the whole list was taken, so nobody else frees what is in it.
-            rest = unsafe { (*node.as_ptr()).next.load(Ordering::Relaxed) };
+            rest = unsafe { node.as_ref() }.next.load(Ordering::Relaxed);
             // SAFETY: not freed yet, as was said.
             let value = unsafe { &(*node.as_ptr()).value };
             if is_used(node.as_ptr().cast_const().cast(), value) {
