@@ -38,7 +38,7 @@ extern crate alloc;
 mod config;
 mod db;
 mod file;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[path = "../fuzz/checks/mod.rs"]
 pub mod fuzz;
 mod interpose;

@@ -4,33 +4,27 @@ use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
-use crate::record::{Group, Passwd, Shadow};
-use crate::store::{Groups, Lines, Passwds, Shadows};
-
-/// A row's text fields, its numbers, and its list.
-pub(super) type Owned = (Vec<Vec<u8>>, Vec<u64>, Vec<Vec<u8>>);
+use super::hosts::list;
+use super::naive::{Naive, Owned};
+use crate::db::{Group, Passwd, Shadow};
 
 type Next<T> =
     unsafe extern "C" fn(*mut libc::FILE, *mut T, *mut c_char, usize, *mut *mut T) -> c_int;
 
 /// A database that glibc can read from a stream.
-pub(super) trait Reader: Lines {
-    /// The struct.
-    type C;
+pub(super) trait Reader: Naive {
     /// The function.
     const NEXT: Next<Self::C>;
-    /// One of our rows, to compare.
-    fn owned(row: Self::Row<'_>) -> Owned;
-    /// One of C's.
+    /// One of C's rows, to compare.
     ///
     /// # Safety
     ///
     /// What `row` points to is as the function left it.
     unsafe fn copied(row: &Self::C) -> Owned;
 
-    /// All rows but the exceptions that `src/parse/mod.rs` names; `None` where a NUL byte makes
+    /// All rows but the exceptions that `src/db/fields.rs` names; `None` where a NUL byte makes
     /// glibc see other lines. The last line is given a newline, without which glibc misreads it.
-    fn read(data: &[u8]) -> Option<Vec<Owned>> {
+    fn read_file(data: &[u8]) -> Option<Vec<Owned>> {
         if data.contains(&0) {
             return None;
         }
@@ -82,66 +76,40 @@ pub(super) unsafe fn text(text: *const c_char) -> Vec<u8> {
     unsafe { CStr::from_ptr(text) }.to_bytes().to_vec()
 }
 
-impl Reader for Passwds {
-    type C = libc::passwd;
+impl Reader for Passwd {
     const NEXT: Next<libc::passwd> = libc::fgetpwent_r;
-
-    fn owned(row: Passwd<'_>) -> Owned {
-        let texts = [row.name, row.passwd, row.gecos, row.dir, row.shell];
-        (texts.map(<[u8]>::to_vec).to_vec(), vec![row.uid.into(), row.gid.into()], Vec::new())
-    }
 
     unsafe fn copied(row: &libc::passwd) -> Owned {
         let texts = [row.pw_name, row.pw_passwd, row.pw_gecos, row.pw_dir, row.pw_shell];
-        // SAFETY: by the contract.
+        // SAFETY: C strings: the caller's word.
         let texts = texts.map(|at| unsafe { text(at) }).to_vec();
         (texts, vec![row.pw_uid.into(), row.pw_gid.into()], Vec::new())
     }
 }
 
-impl Reader for Groups {
-    type C = libc::group;
+impl Reader for Group {
     const NEXT: Next<libc::group> = libc::fgetgrent_r;
 
-    fn owned(row: Group<'_>) -> Owned {
-        let texts = [row.name, row.passwd].map(<[u8]>::to_vec).to_vec();
-        (texts, vec![row.gid.into()], row.members().map(<[u8]>::to_vec).collect())
-    }
-
     unsafe fn copied(row: &libc::group) -> Owned {
-        // SAFETY: by the contract.
+        // SAFETY: C strings: the caller's word.
         let texts = [row.gr_name, row.gr_passwd].map(|at| unsafe { text(at) }).to_vec();
-        let mut members = Vec::new();
-        let mut at = row.gr_mem;
-        // SAFETY: a list that ends in null.
-        while let member = unsafe { *at }
-            && !member.is_null()
-        {
-            // SAFETY: a C string, by the contract.
-            members.push(unsafe { text(member) });
-            // SAFETY: the list goes on until null.
-            at = unsafe { at.add(1) };
-        }
+        // SAFETY: a list that ends in null: the caller's word.
+        let members = unsafe { list(row.gr_mem) }.into_iter();
+        // SAFETY: the list has C strings: the caller's word.
+        let members = members.map(|at| unsafe { text(at) }).collect();
         (texts, vec![row.gr_gid.into()], members)
     }
 }
 
-impl Reader for Shadows {
-    type C = libc::spwd;
+impl Reader for Shadow {
     const NEXT: Next<libc::spwd> = libc::fgetspent_r;
 
-    fn owned(row: Shadow<'_>) -> Owned {
-        let days = [row.last_change, row.min, row.max, row.warn, row.inactive, row.expire];
-        let numbers = days.map(i64::cast_unsigned).into_iter().chain([row.flag]).collect();
-        ([row.name, row.passwd].map(<[u8]>::to_vec).to_vec(), numbers, Vec::new())
-    }
-
     unsafe fn copied(row: &libc::spwd) -> Owned {
-        // SAFETY: by the contract.
+        // SAFETY: C strings: the caller's word.
         let texts = [row.sp_namp, row.sp_pwdp].map(|at| unsafe { text(at) }).to_vec();
         let days =
             [row.sp_lstchg, row.sp_min, row.sp_max, row.sp_warn, row.sp_inact, row.sp_expire];
-        let numbers = days.map(i64::cast_unsigned).into_iter().chain([row.sp_flag]).collect();
+        let numbers = days.map(i128::from).into_iter().chain([row.sp_flag.into()]).collect();
         (texts, numbers, Vec::new())
     }
 }

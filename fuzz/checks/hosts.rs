@@ -4,10 +4,9 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::net::{IpAddr, Ipv4Addr};
 use std::ffi::CString;
 
-use crate::config::Path;
-use crate::parse;
-use crate::record::Host;
-use crate::store::{Content, Hosts, Text};
+use crate::db::Hosts;
+use crate::db::hosts::HostRow;
+use crate::db::key::Key;
 
 unsafe extern "C" {
     fn inet_pton(family: c_int, text: *const c_char, to: *mut c_void) -> c_int;
@@ -16,12 +15,12 @@ unsafe extern "C" {
 /// A line: the address and the names, which are empty where there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    address: IpAddr,
-    names: Vec<Vec<u8>>,
+    pub(super) address: IpAddr,
+    pub(super) names: Vec<Vec<u8>>,
 }
 
 impl Line {
-    fn of(host: Host<'_>) -> Self {
+    fn of(host: HostRow<'_>) -> Self {
         Self { address: host.address, names: host.names().map(<[u8]>::to_vec).collect() }
     }
 
@@ -37,7 +36,7 @@ impl Line {
         Some(Self { address, names }).filter(|_| !line.contains(&0))
     }
 
-    fn has_name(&self, name: &[u8]) -> bool {
+    pub(super) fn has_name(&self, name: &[u8]) -> bool {
         let bare = |name: &[u8]| match name {
             [rest @ .., b'.'] if !rest.is_empty() => rest.to_ascii_lowercase(),
             name => name.to_ascii_lowercase(),
@@ -74,54 +73,42 @@ fn pton(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// All lines of a file that have an address.
-fn model(content: &[u8]) -> Vec<Line> {
+pub(super) fn model(content: &[u8]) -> Vec<Line> {
     content.split(|&b| b == b'\n').filter_map(Line::read).collect()
-}
-
-fn load(content: &[u8]) -> Hosts {
-    Hosts::load(Text::new(content).unwrap(), &Path::new(b"/file").unwrap()).unwrap()
 }
 
 /// Questions, a newline, and a hosts(5) file.
 pub fn hosts(data: &[u8]) {
     let (questions, content) = super::questions(data);
-    for line in content.split(|&b| b == b'\n').filter(|line| !line.contains(&0)) {
-        assert_eq!(parse::host(line).ok().flatten().map(Line::of), Line::read(line));
+    for line in content.split(|&b| b == b'\n') {
+        assert_eq!(super::alone::<Hosts, _>(line, Line::of), Line::read(line));
     }
     let model = model(content);
-    let table = load(content);
-    let (mut rows, mut at) = (Vec::new(), 0);
-    while let Some((host, next)) = table.host_from(at) {
-        assert!(next > at);
-        rows.push(Line::of(host));
-        at = next;
-    }
-    assert_eq!(rows, model);
+    let table = super::load::<Hosts>(content);
+    assert_eq!(super::rows::<Hosts, _>(&table, Line::of), model);
     let own = model.iter().rev().take(2).flat_map(|line| line.names.iter().take(2));
     let names: Vec<&[u8]> = questions.iter().copied().chain(own.map(Vec::as_slice)).collect();
     // The first questions to a table are searched for, later ones go through the index.
     for name in names.iter().chain(&names).chain(&names) {
-        let found = match table.by_name(name).unwrap() {
-            Some(matches) => matches.hosts().map(Line::of).collect(),
-            None => Vec::new(),
-        };
+        let lines = table.find_all::<Hosts>(&Key::host(name)).unwrap();
+        let found: Vec<Line> = table.rows_at::<Hosts>(&lines).map(Line::of).collect();
         let want: Vec<Line> = model.iter().filter(|line| line.has_name(name)).cloned().collect();
         assert_eq!(found, want);
     }
     let own = model.iter().rev().take(2).flat_map(|line| [line.shown(false), line.shown(true)]);
-    for (at, address) in
-        questions.iter().map(|question| pton(question)).chain(own).flatten().enumerate()
-    {
+    for address in questions.iter().map(|question| pton(question)).chain(own).flatten() {
         let want = model.iter().find(|line| line.has_address(address)).cloned();
-        assert_eq!(table.by_address(address).unwrap().map(Line::of), want);
-        if at == 0 {
-            assert_eq!(load(content).by_address(address).unwrap().map(Line::of), want);
+        let key = Key::address(address);
+        let fresh = super::load::<Hosts>(content);
+        for table in [&fresh, &table, &table] {
+            table.prefetch(&key);
+            assert_eq!(table.find::<Hosts>(key).unwrap().map(Line::of), want);
         }
+        assert!(content.is_empty() || !fresh.is_indexed(&key));
     }
 }
 
 /// The host that a file has for a name: what `struct hostent` shows of the lines of a family.
-#[cfg(fuzzing)]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: Vec<u8>,
@@ -129,10 +116,8 @@ pub(super) struct Entry {
     pub(super) addresses: Vec<IpAddr>,
 }
 
-#[cfg(fuzzing)]
 impl Entry {
-    pub(super) fn read(content: &[u8], name: &[u8], v6: bool) -> Option<Self> {
-        let lines = model(content);
+    pub(super) fn read(lines: &[Line], name: &[u8], v6: bool) -> Option<Self> {
         let shown = || lines.iter().filter(|line| line.has_name(name) && line.shown(v6).is_some());
         let canonical = shown().next()?.names[0].clone();
         let aliases = shown().flat_map(|line| {
@@ -141,5 +126,51 @@ impl Entry {
         });
         let addresses = shown().filter_map(|line| line.shown(v6)).collect();
         Some(Self { aliases: aliases.collect(), name: canonical, addresses })
+    }
+
+    /// What a `struct hostent` shows.
+    ///
+    /// # Safety
+    ///
+    /// What `row` points to is as its man page says.
+    pub(super) unsafe fn copied(row: &libc::hostent, v6: bool) -> Self {
+        assert_eq!(row.h_length, if v6 { 16 } else { 4 });
+        assert_eq!(row.h_addrtype, if v6 { libc::AF_INET6 } else { libc::AF_INET });
+        // SAFETY: a list that ends in null: the caller's word.
+        let aliases = unsafe { list(row.h_aliases) };
+        // SAFETY: a list that ends in null: the caller's word.
+        let addresses = unsafe { list(row.h_addr_list) };
+        Self {
+            // SAFETY: a C string: the caller's word.
+            name: unsafe { super::glibc::text(row.h_name) },
+            // SAFETY: the list has C strings: the caller's word.
+            aliases: aliases.into_iter().map(|at| unsafe { super::glibc::text(at) }).collect(),
+            addresses: addresses
+                .into_iter()
+                .map(|at| match v6 {
+                    // SAFETY: sixteen bytes, for the length says so.
+                    true => IpAddr::from(unsafe { at.cast::<[u8; 16]>().read() }),
+                    // SAFETY: four bytes, for the length says so.
+                    false => IpAddr::from(unsafe { at.cast::<[u8; 4]>().read() }),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// # Safety
+///
+/// `at` points to pointers that end in null.
+pub(super) unsafe fn list(mut at: *mut *mut c_char) -> Vec<*mut c_char> {
+    let mut all = Vec::new();
+    loop {
+        // SAFETY: not beyond the null pointer, which was not seen yet.
+        let pointer = unsafe { *at };
+        if pointer.is_null() {
+            return all;
+        }
+        all.push(pointer);
+        // SAFETY: the list goes on until null.
+        at = unsafe { at.add(1) };
     }
 }

@@ -8,12 +8,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use super::glibc::{Owned, Reader, text};
-use super::hosts::Entry;
-use crate::abi::{grp, membership, netdb, pwd, shadow};
-use crate::parse::{Literal, literal};
-use crate::record::{Family, Keyed};
-use crate::store::{Groups, Passwds, Shadows};
+use super::glibc::Reader;
+use super::hosts::{Entry, model};
+use super::naive::{Naive, Owned};
+use crate::db::address::{Family, Literal, literal};
+use crate::db::{Group, Passwd, Shadow};
+use crate::interpose::{getent, grouplist, hosts as netdb};
 
 /// Byte 0 says which database; then questions, a newline, and the file, which replaces that of the
 /// run before.
@@ -25,9 +25,9 @@ pub fn lookup(data: &[u8]) {
     file.set_len(content.len() as u64).unwrap();
     file.write_all_at(content, 0).unwrap();
     match database % 6 {
-        0 => answers::<Passwds>(&questions, content),
-        1 => answers::<Groups>(&questions, content),
-        2 => answers::<Shadows>(&questions, content),
+        0 => answers::<Passwd>(&questions, content),
+        1 => answers::<Group>(&questions, content),
+        2 => answers::<Shadow>(&questions, content),
         3 => memberships(&questions, content),
         v6 => hosts(&questions, content, v6 == 5),
     }
@@ -67,40 +67,38 @@ trait Exports: Reader {
     const END: unsafe extern "C" fn();
 }
 
-impl Exports for Passwds {
-    const BY_NAME_R: ByName<libc::passwd> = pwd::getpwnam_r;
-    const BY_ID_R: Option<ById<libc::passwd>> = Some(pwd::getpwuid_r);
-    const NEXT_R: Next<libc::passwd> = pwd::getpwent_r;
-    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::passwd = pwd::getpwnam;
-    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::passwd> = Some(pwd::getpwuid);
-    const SET: unsafe extern "C" fn() = pwd::setpwent;
-    const END: unsafe extern "C" fn() = pwd::endpwent;
+impl Exports for Passwd {
+    const BY_NAME_R: ByName<libc::passwd> = getent::getpwnam_r;
+    const BY_ID_R: Option<ById<libc::passwd>> = Some(getent::getpwuid_r);
+    const NEXT_R: Next<libc::passwd> = getent::getpwent_r;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::passwd = getent::getpwnam;
+    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::passwd> = Some(getent::getpwuid);
+    const SET: unsafe extern "C" fn() = getent::setpwent;
+    const END: unsafe extern "C" fn() = getent::endpwent;
 }
 
-impl Exports for Groups {
-    const BY_NAME_R: ByName<libc::group> = grp::getgrnam_r;
-    const BY_ID_R: Option<ById<libc::group>> = Some(grp::getgrgid_r);
-    const NEXT_R: Next<libc::group> = grp::getgrent_r;
-    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::group = grp::getgrnam;
-    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::group> = Some(grp::getgrgid);
-    const SET: unsafe extern "C" fn() = grp::setgrent;
-    const END: unsafe extern "C" fn() = grp::endgrent;
+impl Exports for Group {
+    const BY_NAME_R: ByName<libc::group> = getent::getgrnam_r;
+    const BY_ID_R: Option<ById<libc::group>> = Some(getent::getgrgid_r);
+    const NEXT_R: Next<libc::group> = getent::getgrent_r;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::group = getent::getgrnam;
+    const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::group> = Some(getent::getgrgid);
+    const SET: unsafe extern "C" fn() = getent::setgrent;
+    const END: unsafe extern "C" fn() = getent::endgrent;
 }
 
-impl Exports for Shadows {
-    const BY_NAME_R: ByName<libc::spwd> = shadow::getspnam_r;
+impl Exports for Shadow {
+    const BY_NAME_R: ByName<libc::spwd> = getent::getspnam_r;
     const BY_ID_R: Option<ById<libc::spwd>> = None;
-    const NEXT_R: Next<libc::spwd> = shadow::getspent_r;
-    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::spwd = shadow::getspnam;
+    const NEXT_R: Next<libc::spwd> = getent::getspent_r;
+    const BY_NAME: unsafe extern "C" fn(*const c_char) -> *mut libc::spwd = getent::getspnam;
     const BY_ID: Option<unsafe extern "C" fn(u32) -> *mut libc::spwd> = None;
-    const SET: unsafe extern "C" fn() = shadow::setspent;
-    const END: unsafe extern "C" fn() = shadow::endspent;
+    const SET: unsafe extern "C" fn() = getent::setspent;
+    const END: unsafe extern "C" fn() = getent::endspent;
 }
 
 fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
-    let model: Vec<D::Row<'_>> =
-        content.split(|&b| b == b'\n').filter_map(super::row::<D>).collect();
-    let owned = |row: Option<&D::Row<'_>>| row.map(|row| D::owned(*row));
+    let model = super::model::<D>(content);
     // Each answer costs a read of the file, which has only just changed: both forms in turn.
     for (question, reentrant) in questions.iter().zip([true, false]) {
         let name = c_string(question);
@@ -116,7 +114,7 @@ fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
             // SAFETY: null, or this thread's row.
             unsafe { taken::<D>(row) }
         };
-        assert_eq!(got, owned(model.iter().find(|row| row.name() == name.to_bytes())));
+        assert_eq!(got, model.iter().find(|row| row.0[0] == name.to_bytes()).cloned());
         let (Some(id), Some(by_id_r), Some(by_id)) = (super::id(question), D::BY_ID_R, D::BY_ID)
         else {
             continue;
@@ -130,7 +128,7 @@ fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
             // SAFETY: null, or this thread's row.
             unsafe { taken::<D>(row) }
         };
-        assert_eq!(got, owned(model.iter().find(|row| row.id() == Some(id))));
+        assert_eq!(got, model.iter().find(|row| D::id(row) == Some(id)).cloned());
     }
     // SAFETY: takes nothing.
     unsafe { D::SET() };
@@ -139,7 +137,7 @@ fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
         let got = with_room::<D>(libc::ENOENT, |out, buf, len, found| unsafe {
             D::NEXT_R(out, buf, len, found)
         });
-        assert_eq!(got, owned(row));
+        assert_eq!(got.as_ref(), row);
     }
     // SAFETY: takes nothing.
     unsafe { D::END() };
@@ -193,27 +191,28 @@ fn with_room<D: Exports>(
 
 fn memberships(questions: &[&[u8]], content: &[u8]) {
     let first = 7;
-    let rows = || content.split(|&b| b == b'\n').filter_map(super::row::<Groups>);
+    let rows = super::model::<Group>(content);
     for question in questions.iter().take(1) {
         let name = c_string(question);
         let mut want = vec![first];
-        for row in rows().filter(|row| row.members().any(|member| member == name.to_bytes())) {
-            if !want.contains(&row.gid) {
-                want.push(row.gid);
+        for row in rows.iter().filter(|row| row.2.iter().any(|member| member == name.to_bytes())) {
+            let gid = Group::id(row).unwrap();
+            if !want.contains(&gid) {
+                want.push(gid);
             }
         }
         let mut count = c_int::try_from(want.len()).unwrap() - 1;
         let mut gids = vec![0; want.len() - 1].into_boxed_slice();
         // SAFETY: a C string, and as many elements as `count` says.
         let rc = unsafe {
-            membership::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
+            grouplist::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
         };
         assert_eq!((rc, count), (-1, c_int::try_from(want.len()).unwrap()));
         assert_eq!(*gids, want[..want.len() - 1]);
         let mut gids = vec![0; want.len()].into_boxed_slice();
-        // SAFETY: as above.
+        // SAFETY: a C string, and as many elements as `count` says.
         let rc = unsafe {
-            membership::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
+            grouplist::getgrouplist(name.as_ptr(), first, gids.as_mut_ptr(), &raw mut count)
         };
         assert_eq!((rc, &*gids), (count, &*want));
     }
@@ -251,52 +250,10 @@ fn hosts(questions: &[&[u8]], content: &[u8], v6: bool) {
             // SAFETY: null, or filled.
             let row = unsafe { found.as_ref() };
             // SAFETY: filled, and what it points to is in `buf`.
-            break row.map(|row| unsafe { entry(row, v6) });
+            break row.map(|row| unsafe { Entry::copied(row, v6) });
         };
         if literal(name.as_bytes(), family) == Literal::Name {
-            assert_eq!(got, Entry::read(content, name.as_bytes(), v6));
+            assert_eq!(got, Entry::read(&model(content), name.as_bytes(), v6));
         }
     }
-}
-
-/// # Safety
-///
-/// What `row` points to is as the function left it.
-unsafe fn entry(row: &libc::hostent, v6: bool) -> Entry {
-    assert_eq!(row.h_length, if v6 { 16 } else { 4 });
-    // SAFETY: a list that ends in null.
-    let aliases = unsafe { list(row.h_aliases) };
-    // SAFETY: as above.
-    let addresses = unsafe { list(row.h_addr_list) };
-    Entry {
-        // SAFETY: a C string.
-        name: unsafe { text(row.h_name) },
-        // SAFETY: C strings.
-        aliases: aliases.into_iter().map(|at| unsafe { text(at) }).collect(),
-        addresses: addresses
-            .into_iter()
-            .map(|at| match v6 {
-                // SAFETY: sixteen bytes, for the length says so.
-                true => unsafe { at.cast::<[u8; 16]>().read() }.into(),
-                // SAFETY: four bytes, for the length says so.
-                false => unsafe { at.cast::<[u8; 4]>().read() }.into(),
-            })
-            .collect(),
-    }
-}
-
-/// # Safety
-///
-/// `at` points to pointers that end in null.
-unsafe fn list(mut at: *mut *mut c_char) -> Vec<*mut c_char> {
-    let mut all = Vec::new();
-    // SAFETY: by the contract.
-    while let pointer = unsafe { *at }
-        && !pointer.is_null()
-    {
-        all.push(pointer);
-        // SAFETY: the list goes on until null.
-        at = unsafe { at.add(1) };
-    }
-    all
 }

@@ -16,24 +16,28 @@ mod glibc;
 mod hosts;
 #[cfg(fuzzing)]
 mod lookup;
+mod naive;
 mod pack;
 mod table;
 
-use crate::store::{Groups, Lines, Passwds, Shadows};
+use crate::db::{Database, Group, Passwd, Shadow};
+use crate::file::table::Table;
+use crate::file::text::{ScratchText, Text};
+use naive::{Naive, Owned};
 
 /// A line of passwd(5), whole files of which glibc reads too.
 pub fn passwd(data: &[u8]) {
-    lines::<Passwds>(data);
+    lines::<Passwd>(data);
 }
 
 /// The same of group(5).
 pub fn group(data: &[u8]) {
-    lines::<Groups>(data);
+    lines::<Group>(data);
 }
 
 /// The same of shadow(5).
 pub fn shadow(data: &[u8]) {
-    lines::<Shadows>(data);
+    lines::<Shadow>(data);
 }
 
 pub use hosts::hosts;
@@ -43,32 +47,73 @@ pub use table::table;
 #[cfg(fuzzing)]
 pub use lookup::lookup;
 
-/// The parser on each line is total, and finds what glibc finds.
-fn lines<L: glibc::Reader>(data: &[u8]) {
-    let ours = data.split(|&b| b == b'\n').filter_map(|line| row::<L>(line));
-    if let Some(theirs) = L::read(data) {
-        assert_eq!(ours.map(L::owned).collect::<Vec<_>>(), theirs, "ours, glibc's");
-    } else {
-        _ = ours.count();
+/// The parser on each line is total, and finds what a plain reading finds, and glibc.
+fn lines<D: glibc::Reader>(data: &[u8]) {
+    let mut ours = Vec::new();
+    for line in data.split(|&b| b == b'\n') {
+        let row = alone::<D, _>(line, D::owned);
+        assert_eq!(row, D::read_line(line), "ours, the plain reading: {}", line.escape_ascii());
+        ours.extend(row);
+    }
+    assert_eq!(rows::<D, _>(&load::<D>(data), D::owned), ours, "the lines in a file, alone");
+    if let Some(theirs) = D::read_file(data) {
+        assert_eq!(ours, theirs, "ours, glibc's");
     }
 }
 
-/// The row that a line is, with the rule about NUL bytes that files have.
-fn row<L: Lines>(line: &[u8]) -> Option<L::Row<'_>> {
-    L::parse(line).ok().flatten().filter(|_| !line.contains(&0))
+/// What the parser makes of a line by itself.
+fn alone<D: Database, R>(line: &[u8], take: impl FnOnce(D::Row<'_>) -> R) -> Option<R> {
+    let text = text(line);
+    let line = text.line(0).filter(|line| !line.has_nul())?;
+    let mut fields = crate::db::fields::Fields::new(line)?;
+    D::parse(&mut fields).ok().map(take)
+}
+
+/// Bytes as a file's.
+fn text(bytes: &[u8]) -> Text {
+    ScratchText::copy_of(bytes).unwrap().keep().unwrap()
+}
+
+/// A file's content as a table.
+fn load<D: Database>(content: &[u8]) -> Table {
+    let path = crate::config::Path::new(b"/file").unwrap();
+    let table = Table::load::<D>(ScratchText::copy_of(content).unwrap()).unwrap();
+    table.report::<D>(&path);
+    table
+}
+
+/// All rows of a table, as an enumeration goes through them.
+fn rows<D: Database, R>(table: &Table, take: impl Fn(D::Row<'_>) -> R) -> Vec<R> {
+    let (mut rows, mut at) = (Vec::new(), 0);
+    while let Some((row, next)) = table.row_from::<D>(at) {
+        assert!(next > at);
+        rows.push(take(row));
+        at = next;
+    }
+    rows
+}
+
+/// All rows of a file, as a plain reading finds them.
+fn model<D: Naive>(content: &[u8]) -> Vec<Owned> {
+    content.split(|&b| b == b'\n').filter_map(D::read_line).collect()
 }
 
 /// Takes an input apart: its first line holds the questions, with commas between; then comes the
 /// content.
 fn questions(data: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let (asked, content) = first_line(data);
+    (asked.split(|&b| b == b',').take(3).collect(), content)
+}
+
+/// The first line, and what follows.
+fn first_line(data: &[u8]) -> (&[u8], &[u8]) {
     let end = data.iter().position(|&b| b == b'\n').unwrap_or(data.len());
-    let asked = data[..end].split(|&b| b == b',').take(3).collect();
-    (asked, data.get(end + 1..).unwrap_or_default())
+    (&data[..end], data.get(end + 1..).unwrap_or_default())
 }
 
 /// The id that a question is, if it is one.
 fn id(question: &[u8]) -> Option<u32> {
-    str::from_utf8(question).ok()?.parse().ok()
+    core::str::from_utf8(question).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,69 +1,92 @@
 //! A whole file as a table, against a walk over its lines.
 
 use super::glibc::Reader;
-use crate::config::Path;
-use crate::record::Keyed;
-use crate::store::{Content, Groups, Key, Passwds, Shadows, Table, Text};
+use super::naive::{Naive, Owned};
+use crate::db::key::Key;
+use crate::db::{Database, Group, Passwd, Shadow};
+use crate::file::table::{Lines, Table};
 
 /// Byte 0 says which database; then questions, a newline, and a file.
 pub fn table(data: &[u8]) {
     let Some((database, data)) = data.split_first() else { return };
     match database % 3 {
-        0 => checked::<Passwds>(data),
-        1 => checked::<Groups>(data),
-        _ => checked::<Shadows>(data),
+        0 => checked::<Passwd>(data),
+        1 => {
+            checked::<Group>(data);
+            memberships(data);
+        }
+        _ => checked::<Shadow>(data),
     }
 }
 
-fn load<L: Reader>(content: &[u8]) -> Table<L> {
-    Table::load(Text::new(content).unwrap(), &Path::new(b"/file").unwrap()).unwrap()
+/// A file as a table that is searched by the next question, and as one that makes an index for it.
+fn to_be_searched_and_indexed<D: Database>(content: &[u8]) -> [Table; 2] {
+    [0, 4].map(|questions| {
+        let table = super::load::<D>(content);
+        for _ in 0..questions {
+            assert!(table.find::<D>(Key::name(b"no:name")).unwrap().is_none());
+        }
+        table
+    })
 }
 
-/// The quick way of a lookup, which may say nothing.
-fn expected<'t, L: Reader>(table: &'t Table<L>, key: &Key<'_>) -> Option<L::Row<'t>> {
-    table.expected(key, table.expect(key)?)
+/// The first row that has the key is found, by search and by index.
+fn finds<D: Naive>(content: &[u8], key: &Key<'_>, want: Option<&Owned>) {
+    for (table, is_indexed) in to_be_searched_and_indexed::<D>(content).iter().zip([false, true]) {
+        for _ in ["asked first", "asked again"] {
+            table.prefetch(key);
+            let quick = table.find_in_index::<D>(key).map(D::owned);
+            assert_eq!(quick.as_ref(), want.filter(|_| table.is_indexed(key)), "{key}");
+            assert_eq!(table.find::<D>(*key).unwrap().map(D::owned).as_ref(), want, "{key}");
+        }
+        assert!(table.is_indexed(key) || !is_indexed);
+    }
 }
 
-fn checked<L: Reader>(data: &[u8]) {
+fn checked<D: Reader>(data: &[u8]) {
     let (questions, content) = super::questions(data);
-    let lines = || content.split(|&b| b == b'\n');
-    let model: Vec<L::Row<'_>> = lines().filter_map(super::row::<L>).collect();
-    let owned = |row: Option<L::Row<'_>>| row.map(L::owned);
-    let table = load::<L>(content);
-
-    let (mut rows, mut at) = (Vec::new(), 0);
-    while let Some((row, next)) = table.row_from(at) {
-        assert!(next > at);
-        rows.push(L::owned(row));
-        at = next;
-    }
-    assert_eq!(rows, model.iter().copied().map(L::owned).collect::<Vec<_>>());
-    if let Some(theirs) = L::read(content) {
+    let model = super::model::<D>(content);
+    let table = super::load::<D>(content);
+    let rows = super::rows::<D, _>(&table, D::owned);
+    assert_eq!(rows, model);
+    if let Some(theirs) = D::read_file(content) {
         assert_eq!(rows, theirs, "ours, glibc's");
     }
-
-    // The first questions to a table are searched for, later ones go through the index.
-    for _ in 0..4 {
-        assert!(table.by_name(b"no:name").unwrap().is_none());
+    let own = || model.iter().rev().take(3);
+    for name in questions.iter().copied().chain(own().map(|row| &*row.0[0])) {
+        finds::<D>(content, &Key::name(name), model.iter().find(|row| row.0[0] == name));
     }
-    let names = questions.iter().copied().chain(model.iter().rev().take(3).map(Keyed::name));
-    for name in names {
-        let want = owned(model.iter().copied().find(|row| row.name() == name));
-        assert_eq!(owned(load::<L>(content).by_name(name).unwrap()), want);
-        assert_eq!(owned(table.by_name(name).unwrap()), want);
-        assert!(expected(&table, &Key::name(name)).is_none_or(|row| want == Some(L::owned(row))));
+    let own = own().filter_map(D::id);
+    for id in questions.iter().filter_map(|question| super::id(question)).chain(own) {
+        let want = model.iter().find(|row| D::id(row) == Some(id));
+        finds::<D>(content, &Key::id(id), want);
     }
-    let ids = questions.iter().filter_map(|q| super::id(q));
-    for id in ids.chain(model.iter().rev().take(3).filter_map(Keyed::id)) {
-        let want = owned(model.iter().copied().find(|row| row.id() == Some(id)));
-        let key = Key::id(id);
-        assert_eq!(owned(load::<L>(content).find(&key).unwrap()), want);
-        assert_eq!(owned(table.find(&key).unwrap()), want);
-        assert!(expected(&table, &key).is_none_or(|row| want == Some(L::owned(row))));
-    }
+    let lines = || content.split(|&b| b == b'\n');
     for text in questions {
         let with = |line: &&[u8]| text.is_empty() || line.windows(text.len()).any(|w| w == text);
-        let want: Vec<_> = lines().filter(with).filter_map(super::row::<L>).map(L::owned).collect();
-        assert_eq!(table.rows_with(text).map(L::owned).collect::<Vec<_>>(), want);
+        let want: Vec<Owned> = lines().filter(with).filter_map(D::read_line).collect();
+        let found: Vec<Owned> = table.rows_with::<D>(text).map(|(_, row)| D::owned(row)).collect();
+        assert_eq!(found, want);
+    }
+}
+
+/// All groups of a member are found in the file's order, each once, by search and by index.
+fn memberships(data: &[u8]) {
+    let (questions, content) = super::questions(data);
+    let model = super::model::<Group>(content);
+    let own = model.iter().rev().take(3).flat_map(|row| row.2.iter().take(2).map(Vec::as_slice));
+    // With the comma between them, two questions are a name that no group can list.
+    let whole = super::first_line(data).0;
+    for name in questions.iter().copied().chain(own).chain([whole]) {
+        let want: Vec<&Owned> =
+            model.iter().filter(|row| row.2.iter().any(|member| member == name)).collect();
+        for (table, is_indexed) in
+            to_be_searched_and_indexed::<Group>(content).iter().zip([false, true])
+        {
+            let lines = table.find_all::<Group>(&Key::name(name)).unwrap();
+            assert!(matches!(lines, Lines::Indexed(_)) == is_indexed || content.is_empty());
+            let rows: Vec<Owned> = table.rows_at::<Group>(&lines).map(Group::owned).collect();
+            assert_eq!(rows.iter().collect::<Vec<_>>(), want, "{}", name.escape_ascii());
+        }
     }
 }

@@ -6,9 +6,9 @@ mod addrinfo;
 mod addrinfo_musl;
 #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))]
 mod dlopen;
-mod getent;
-mod grouplist;
-mod hosts;
+pub(crate) mod getent;
+pub(crate) mod grouplist;
+pub(crate) mod hosts;
 mod inside;
 mod misc;
 mod nss_service;
@@ -45,7 +45,7 @@ macro_rules! interpose {
             /// The caller keeps what the man page asks of it.
             #[cfg_attr(not(any(test, fuzzing, miri)), unsafe(no_mangle))]
             #[cfg_attr(any(test, fuzzing, miri), allow(dead_code, reason = "only C calls it"))]
-            pub(super) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
+            pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
         )*
     };
 }

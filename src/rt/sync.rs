@@ -36,10 +36,11 @@ pub(crate) struct ForkLock {
     given_up: AtomicU64,
 }
 
-/// How long an owner is waited for: longer than any file on a healthy disk takes.
-const WAIT_MS: i64 = 3000;
+/// How long an owner is waited for: longer than any file on a healthy disk takes. An owner that has left
+/// its call by siglongjmp(3) lets go at its next question (`rt::thread`).
+const WAIT_MS: i64 = 10_000;
 /// How long a waiter sleeps before it looks whether the owner is still there.
-const NAP_MS: i64 = 100;
+const NAP_MS: i64 = 1000;
 
 impl ForkLock {
     /// Tries once; else gives the owner.
@@ -62,8 +63,28 @@ impl ForkLock {
         Err(seen)
     }
 
+    /// Lets go, if the calling thread holds it: in a call that was left by siglongjmp(3).
+    pub(crate) fn leave(&self) {
+        if self.owner.load(Ordering::Relaxed) == thread::name() {
+            self.release();
+        }
+    }
+
+    fn release(&self) {
+        annotate::releases(self);
+        self.owner.swap(0, Ordering::SeqCst);
+        self.releases.fetch_add(1, Ordering::Release);
+        annotate::is_futex(&raw const self.releases);
+        if self.has_sleepers.load(Ordering::SeqCst)
+            && self.has_sleepers.swap(false, Ordering::SeqCst)
+        {
+            sys::wake_all(&self.releases);
+        }
+    }
+
     fn wait(&self, me: Owner) -> bool {
         let mut left_ms = WAIT_MS;
+        annotate::is_futex(&raw const self.releases);
         loop {
             let releases = self.releases.load(Ordering::Acquire);
             let owner = match self.take(me) {
@@ -112,14 +133,8 @@ unsafe impl RawMutex for ForkLock {
     }
 
     unsafe fn unlock(&self) {
-        annotate::releases(self);
-        self.owner.swap(0, Ordering::SeqCst);
-        self.releases.fetch_add(1, Ordering::Release);
-        if self.has_sleepers.load(Ordering::SeqCst)
-            && self.has_sleepers.swap(false, Ordering::SeqCst)
-        {
-            sys::wake_all(&self.releases);
-        }
+        self.release();
+        thread::set_lock(None);
     }
 }
 
@@ -137,8 +152,14 @@ impl<T: OneWord> ForkMutex<T> {
     }
 
     /// Sleeps until the lock is free; `None` if it may not be waited for, or not any longer.
-    pub(crate) fn lock(&self) -> Option<lock_api::MutexGuard<'_, ForkLock, T>> {
-        self.0.try_lock()
+    pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, T>> {
+        // SAFETY: nothing is done with the lock here; it is only written down.
+        thread::set_lock(Some(unsafe { self.0.raw() }));
+        let guard = self.0.try_lock();
+        if guard.is_none() {
+            thread::set_lock(None);
+        }
+        guard
     }
 }
 
