@@ -25,7 +25,8 @@ def main() -> None:
     platforms = [f"manylinux_2_17_{arch}", f"manylinux2014_{arch}", f"musllinux_1_1_{arch}"]
     info = f"nss_wrapper_rs-{version}.dist-info"
     readme = (HERE / "README.md").read_text(encoding="utf-8")
-    content = {f"nss_wrapper_rs/{p.name}": p.read_bytes() for p in (HERE / "nss_wrapper_rs").glob("*.py*") if p.is_file()}
+    sources = [*(HERE / "nss_wrapper_rs").glob("*.py"), HERE / "nss_wrapper_rs/py.typed"]
+    content = {f"nss_wrapper_rs/{path.name}": path.read_bytes() for path in sources}
     for name in ("libnss_wrapper_rs.so", "nss-wrapper"):
         content[f"nss_wrapper_rs/{name}"] = (files / name).read_bytes()
     for path in (ROOT / "LICENSE-MIT", ROOT / "LICENSE-APACHE", ROOT / "docs/licences.md"):
