@@ -394,13 +394,14 @@ impl Source {
             module_epoch: AtomicU64::new(0),
         };
         // The slot of the snapshot shows it until the end of the call; see `reclaim`.
-        self.walks.fetch_add(1, Ordering::SeqCst);
         let (mut walk_slot, _) = call.walk_slots();
         if anew {
             self.walk.publish(walk, &mut walk_slot)?;
         } else {
             self.walk.publish_first(walk, &mut walk_slot)?;
         }
+        // Counted once it is there: a count before would let a reclaimer miss it between the two.
+        self.walks.fetch_add(1, Ordering::SeqCst);
         walk_slot.clear();
         self.reclaim(&mut walk_slot);
         Ok(())

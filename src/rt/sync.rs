@@ -75,9 +75,8 @@ impl ForkLock {
         self.owner.swap(0, Ordering::SeqCst);
         self.releases.fetch_add(1, Ordering::Release);
         annotate::is_futex(&raw const self.releases);
-        if self.has_sleepers.load(Ordering::SeqCst)
-            && self.has_sleepers.swap(false, Ordering::SeqCst)
-        {
+        // The flag stays set: taking it away could take away that of a waiter for the next owner.
+        if self.has_sleepers.load(Ordering::SeqCst) {
             sys::wake_all(&self.releases);
         }
     }
