@@ -14,8 +14,8 @@ const GLOB_NOSYS: c_int = 4;
 /// `WRDE_NOSPACE`; there is no code for what cannot be done.
 const WRDE_NOSPACE: c_int = 1;
 
-const USERS: &[&NssService] = &[&PASSWD_SERVICE];
-const USERS_AND_HOSTS: &[&NssService] = &[&PASSWD_SERVICE, &HOSTS];
+static USERS: &[&NssService] = &[&PASSWD_SERVICE];
+static USERS_AND_HOSTS: &[&NssService] = &[&PASSWD_SERVICE, &HOSTS];
 
 /// Has libc ask us for these. Without memory libc asks its own services, as it does if it finds none itself.
 fn configure(services: &[&NssService]) {
