@@ -41,6 +41,14 @@ fn stand_ins(out: &Path) {
     {
         println!("cargo:rustc-link-arg-cdylib={arg}");
     }
+    // Tables that unwind the stack name these on 32-bit ARM. Nothing unwinds, and libgcc is not there.
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "arm") {
+        for personality in 0..3 {
+            println!(
+                "cargo:rustc-link-arg-cdylib=-Wl,--defsym=__aeabi_unwind_cpp_pr{personality}=0"
+            );
+        }
+    }
 }
 
 /// Has constants and code share a segment, and the two segments of data begin with a page: each

@@ -121,6 +121,18 @@ pub(crate) enum FileKind {
     SystemGroup,
 }
 
+impl FileKind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Passwd,
+        Self::Group,
+        Self::Shadow,
+        Self::Hosts,
+        Self::SystemPasswd,
+        Self::SystemGroup,
+    ];
+}
+
 /// The variables, with an empty value counted as unset.
 #[derive(Default)]
 pub(crate) struct Config {

@@ -1,8 +1,8 @@
 //! An NSS module under test: a shared object with functions `_nss_NAME_getpwnam_r` and so on, as glibc loads
 //! them for nsswitch.conf(5). Loaded at the first question that gets to it.
 //!
-//! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its
-//! functions a thread's questions do not get to that function again, so none asks itself for ever.
+//! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its functions
+//! the same question does not get to it again, and another one once more, so none asks itself for ever.
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
@@ -21,7 +21,7 @@ use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{Library, complaint};
 use crate::rt::sync::TryOnce;
-use crate::rt::thread::{MODULE_FUNCTIONS, Marked, ThreadState, frame_address};
+use crate::rt::thread::{MODULE_FUNCTIONS, Marked, ThreadState};
 
 /// What the module says.
 pub(crate) enum Reply {
@@ -135,12 +135,11 @@ impl Function {
     }
 }
 
-/// Marks that the calling thread is in a function of the module; `None` if it is already. The mark is an
-/// address in the caller's frame.
+/// Marks that the calling thread is in a function of the module with a question; `None` if it is with the
+/// same one, or with two others. The mark is an address in the caller's frame.
 #[inline(always)]
-fn enter(thread: &'static ThreadState, function: usize) -> Option<Marked<'static>> {
-    let mark = thread.in_module.get(function)?;
-    (!mark.is_live(frame_address())).then(|| Marked::new(mark))
+fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Marked<'static>> {
+    thread.in_module.get(function)?.enter(question)
 }
 
 /// What has become of the configured module.
@@ -167,7 +166,9 @@ fn state(thread: &'static ThreadState) -> Result<State, Errno> {
     }
     let Some((path, prefix)) = config::get()?.module() else { return Ok(State::Off) };
     // The module's constructors may ask what only the module knows.
-    let Some(_opening) = enter(thread, Function::Opening as usize) else { return Ok(State::Out) };
+    let Some(_opening) = enter(thread, Function::Opening as usize, 0) else {
+        return Ok(State::Out);
+    };
     let Some(module) = open(path, prefix)? else { return Ok(State::Out) };
     // Two threads may get here: both have the same functions.
     MODULE.get_or_try_init(|| Ok(module)).map(State::Loaded)
@@ -295,16 +296,17 @@ pub(crate) fn find<D: Database>(
         Ok(functions) => functions,
         Err(reply) => return Ok(reply),
     };
+    let question = key.hash;
     match (key.what, functions.by_name, functions.by_id) {
         (What::Name(name), Some(by_name), _) => {
             let key = c_string(name)?;
-            ask::<D>(thread, Function::ByName, None, |row, buf, len, error| {
+            ask::<D>(thread, Function::ByName, question, None, |row, buf, len, error| {
                 // SAFETY: a C string, and what `ask` lends.
                 unsafe { by_name(as_c(&key).as_ptr(), row, buf, len, error) }
             })
         }
         (What::Id(id), _, Some(by_id)) => {
-            ask::<D>(thread, Function::ById, None, |row, buf, len, error| {
+            ask::<D>(thread, Function::ById, question, None, |row, buf, len, error| {
                 // SAFETY: what `ask` lends.
                 unsafe { by_id(id, row, buf, len, error) }
             })
@@ -317,7 +319,7 @@ pub(crate) fn find<D: Database>(
 pub(crate) fn rewind<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
     let Ok(functions) = functions::<D>(thread)? else { return Ok(()) };
     if let (Some(set), Some(_inside)) =
-        (functions.set, enter(thread, Function::SetEnd.number::<D>()))
+        (functions.set, enter(thread, Function::SetEnd.number::<D>(), 0))
     {
         // SAFETY: takes a number; glibc passes 0 too.
         unsafe { set(0) };
@@ -336,7 +338,7 @@ pub(crate) fn next<D: Database>(
         Err(reply) => return Ok(reply),
     };
     let Some(next) = functions.next else { return Ok(Reply::Absent) };
-    ask::<D>(thread, Function::Next, room, |row, buf, len, error| {
+    ask::<D>(thread, Function::Next, 0, room, |row, buf, len, error| {
         let len = room.map_or(len, |room| room.min(len));
         // SAFETY: what `ask` lends.
         let status = unsafe { next(row, buf, len, error) };
@@ -349,7 +351,7 @@ pub(crate) fn next<D: Database>(
 pub(crate) fn close<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
     let Ok(functions) = functions::<D>(thread)? else { return Ok(()) };
     if let (Some(end), Some(_inside)) =
-        (functions.end, enter(thread, Function::SetEnd.number::<D>()))
+        (functions.end, enter(thread, Function::SetEnd.number::<D>(), 0))
     {
         // SAFETY: takes nothing.
         unsafe { end() };
@@ -367,10 +369,13 @@ const MOST_ROOM_BYTES: usize = 64 << 20;
 fn ask<D: Database>(
     thread: &'static ThreadState,
     function: Function,
+    question: u64,
     room: Option<usize>,
     mut ask: impl FnMut(Row, *mut c_char, usize, *mut c_int) -> c_int,
 ) -> Result<Reply, Errno> {
-    let Some(_inside) = enter(thread, function.number::<D>()) else { return Ok(Reply::Absent) };
+    let Some(_inside) = enter(thread, function.number::<D>(), question) else {
+        return Ok(Reply::Absent);
+    };
     let mut size = FIRST_ROOM_BYTES;
     loop {
         let mut buffer = ScratchBuf::<u8>::zeroed(size)?;
@@ -442,7 +447,9 @@ pub(crate) fn groups_of(
 ) -> Result<(), Errno> {
     let State::Loaded(module) = state(thread)? else { return Ok(()) };
     let Some(groups_of) = module.groups_of else { return groups_with(thread, user, gids) };
-    let Some(_inside) = enter(thread, Function::GroupsOf as usize) else { return Ok(()) };
+    let Some(_inside) = enter(thread, Function::GroupsOf as usize, Key::name(user).hash) else {
+        return Ok(());
+    };
     let key = c_string(user)?;
     let mut list = GidList::new(first)?;
     let (start, size, place) = (&raw mut list.start, &raw mut list.size, &raw mut list.gids);
@@ -541,10 +548,11 @@ pub(crate) fn host_by_name(
     family: Family,
 ) -> Result<Option<OwnedRow>, Errno> {
     let State::Loaded(module) = state(thread)? else { return Ok(None) };
+    let question = Key::host(name).hash;
     let (key, function) = (c_string(name)?, Function::HostByName);
     if let Some(by_name2) = module.host_by_name2 {
         let (family, _) = family.to_c();
-        return host(ask::<Hosts>(thread, function, None, |row, buf, len, error| {
+        return host(ask::<Hosts>(thread, function, question, None, |row, buf, len, error| {
             let (key, mut reason) = (as_c(&key).as_ptr(), 0);
             // SAFETY: a C string, and what `ask` lends.
             unsafe { by_name2(key, family, row.cast(), buf, len, error, &raw mut reason) }
@@ -554,7 +562,7 @@ pub(crate) fn host_by_name(
     let Some(by_name) = module.host_by_name.filter(|_| family == Family::V4) else {
         return Ok(None);
     };
-    host(ask::<Hosts>(thread, function, None, |row, buf, len, error| {
+    host(ask::<Hosts>(thread, function, question, None, |row, buf, len, error| {
         let (key, mut reason) = (as_c(&key).as_ptr(), 0);
         // SAFETY: a C string, and what `ask` lends.
         unsafe { by_name(key, row.cast(), buf, len, error, &raw mut reason) }
@@ -569,9 +577,10 @@ pub(crate) fn host_by_address(
 ) -> Result<Option<OwnedRow>, Errno> {
     let State::Loaded(module) = state(thread)? else { return Ok(None) };
     let Some(by_address) = module.host_by_address else { return Ok(None) };
+    let question = Key::name(octets).hash;
     let (family, _) = family.to_c();
     let size = socklen_t::try_from(octets.len()).unwrap_or(0);
-    host(ask::<Hosts>(thread, Function::HostByAddress, None, |row, buf, len, error| {
+    host(ask::<Hosts>(thread, Function::HostByAddress, question, None, |row, buf, len, error| {
         let (from, mut reason) = (octets.as_ptr().cast(), 0);
         // SAFETY: `size` bytes of an address, and what `ask` lends.
         unsafe { by_address(from, size, family, row.cast(), buf, len, error, &raw mut reason) }

@@ -77,7 +77,9 @@ fn text(bytes: &[u8]) -> Text {
 /// A file's content as a table.
 fn load<D: Database>(content: &[u8]) -> Table {
     let path = crate::config::Path::new(b"/file").unwrap();
-    Table::load::<D>(ScratchText::copy_of(content).unwrap(), Some(&path)).unwrap()
+    let table = Table::load::<D>(ScratchText::copy_of(content).unwrap()).unwrap();
+    table.report::<D>(&path);
+    table
 }
 
 /// All rows of a table, as an enumeration goes through them.

@@ -131,7 +131,9 @@ mod vector {
     #[inline(always)]
     pub(super) fn has_nul([a, b, c, d]: Parts) -> bool {
         // SAFETY: SSE2 is part of x86_64.
-        let (low, high) = unsafe { (_mm_min_epu8(a, b), _mm_min_epu8(c, d)) };
+        let low = unsafe { _mm_min_epu8(a, b) };
+        // SAFETY: SSE2 is part of x86_64.
+        let high = unsafe { _mm_min_epu8(c, d) };
         // SAFETY: SSE2 is part of x86_64.
         all_part(unsafe { _mm_min_epu8(low, high) }, 0) != 0
     }

@@ -44,51 +44,46 @@ const FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an empty
 /// file; anything else is an error, and is not opened: that could block, or be noticed at the other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
-    let begun = Clocks::now();
-    if let Some(text) = path.text() {
-        let text = ScratchText::copy_of(text)?;
-        return Ok(Read { text, stamp: Stamp::NONE, begun, is_steady: true });
-    }
     for tries_left in (0..TRIES).rev() {
         let begun = Clocks::now();
+        let whole = |text, stamp| Ok(Read { text, stamp, begun, is_steady: true });
+        if let Some(text) = path.text() {
+            return whole(ScratchText::copy_of(text)?, Stamp::NONE);
+        }
         let stamp = sys::stat(path.as_c())?;
         if !has_content(&stamp)? {
-            return Ok(Read { text: ScratchText::copy_of(b"")?, stamp, begun, is_steady: true });
+            return whole(ScratchText::copy_of(b"")?, stamp);
         }
         let fd = sys::open(path.as_c(), FLAGS)?;
         thread::set_reading(Some(fd));
-        let read = read_open(fd, &stamp);
+        let text = read_open(fd, &stamp);
+        let after = sys::fstat(fd);
+        let is_closed = close_if_ours(fd);
         thread::set_reading(None);
-        let Some((text, before, after)) = read else { continue };
-        // If it is another file, it was replaced just now, or is one that the program had there.
-        let is_steady = before == stamp && after == Ok(stamp);
-        if before.file() == stamp.file() && (is_steady || tries_left == 0 || text.is_err()) {
-            return Ok(Read { text: text?, stamp: before, begun, is_steady });
+        // Another file: it was replaced just now, or is one that the program has on this number.
+        let is_same = after.is_ok_and(|after| after.file() == stamp.file()) && is_closed;
+        let is_steady = after == Ok(stamp);
+        if is_same && (is_steady || tries_left == 0 || text.is_err()) {
+            return Ok(Read { text: text?, stamp, begun, is_steady });
         }
     }
     Err(Errno::EAGAIN)
 }
 
-type Content = (Result<ScratchText, Errno>, Stamp, Result<Stamp, Errno>);
+fn read_open(fd: Fd, stamp: &Stamp) -> Result<ScratchText, Errno> {
+    let size = usize::try_from(stamp.size).unwrap_or(0);
+    ScratchText::read(size, |into, at| sys::pread(fd, into, at))
+}
 
-/// What is open, and its stamps before and after, closed in the end. `None` if it is not ours any more:
-/// the program may close all descriptors in another thread, and have the number already.
-fn read_open(fd: Fd, stamp: &Stamp) -> Option<Content> {
-    let before = sys::fstat(fd).ok()?;
-    let text = if before.kind() == libc::S_IFREG {
-        let size = usize::try_from(stamp.size.max(before.size)).unwrap_or(0);
-        ScratchText::read(size, |into, at| sys::pread(fd, into, at))
-    } else {
-        ScratchText::copy_of(b"")
-    };
-    let after = sys::fstat(fd);
-    let is_same = matches!(after, Ok(after) if after.file() == before.file());
+/// Closes what was opened to be read; false if it is not ours any more: the program may close all
+/// descriptors in another thread, and have the number already.
+fn close_if_ours(fd: Fd) -> bool {
     // Without another thread nobody can have closed it.
-    if !is_same || !(is_single_threaded() || is_open_with(fd, FLAGS)) {
-        return None;
+    let is_ours = is_single_threaded() || is_open_with(fd, FLAGS);
+    if is_ours {
+        sys::close(fd);
     }
-    sys::close(fd);
-    Some((text, before, after))
+    is_ours
 }
 
 /// False for what counts as an empty file.

@@ -10,21 +10,21 @@
 #![allow(unsafe_code, reason = "slots whose type this file knows")]
 
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::read::{self, Read, is_forbidden, is_gone, is_settled, settle_ns};
 use super::table::Table;
 use super::walk::{Walk, Walks};
-use crate::config::{FileKind, Path};
+use crate::config::{Config, FileKind, Path};
 use crate::db::Database;
 use crate::db::key::Key;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
 use crate::rt::published::{Published, SlotRef, address_of};
 use crate::rt::sync::ForkMutex;
-use crate::rt::sys::{self, FileId, Stamp};
-use crate::rt::thread::{Call, SOURCES};
-use crate::rt::watch::Watch;
+use crate::rt::sys::{self, Fd, Stamp};
+use crate::rt::thread::{self, Call, SOURCES};
+use crate::rt::watch::{Watch, close_watch_fd, open_high};
 
 /// A file at one moment.
 pub(crate) struct Snapshot {
@@ -36,8 +36,6 @@ pub(crate) struct Snapshot {
     is_settled: AtomicBool,
     /// When this stamp was seen first, by the coarse monotonic clock.
     first_seen_ns: i64,
-    /// The process's root directory then.
-    root: Option<FileId>,
 }
 
 /// A configured file.
@@ -50,6 +48,8 @@ pub(crate) struct Source {
     loads: AtomicU32,
     /// The file cannot be read, and that has been said.
     has_complained: AtomicBool,
+    /// A descriptor of the file from before chroot(2), plus one; 0 for none.
+    held: AtomicI32,
     /// The process's enumeration, if one is begun.
     walks: Walks<Snapshot>,
 }
@@ -115,7 +115,7 @@ impl<'a> Request<'a> {
         // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
-            if matches!(snapshot.check(self.path, watch), Check::Current) {
+            if let Check::Current = snapshot.check(self.path, watch, source) {
                 return Ok(FileState::Loaded(snapshot));
             }
         }
@@ -146,7 +146,7 @@ unsafe fn shown_for<'a>(slot: &SlotRef<'_>) -> Option<&'a Snapshot> {
 
 impl Snapshot {
     #[inline(always)]
-    fn check(&self, path: &Path, watch: Option<&Watch>) -> Check {
+    fn check(&self, path: &Path, watch: Option<&Watch>, source: &Source) -> Check {
         if !self.is_settled.load(Ordering::Relaxed) {
             return Check::Changed;
         }
@@ -160,11 +160,11 @@ impl Snapshot {
                 }
             }
         }
-        self.check_path(path, watch, tick)
+        self.check_path(path, watch, tick, source)
     }
 
     #[inline]
-    fn check_path(&self, path: &Path, watch: Option<&Watch>, tick: i64) -> Check {
+    fn check_path(&self, path: &Path, watch: Option<&Watch>, tick: i64, source: &Source) -> Check {
         if path.text().is_some() {
             return Check::Current;
         }
@@ -177,7 +177,7 @@ impl Snapshot {
                 Check::Current
             }
             Ok(_) => Check::Changed,
-            Err(error) if self.outlives(error) => Check::Current,
+            Err(error) if self.outlives(error, source) => Check::Current,
             Err(error) => Check::Lost(error),
         }
     }
@@ -186,14 +186,41 @@ impl Snapshot {
     /// another one, and after setuid(2) the process may not go there any more. A daemon drops its root
     /// and its rights, and then looks up. A file that was deleted is gone.
     #[cold]
-    fn outlives(&self, error: Errno) -> bool {
-        is_forbidden(error) || is_gone(error) && self.root.is_some() && self.root != root()
+    fn outlives(&self, error: Errno, source: &Source) -> bool {
+        let is_held = || {
+            let fd = Fd::from_cell(source.held.load(Ordering::Relaxed));
+            let now = fd.and_then(|fd| sys::fstat(fd).ok());
+            now.is_some_and(|now| now.file() == self.stamp.file() && now.links > 0)
+        };
+        is_forbidden(error) || is_gone(error) && is_held()
+    }
+
+    /// The same where the file could not be read: the path cannot be followed, or leads to what the
+    /// snapshot is of.
+    #[cold]
+    fn outlives_at(&self, path: &Path, source: &Source) -> bool {
+        match sys::stat(path.as_c()) {
+            Ok(now) => now == self.stamp,
+            Err(error) => self.outlives(error, source),
+        }
     }
 }
 
-/// The process's root directory.
-fn root() -> Option<FileId> {
-    sys::stat(c"/").ok().map(|st| st.file())
+/// Before chroot(2): has the files that were loaded be known after it.
+pub(crate) fn hold_all(config: &Config) -> Result<(), Errno> {
+    let mut call = Call::enter()?;
+    for kind in FileKind::ALL {
+        let (Some(path), source) = (config.file(kind), kind.source()) else { continue };
+        let mut slot = call.snapshot_slot(kind.number());
+        let Some(snapshot) = source.snapshot.get(&mut slot) else { continue };
+        if let Some(fd) = open_high(path.as_c(), &snapshot.stamp) {
+            let before = source.held.swap(fd.to_cell(), Ordering::Relaxed);
+            if let Some(before) = Fd::from_cell(before) {
+                close_watch_fd(before, snapshot.stamp.file());
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Source {
@@ -203,6 +230,7 @@ impl Source {
             reloading: ForkMutex::new(0),
             loads: AtomicU32::new(0),
             has_complained: AtomicBool::new(false),
+            held: AtomicI32::new(0),
             walks: Walks::new(),
         }
     }
@@ -218,9 +246,10 @@ impl Source {
         let Reload { path, watch, .. } = *what;
         let begun = self.loads.load(Ordering::Acquire);
         let check = match self.snapshot.get(&mut slot) {
-            // The first load waits for nobody: threads that come here at once each read the file.
-            None => None,
-            Some(snapshot) => Some(snapshot.check(path, watch)),
+            Some(snapshot) => Some(snapshot.check(path, watch, self)),
+            // The first load of a process waits for nobody.
+            None if !thread::has_threads() || path.text().is_some() => None,
+            None => Some(sys::stat(path.as_c()).map_or_else(Check::Lost, |_| Check::Changed)),
         };
         let outcome = match check {
             Some(Check::Current) => Ok(true),
@@ -276,7 +305,7 @@ impl Source {
         let old = self.snapshot.get(slot);
         let read = match (read, old) {
             (Ok(read), _) => read,
-            (Err(_), Some(old)) if old.outlives_at(path) => return Ok(true),
+            (Err(_), Some(old)) if old.outlives_at(path, self) => return Ok(true),
             (Err(error), _) => return self.complain(path, error),
         };
         self.has_complained.swap(false, Ordering::Relaxed);
@@ -290,23 +319,26 @@ impl Source {
             return Ok(true);
         }
         let is_known = self.snapshot.get(slot).is_some_and(|old| is_same(&old.table));
-        let is_first = self.snapshot.is_empty();
-        // The same bytes under another stamp have been reported, and the system's files are not ours.
-        let reported = (!is_known && !what.kind.is_system()).then_some(path);
         let snapshot = Snapshot {
             stamp: read.stamp,
             load: AtomicU32::new(load),
             is_settled: AtomicBool::new(is_settled),
             first_seen_ns,
-            root: root(),
-            table: Table::load::<D>(read.text, reported)?,
+            table: Table::load::<D>(read.text)?,
         };
-        if is_first {
-            self.snapshot.publish_first(snapshot, slot)?;
+        let is_first = self.snapshot.is_empty();
+        let (snapshot, is_ours) = if is_first {
+            self.snapshot.publish_first(snapshot, slot)?
         } else {
-            self.snapshot.publish(snapshot, slot)?;
+            (self.snapshot.publish(snapshot, slot)?, true)
+        };
+        // The same bytes under another stamp have been reported, and the system's files are not ours.
+        if is_ours && !is_known && !what.kind.is_system() {
+            snapshot.report::<D>(path);
         }
-        self.walks.reclaim(&self.snapshot, walk_slot);
+        if !is_first {
+            self.walks.reclaim(&self.snapshot, walk_slot);
+        }
         Ok(true)
     }
 
@@ -350,16 +382,6 @@ impl Source {
 }
 
 impl Snapshot {
-    /// The same where the file could not be read: the path cannot be followed, or leads to what the
-    /// snapshot is of.
-    #[cold]
-    fn outlives_at(&self, path: &Path) -> bool {
-        match sys::stat(path.as_c()) {
-            Ok(now) => now == self.stamp,
-            Err(error) => self.outlives(error),
-        }
-    }
-
     /// Where it lies, for [`Source::begin_walk`].
     pub(crate) fn address(&self) -> *const () {
         address_of(self)

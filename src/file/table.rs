@@ -27,6 +27,7 @@ pub(crate) struct Table {
     /// line may end with it.)
     is_plain: bool,
     rows: usize,
+    malformed: usize,
     /// How many bytes searches have gone through.
     searched: AtomicUsize,
     by_name: TryOnce<Index>,
@@ -52,47 +53,47 @@ fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::
 }
 
 impl Table {
-    /// Takes a file's bytes in. Malformed lines are reported under the name `path`, if one is given.
-    pub(crate) fn load<D: Database>(text: ScratchText, path: Option<&Path>) -> Result<Self, Errno> {
-        let mut table = Self {
+    /// Takes a file's bytes in. They are gone through before they are kept: of a call that is abandoned
+    /// meanwhile nothing is left.
+    pub(crate) fn load<D: Database>(text: ScratchText) -> Result<Self, Errno> {
+        let (mut at, mut malformed, mut rows) = (0, 0, 0);
+        let (mut has_nul, mut is_plain) = (false, true);
+        while let Some(line) = text.line(at) {
+            at += line.len + 1;
+            if line.has_nul() {
+                (has_nul, malformed) = (true, malformed + 1);
+            } else if let Some(mut fields) = Fields::new(line) {
+                let is_row = D::parse(&mut fields).is_ok();
+                rows += usize::from(is_row);
+                malformed += usize::from(!is_row);
+                is_plain &= fields.is_plain || !is_row;
+            }
+        }
+        Ok(Self {
             text: text.keep()?,
-            has_nul: false,
-            is_plain: true,
-            rows: 0,
+            has_nul,
+            is_plain,
+            rows,
+            malformed,
             searched: AtomicUsize::new(0),
             by_name: TryOnce::new(),
             by_id: TryOnce::new(),
             by_listed: TryOnce::new(),
-        };
+        })
+    }
+
+    /// Says what was loaded, and which lines are malformed.
+    pub(crate) fn report<D: Database>(&self, path: &Path) {
+        let path = Bytes(path.bytes());
         let (mut at, mut number) = (0, 0_usize);
-        let (mut has_nul, mut is_plain, mut rows) = (false, true, 0);
-        while let Some(line) = table.text.line(at) {
+        while let Some(line) = self.text.line(at).filter(|_| self.malformed > 0) {
             number += 1;
             at += line.len + 1;
-            let reason = if line.has_nul() {
-                has_nul = true;
-                NUL
-            } else {
-                let Some(mut fields) = Fields::new(line) else { continue };
-                match D::parse(&mut fields) {
-                    Ok(_) => {
-                        rows += 1;
-                        is_plain &= fields.is_plain;
-                        continue;
-                    }
-                    Err(reason) => reason,
-                }
-            };
-            if let Some(path) = path {
-                let path = Bytes(path.bytes());
+            if let Err(reason) = parse_line::<D>(line, self.has_nul) {
                 log!(Error, D::NAME, "{path}:{number}: {reason}, line skipped");
             }
         }
-        if let Some(path) = path {
-            log!(Debug, D::NAME, "loaded {rows} entries from {}", Bytes(path.bytes()));
-        }
-        (table.has_nul, table.is_plain, table.rows) = (has_nul, is_plain, rows);
-        Ok(table)
+        log!(Debug, D::NAME, "loaded {} entries from {path}", self.rows);
     }
 
     /// The bytes as they were read.
@@ -392,7 +393,7 @@ mod tests {
     const FILE: &[u8] = b"root:x:0:0:::\nnul:x:0:0:\0::\n# c\n\nbad\n bob:x:7:7::/b:\nbob:x:8:8:::\nann:x:7:9:::\n:x:5:5:::\nend:x:9:9";
 
     fn load<D: Database>(bytes: &[u8]) -> Table {
-        Table::load::<D>(ScratchText::copy_of(bytes).unwrap(), None).unwrap()
+        Table::load::<D>(ScratchText::copy_of(bytes).unwrap()).unwrap()
     }
 
     /// The same with the time for an index come.

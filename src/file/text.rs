@@ -36,14 +36,15 @@ impl ScratchText {
         loop {
             let end = memory.len() - WINDOW_BYTES;
             let room = memory.get_mut(len..end).unwrap_or_default();
-            let count = if room.is_empty() { 0 } else { read(room, len)? };
+            let (asked, count) = (room.len(), if room.is_empty() { 0 } else { read(room, len)? });
             len += count;
             if len > most {
                 return Err(Errno::EFBIG);
             }
             if len == end {
                 memory = grown(&memory)?;
-            } else if count == 0 {
+            } else if count == 0 || count < asked && len == size {
+                // Less than was asked for, and as much as was expected: that is the end.
                 break;
             }
         }
@@ -59,6 +60,12 @@ impl ScratchText {
             into.get_mut(..part.len()).unwrap_or_default().copy_from_slice(part);
             Ok(part.len())
         })
+    }
+
+    /// The line that begins at `at`; `None` at the end of the file.
+    #[inline(always)]
+    pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
+        line_at(&self.memory, self.len, at)
     }
 
     /// The text, to be kept.
@@ -89,16 +96,17 @@ impl Text {
     /// The line that begins at `at`; `None` at the end of the file.
     #[inline(always)]
     pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
-        if at >= self.len {
-            return None;
-        }
-        line_in(self.memory.get(at..self.len + WINDOW_BYTES)?)
+        line_at(&self.memory, self.len, at)
     }
 }
 
-/// The line that `rest` begins with. Behind it stand newlines, a whole window of them.
+/// The line that begins at `at`, in `len` bytes and a whole window of newlines behind them.
 #[inline(always)]
-fn line_in(rest: &[u8]) -> Option<Line<'_>> {
+fn line_at(memory: &[u8], len: usize, at: usize) -> Option<Line<'_>> {
+    if at >= len {
+        return None;
+    }
+    let rest = memory.get(at..len + WINDOW_BYTES)?;
     let window = rest.first_chunk::<WINDOW_BYTES>()?;
     let first = Block::first(window)?;
     let (near, ends) = (first.all(b':'), first.all(b'\n'));

@@ -1,4 +1,4 @@
-//! gethostname(2).
+//! gethostname(2), chroot(2).
 
 use core::ffi::{c_char, c_int};
 
@@ -6,7 +6,8 @@ use libc::size_t;
 
 use super::{call_next, interpose};
 use crate::config;
-use crate::rt::errno::Errno;
+use crate::file::source;
+use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::Room;
 
 /// # Safety
@@ -29,6 +30,15 @@ interpose! {
             Some(host) => unsafe { write_hostname(host, name, len) },
             None => call_next!(gethostname(name, len) or -1),
         }
+    }
+
+    /// `chroot(2)`: the files' paths lead elsewhere after it, and who was known before still is.
+    fn chroot(path: *const c_char) -> c_int as libc {
+        let guard = ErrnoGuard::new();
+        // Without memory or descriptors nobody is known after it.
+        _ = config::get().and_then(source::hold_all);
+        drop(guard);
+        call_next!(chroot(path) or Errno::ENOSYS.fail())
     }
 
     /// What `gethostname` is in a program that glibc's headers fortify. A length beyond the size of the

@@ -548,8 +548,13 @@ unsafe fn add_gid(
     gids: *mut *mut gid_t,
     limit: c_long,
 ) -> Result<bool, Errno> {
-    // SAFETY: valid for reads: the caller's word.
-    let (filled, room) = unsafe { (*start, *size) };
+    // SAFETY: valid for reads and writes: the caller's word.
+    let start = unsafe { &mut *start };
+    // SAFETY: valid for reads and writes: the caller's word.
+    let size = unsafe { &mut *size };
+    // SAFETY: valid for reads and writes: the caller's word.
+    let gids = unsafe { &mut *gids };
+    let (filled, room) = (*start, *size);
     let count = usize::try_from(filled).unwrap_or(0);
     // SAFETY: an array of so many filled elements: the caller's word.
     let list = unsafe { core::slice::from_raw_parts(*gids, count) };
@@ -568,14 +573,12 @@ unsafe fn add_gid(
         if moved.is_null() {
             return Err(Errno::ENOMEM);
         }
-        // SAFETY: valid for writes: the caller's word.
-        unsafe { (*gids, *size) = (moved, larger) };
+        (*gids, *size) = (moved, larger);
     }
     // SAFETY: there is room for one more element, as was seen to.
     let place = unsafe { (*gids).add(count) };
     // SAFETY: an element of the array.
     unsafe { place.write(gid) };
-    // SAFETY: valid for writes: the caller's word.
-    unsafe { *start = filled + 1 };
+    *start = filled + 1;
     Ok(true)
 }

@@ -29,7 +29,7 @@ use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::sync::TryOnce;
 use crate::rt::sys;
-use crate::rt::thread::{Call, InLibc, Marked, frame_address};
+use crate::rt::thread::{Call, InLibc};
 
 /// The line with the ids that it was expanded with.
 pub(crate) struct Line {
@@ -194,10 +194,6 @@ pub(crate) fn takes_part<D: Database>(
     user: &PasswdRow<'_>,
     libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
-    if call.thread().in_system_check.is_live(frame_address()) {
-        // Whoever is asked whether it knows the user asks us in its turn.
-        return Ok(false);
-    }
     if is_named::<Passwd>(config, call, user.uid, libc.of_users())? {
         return Ok(false);
     }
@@ -277,7 +273,10 @@ fn libc_has<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool,
     loop {
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
-        let checking = Marked::new(&call.thread().in_system_check);
+        // Whoever is asked whether it knows the user may ask us in its turn, but not for ever.
+        let Some(checking) = call.thread().in_system_check.enter(id.into()) else {
+            return Ok(true);
+        };
         let in_libc = InLibc::enter();
         // SAFETY: a row, a buffer of `size` bytes, and a pointer, all of this function's own.
         let error =
@@ -355,9 +354,6 @@ pub(crate) fn nameless_groups<D: Database>(
     libc: Libc<D::C>,
 ) -> Result<ScratchBuf<u32>, Errno> {
     let mut nameless = ScratchBuf::new();
-    if call.thread().in_system_check.is_live(frame_address()) {
-        return Ok(nameless);
-    }
     let Some(user) = User::current(config)? else { return Ok(nameless) };
     let Some(user) = user.row() else { return Ok(nameless) };
     if is_named::<Passwd>(config, call, user.uid, libc.of_users())? {

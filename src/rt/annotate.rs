@@ -21,9 +21,16 @@ mod requests {
     /// `ANNOTATE_HAPPENS_BEFORE_FORGET_ALL`.
     pub(super) const FORGET: usize = HELGRIND + 35;
 
+    /// `DRD_IGNORE_VAR` of drd.h.
+    pub(super) const IGNORE: usize = 0x4452_0002;
+
     #[cold]
-    pub(super) fn tell(what: usize, address: usize) {
-        let block = [what, address, 0, 0, 0, 0];
+    pub(super) fn tell(what: usize, address: usize, size: usize) {
+        // A null pointer was read, which nobody has released; drd ends the program for it.
+        if address == 0 {
+            return;
+        }
+        let block = [what, address, size, 0, 0, 0];
         // SAFETY: the rotations add up to 128 bits and the exchange is with itself, so nothing
         // changes; valgrind reads the block and writes rdx.
         unsafe {
@@ -56,19 +63,26 @@ pub(crate) fn at_load() {
 #[inline(always)]
 pub(crate) fn releases<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::BEFORE, at.addr());
+    requests::tell(requests::BEFORE, at.addr(), 0);
 }
 
 /// After the operation on `at` that acquires: what was released there is seen.
 #[inline(always)]
 pub(crate) fn acquired<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::AFTER, at.addr());
+    requests::tell(requests::AFTER, at.addr(), 0);
 }
 
 /// The memory at `at` is about to be freed; its next use has nothing to do with this one.
 #[inline(always)]
 pub(crate) fn forget<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::FORGET, at.addr());
+    requests::tell(requests::FORGET, at.addr(), 0);
+}
+
+/// The word at `at` is one of futex(2), which drd takes for a store to it.
+#[inline(always)]
+pub(crate) fn is_futex<T>(at: *const T) {
+    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
+    requests::tell(requests::IGNORE, at.addr(), size_of::<T>());
 }

@@ -67,7 +67,7 @@ impl Errno {
             Self::ENOMEM => "Cannot allocate memory",
             Self::EMFILE | Self::ENFILE => "Too many open files",
             Self::EAGAIN => "Resource temporarily unavailable",
-            Self::EFBIG => "File has no end",
+            Self::EFBIG => "File too large",
             Self(libc::EIO) => "Input/output error",
             _ => "",
         }

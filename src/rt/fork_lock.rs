@@ -32,10 +32,11 @@ pub(crate) struct ForkLock {
     given_up: AtomicU64,
 }
 
-/// How long an owner is waited for: longer than any file on a healthy disk takes.
-const WAIT_MS: i64 = 3000;
+/// How long an owner is waited for: longer than any file on a healthy disk takes. An owner that has left
+/// its call by siglongjmp(3) lets go at its next question (`rt::thread`).
+const WAIT_MS: i64 = 10_000;
 /// How long a waiter sleeps before it looks whether the owner is still there.
-const NAP_MS: i64 = 100;
+const NAP_MS: i64 = 1000;
 
 impl ForkLock {
     /// Not locked.
@@ -84,6 +85,7 @@ impl ForkLock {
     pub(crate) fn wait(&self) -> bool {
         let me = thread::name();
         let mut left_ms = WAIT_MS;
+        annotate::is_futex(&raw const self.releases);
         loop {
             let releases = self.releases.load(Ordering::Acquire);
             let owner = match self.take(me) {
@@ -109,11 +111,19 @@ impl ForkLock {
         }
     }
 
+    /// Lets go, if the calling thread holds it: in a call that was left by siglongjmp(3).
+    pub(crate) fn leave(&self) {
+        if self.owner.load(Ordering::Relaxed) == thread::name() {
+            self.release();
+        }
+    }
+
     /// Lets the lock go, and wakes who sleeps for it.
     pub(crate) fn release(&self) {
         annotate::releases(self);
         self.owner.swap(0, Ordering::SeqCst);
         self.releases.fetch_add(1, Ordering::Release);
+        annotate::is_futex(&raw const self.releases);
         // The flag stays: another owner may have come meanwhile, and who sleeps now may sleep for that one.
         // A wake-up costs little beside what is done under the lock.
         if self.has_sleepers.load(Ordering::SeqCst) {

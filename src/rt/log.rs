@@ -41,7 +41,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(0);
 
 /// Has lines up to this level written.
 pub(crate) fn set_level(level: u8) {
-    LEVEL.store(level, Ordering::Relaxed);
+    LEVEL.swap(level, Ordering::Relaxed);
 }
 
 /// True if lines of this level are written.

@@ -84,7 +84,7 @@ fn layout(size: usize) -> Result<Layout, Errno> {
 /// `header` is from [`allocate`], in no list, and nothing refers to its memory any more.
 unsafe fn free(header: NonNull<Header>) {
     // SAFETY: the caller says that it is still there.
-    let (mapping, size) = unsafe { (header.as_ref().mapping, header.as_ref().size) };
+    let Header { mapping, size, .. } = *unsafe { header.as_ref() };
     if !mapping.is_null() {
         // SAFETY: mapped by `allocate` with this size, and unused by now.
         unsafe { sys::unmap(mapping, size) };
@@ -190,7 +190,9 @@ impl<T: Zero> OwnedBuf<T> {
     /// `raw` is from `into_raw`, and has not been taken back.
     pub(crate) unsafe fn raw_parts(raw: NonNull<Header>) -> (*mut T, usize) {
         // SAFETY: the caller says that the header is alive; the elements stand behind it.
-        unsafe { (raw.as_ptr().add(1).cast(), raw.as_ref().count) }
+        let elements = unsafe { raw.add(1) }.cast().as_ptr();
+        // SAFETY: the caller says that the header is alive.
+        (elements, unsafe { raw.as_ref() }.count)
     }
 }
 

@@ -139,12 +139,12 @@ impl<T> Published<T> {
         Ok(unsafe { &(*node).value })
     }
 
-    /// As [`Published::publish`] if there is no value yet; else gives the newest.
+    /// As [`Published::publish`] if there is no value yet; else gives the newest, and false.
     pub(crate) fn publish_first<'s>(
         &self,
         value: T,
         slot: &'s mut SlotRef<'_>,
-    ) -> Result<&'s T, Errno> {
+    ) -> Result<(&'s T, bool), Errno> {
         let node = Box::into_raw(try_box(Node { next: AtomicPtr::new(null_mut()), value })?);
         slot.0.set(node.cast());
         annotate::releases(node);
@@ -157,12 +157,12 @@ impl<T> Published<T> {
             if let Some(first) = self.get(slot) {
                 // SAFETY: the slot shows it for as long as `slot` is borrowed. (The borrow checker
                 // does not see that the branch without a value does not use it.)
-                return Ok(unsafe { &*core::ptr::from_ref(first) });
+                return Ok((unsafe { &*core::ptr::from_ref(first) }, false));
             }
             return Err(Errno::EAGAIN);
         }
         // SAFETY: just made, and the slot shows it.
-        Ok(unsafe { &(*node).value })
+        Ok((unsafe { &(*node).value }, true))
     }
 
     /// Leaves no newest value, and retires the one before. True if there was one.
@@ -193,8 +193,8 @@ impl<T> Published<T> {
         let mut first = self.retired.load(Ordering::SeqCst);
         loop {
             // SAFETY: only this call has taken the node out of `newest` or off the list.
-            unsafe { (*node.as_ptr()).next.store(first, Ordering::Relaxed) };
-            annotate::releases(&self.retired);
+            unsafe { node.as_ref() }.next.store(first, Ordering::Relaxed);
+            annotate::releases(&raw const self.retired);
             match self.retired.compare_exchange(
                 first,
                 node.as_ptr(),
@@ -218,11 +218,11 @@ impl<T> Published<T> {
             return;
         }
         let mut rest = self.retired.swap(null_mut(), Ordering::SeqCst);
-        annotate::acquired(&self.retired);
+        annotate::acquired(&raw const self.retired);
         fence(Ordering::SeqCst);
         while let Some(node) = NonNull::new(rest) {
             // SAFETY: the whole list was taken, so nobody else frees what is in it.
-            rest = unsafe { (*node.as_ptr()).next.load(Ordering::Relaxed) };
+            rest = unsafe { node.as_ref() }.next.load(Ordering::Relaxed);
             // SAFETY: not freed yet, as was said.
             let value = unsafe { &(*node.as_ptr()).value };
             if is_used(node.as_ptr().cast_const().cast(), value) {

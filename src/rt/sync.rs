@@ -8,6 +8,7 @@ use crate::rt::annotate;
 use crate::rt::errno::Errno;
 use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::try_box;
+use crate::rt::thread;
 
 // SAFETY: one live owner has the lock: rt::fork_lock.
 unsafe impl RawMutex for ForkLock {
@@ -25,6 +26,7 @@ unsafe impl RawMutex for ForkLock {
 
     unsafe fn unlock(&self) {
         self.release();
+        thread::set_lock(None);
     }
 }
 
@@ -42,8 +44,14 @@ impl<T: OneWord> ForkMutex<T> {
     }
 
     /// Sleeps until the lock is free; `None` if it may not be waited for, or not any longer.
-    pub(crate) fn lock(&self) -> Option<lock_api::MutexGuard<'_, ForkLock, T>> {
-        self.0.try_lock()
+    pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, T>> {
+        // SAFETY: nothing is done with the lock here; it is only written down.
+        thread::set_lock(Some(unsafe { self.0.raw() }));
+        let guard = self.0.try_lock();
+        if guard.is_none() {
+            thread::set_lock(None);
+        }
+        guard
     }
 }
 

@@ -17,7 +17,9 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
 };
 
+use crate::rt::annotate;
 use crate::rt::errno::Errno;
+use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
 use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
 use crate::rt::published::{Slot, SlotRef};
@@ -71,6 +73,34 @@ fn is_above(mark: usize, here: usize, signal_stack: Option<(usize, usize)>) -> b
 pub(crate) fn frame_address() -> usize {
     let here = 0_u8;
     (&raw const here).addr()
+}
+
+/// Marks of a function that may ask us in its turn, and must not ask itself for ever. The same question does
+/// not get there again from inside itself, and another one once more: the mark may be that of a call which
+/// was abandoned, and seems to be live since the next question comes from deeper in the stack.
+pub(crate) struct Reentry([(Mark, AtomicU64); 2]);
+
+impl Reentry {
+    const fn new() -> Self {
+        Self([const { (Mark::new(), AtomicU64::new(0)) }; 2])
+    }
+
+    /// Marks that the caller enters the function with that question; `None` if it may not.
+    #[inline(always)]
+    pub(crate) fn enter(&self, question: u64) -> Option<Marked<'_>> {
+        let here = frame_address();
+        let mut free = None;
+        for (mark, asked) in &self.0 {
+            if !mark.is_live(here) {
+                free = free.or(Some((mark, asked)));
+            } else if asked.load(Ordering::Relaxed) == question {
+                return None;
+            }
+        }
+        let (mark, asked) = free?;
+        asked.store(question, Ordering::Relaxed);
+        Some(Marked::new(mark))
+    }
 }
 
 /// Keeps a mark set while it lives.
@@ -168,6 +198,8 @@ pub(crate) struct Level {
     scratch: ScratchList,
     /// A descriptor that is open for reading, plus one.
     reading: Cell<c_int>,
+    /// A lock that is held, or asked for.
+    lock: Cell<Option<&'static ForkLock>>,
     pub(crate) passwd: StaticResult<libc::passwd>,
     pub(crate) group: StaticResult<libc::group>,
     pub(crate) shadow: StaticResult<libc::spwd>,
@@ -183,6 +215,7 @@ impl Level {
             walked: Slot::new(),
             scratch: ScratchList::new(),
             reading: Cell::new(0),
+            lock: Cell::new(None),
             passwd: StaticResult::new(),
             group: StaticResult::new(),
             shadow: StaticResult::new(),
@@ -198,6 +231,9 @@ impl Level {
         unsafe { self.scratch.free_all() };
         if let Some(fd) = Fd::from_cell(self.reading.replace(0)) {
             sys::close(fd);
+        }
+        if let Some(lock) = self.lock.replace(None) {
+            lock.leave();
         }
     }
 
@@ -215,11 +251,11 @@ pub(crate) struct ThreadState {
     /// How the outermost level watches each file.
     pub(crate) watches: [Watch; SOURCES],
     /// In which of the module's functions the thread is.
-    pub(crate) in_module: [Mark; MODULE_FUNCTIONS],
+    pub(crate) in_module: [Reentry; MODULE_FUNCTIONS],
     /// The canonical name of the host that libc was told last, and how long it is.
     canonical: StaticResult<usize>,
     /// Set while libc is asked whether it knows the synthetic user's id.
-    pub(crate) in_system_check: Mark,
+    pub(crate) in_system_check: Reentry,
     /// 1 while a thread has it.
     in_use: AtomicU32,
     /// Which memory its thread was in when it came: see [`memory`].
@@ -237,9 +273,9 @@ impl ThreadState {
         Self {
             levels: [const { Level::new() }; LEVELS],
             watches: [const { Watch::new() }; SOURCES],
-            in_module: [const { Mark::new() }; MODULE_FUNCTIONS],
+            in_module: [const { Reentry::new() }; MODULE_FUNCTIONS],
             canonical: StaticResult::new(),
-            in_system_check: Mark::new(),
+            in_system_check: Reentry::new(),
             in_use: AtomicU32::new(0),
             memory: AtomicU32::new(0),
             number: AtomicU32::new(1),
@@ -295,8 +331,8 @@ impl ThreadState {
         }
         self.canonical.replace(null_mut());
         self.watches.iter().for_each(Watch::release);
-        self.in_module.iter().for_each(|mark| mark.set(0));
-        self.in_system_check.set(0);
+        let entered = self.in_module.iter().chain([&self.in_system_check]);
+        entered.flat_map(|entered| &entered.0).for_each(|(mark, _)| mark.set(0));
     }
 }
 
@@ -306,6 +342,11 @@ static FIRST: ThreadState = ThreadState::new();
 static LOADER: AtomicUsize = AtomicUsize::new(0);
 /// More than one thread has asked, in this process or the one that it was forked from.
 static HAS_THREADS: AtomicBool = AtomicBool::new(false);
+
+/// True if more than one thread has asked.
+pub(crate) fn has_threads() -> bool {
+    HAS_THREADS.load(Ordering::SeqCst)
+}
 
 /// Remembers which thread loads the library.
 #[inline(always)]
@@ -320,6 +361,7 @@ fn states() -> impl Iterator<Item = &'static ThreadState> {
         // SAFETY: null, `FIRST`, or one that `register` has leaked.
         let state = unsafe { next.as_ref() }?;
         next = state.next.load(Ordering::Acquire);
+        annotate::acquired(next);
         Some(state)
     })
 }
@@ -473,6 +515,14 @@ pub(crate) fn set_reading(fd: Option<Fd>) {
     }
 }
 
+/// Writes down a lock that the present call takes, or that it has none any more.
+pub(crate) fn set_lock(lock: Option<&'static ForkLock>) {
+    // SAFETY: null, or a level of this thread's part, which is never freed.
+    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
+        level.lock.set(lock);
+    }
+}
+
 /// Gives the calling thread a part.
 fn register() -> Result<&'static ThreadState, Errno> {
     let locals = ThreadLocals::current();
@@ -485,16 +535,19 @@ fn register() -> Result<&'static ThreadState, Errno> {
         locals.state.set(&raw const FIRST);
         return Ok(&FIRST);
     }
-    HAS_THREADS.store(true, Ordering::SeqCst);
+    HAS_THREADS.swap(true, Ordering::SeqCst);
     let memory = memory();
     let free = states().skip(1).find(|state| {
         state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     });
     let state = match free {
-        Some(state) => state,
+        Some(state) => {
+            annotate::acquired(&raw const state.in_use);
+            state
+        }
         None => new_state()?,
     };
-    state.memory.store(memory, Ordering::SeqCst);
+    state.memory.swap(memory, Ordering::SeqCst);
     locals.state.set(state);
     if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
         // SAFETY: the key exists for the life of the process. If libc has no room for the value, the
@@ -514,6 +567,7 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
         .number
         .store(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
     let state: &'static ThreadState = alloc::boxed::Box::leak(state);
+    annotate::releases(core::ptr::from_ref(state));
     let mut last = &FIRST;
     loop {
         let end = last.next.compare_exchange(
@@ -524,8 +578,11 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
         );
         match end {
             Ok(_) => return Ok(state),
-            // SAFETY: not null, so a part that was leaked here.
-            Err(next) => last = unsafe { &*next },
+            Err(next) => {
+                annotate::acquired(next);
+                // SAFETY: not null, so a part that was leaked here.
+                last = unsafe { &*next };
+            }
         }
     }
 }
@@ -540,6 +597,7 @@ unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
     // SAFETY: a part is never freed.
     let state = unsafe { &*state.cast::<ThreadState>() };
     state.reset();
+    annotate::releases(&raw const state.in_use);
     state.in_use.swap(0, Ordering::SeqCst);
 }
 
@@ -578,15 +636,21 @@ fn memory() -> u32 {
     if !HAS_THREADS.load(Ordering::SeqCst) {
         return 0;
     }
+    let known = WIPED.load(Ordering::Acquire);
+    annotate::acquired(&raw const WIPED);
     // SAFETY: null, or a word that is never unmapped.
-    let word = unsafe { WIPED.load(Ordering::Acquire).as_ref() }.unwrap_or_else(|| {
+    let word = unsafe { known.as_ref() }.unwrap_or_else(|| {
         let word = sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED);
         let new = core::ptr::from_ref(word).cast_mut();
+        annotate::releases(&raw const WIPED);
         match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => word,
             // Another thread was first. The page is not given back: that happens once at most.
-            // SAFETY: not null, so a word that is never unmapped.
-            Err(first) => unsafe { &*first },
+            Err(first) => {
+                annotate::acquired(&raw const WIPED);
+                // SAFETY: not null, so a word that is never unmapped.
+                unsafe { &*first }
+            }
         }
     });
     if core::ptr::eq(word, &raw const NOT_WIPED) {
@@ -617,10 +681,11 @@ pub(crate) fn name() -> u64 {
             let is_lost = other.memory.load(Ordering::SeqCst) == before && before != 0;
             if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {
                 other.reset();
+                annotate::releases(&raw const other.in_use);
                 other.in_use.swap(0, Ordering::SeqCst);
             }
         }
-        state.memory.store(memory, Ordering::SeqCst);
+        state.memory.swap(memory, Ordering::SeqCst);
     }
     u64::from(memory) << 32 | u64::from(state.number.load(Ordering::Relaxed))
 }

@@ -92,13 +92,15 @@ fn high_number() -> Option<c_int> {
     (limit >= 256).then(|| c_int::try_from(limit.min(1024)).unwrap_or(1024) - 16)
 }
 
-/// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp` and has no
-/// symbolic link in it: a link can be switched without the file's own inode noticing.
+/// A watch descriptor, if no part of the path is a symbolic link: a link can be switched without the file's
+/// own inode noticing.
 fn open_watch_fd(path: &CStr, stamp: &Stamp) -> Option<Fd> {
+    if has_symlink(path).unwrap_or(true) { None } else { open_high(path, stamp) }
+}
+
+/// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp`.
+pub(crate) fn open_high(path: &CStr, stamp: &Stamp) -> Option<Fd> {
     let least = high_number()?;
-    if has_symlink(path).unwrap_or(true) {
-        return None;
-    }
     let fd = sys::open(path, OFlags::PATH).ok()?;
     // By now the path may lead to another file than `stamp` is of.
     let opened = sys::fstat(fd).ok()?.file();
@@ -112,10 +114,10 @@ fn open_watch_fd(path: &CStr, stamp: &Stamp) -> Option<Fd> {
     None
 }
 
-/// Closes what [`open_watch_fd`] has opened, if it still is that: the program may have the number by now,
+/// Closes what [`open_high`] has opened, if it still is that: the program may have the number by now,
 /// even for the same file. One race remains: another thread may close all descriptors and reuse the
 /// number between our check and our close(2).
-fn close_watch_fd(fd: Fd, file: FileId) {
+pub(crate) fn close_watch_fd(fd: Fd, file: FileId) {
     if sys::fstat(fd).is_ok_and(|st| st.file() == file) && is_open_with(fd, OFlags::PATH) {
         sys::close(fd);
     }

@@ -90,7 +90,7 @@ fn of_first_values_published_at_once_one_counts_for_all() {
         let published = Arc::new(Published::new());
         let first = |published: &Published<Value>, number| {
             let [mut slot, ..] = slots();
-            published.publish_first(Value::new(number), &mut slot).unwrap().number()
+            published.publish_first(Value::new(number), &mut slot).unwrap().0.number()
         };
         let other = spawn({
             let published = Arc::clone(&published);
@@ -115,13 +115,13 @@ fn a_first_value_may_be_taken_away_while_others_publish_theirs() {
                 set_name(2);
                 let [mut slot, ..] = slots();
                 // `EAGAIN` if the one that was first is gone again.
-                if let Ok(value) = published.publish_first(Value::new(2), &mut slot) {
+                if let Ok((value, _)) = published.publish_first(Value::new(2), &mut slot) {
                     assert!([1, 2].contains(&value.number()));
                 }
             }
         });
         let [mut slot, ..] = slots();
-        assert!(published.publish_first(Value::new(1), &mut slot).unwrap().number() > 0);
+        assert!(published.publish_first(Value::new(1), &mut slot).unwrap().0.number() > 0);
         slot.clear();
         published.clear();
         reclaim(&published);

@@ -56,7 +56,9 @@ static enum nss_status fill(const char *name, uid_t uid, struct passwd *pw, char
     snprintf(buf + n, len - (size_t)n, "/depth/%d", deepest);
     *pw = (struct passwd){ .pw_name = buf, .pw_passwd = (char *)"x", .pw_uid = uid, .pw_gid = uid,
                            .pw_gecos = (char *)"", .pw_dir = buf + n, .pw_shell = (char *)"/s" };
-    deepest = 0;
+    /* The outermost one has said it. */
+    if (depth == 1)
+        deepest = 0;
     return NSS_STATUS_SUCCESS;
 }
 

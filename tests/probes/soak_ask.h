@@ -282,6 +282,11 @@ static void ask_list(void)
     if (getgrouplist("m", 7, gids, &n) < 0)
         error = errno, n = 0;
     starving = false;
+    /* Where the file cannot be read, the given group is alone. */
+    if (n == 1 && role == STARVED)
+        error = ENOMEM;
+    else if (n == 1 && role == FULL)
+        error = EMFILE;
     for (int i = 1; i < n; i++)
         count(&list, GROUP, gids[i]);
     judge_list(GROUP, "getgrouplist", low, shared->file[GROUP].begun, &list, error);

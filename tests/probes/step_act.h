@@ -116,10 +116,15 @@ static __attribute__((noinline)) void ask_deeper(void)
 /* A stack below that of the first thread, for a handler or a coroutine. */
 static char low_stack[2 * STACK];
 
+/* The call comes with the next tick of the coarse clock: then a lookup looks closer. */
+static bool at_tick;
+
 static void round_of_calls(void)
 {
     when = "the call";
     scene->before();
+    if (at_tick)
+        next_tick();
     if (!sigsetjmp(out_of_call, 1))
         mark(), scene->call(), mark();
     else

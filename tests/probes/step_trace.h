@@ -93,7 +93,7 @@ static struct steps learn(pid_t child)
     return steps;
 }
 
-struct outcome { unsigned times; bool failed; char how[80]; };
+struct outcome { unsigned times; long ms; bool failed; char how[80]; };
 
 enum { BREAKPOINT = 0xcc };
 

@@ -196,16 +196,28 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
             })
             .collect::<BTreeSet<_>>()
     };
-    for (name, lists, more) in [
-        ("nss-wrapper-rs", &[OWN][..], &["CHANGELOG.md", "README.md", "copyright"][..]),
-        ("nss-wrapper-rs-compat", &[COMPAT], &["copyright"]),
+    let is_of_library = |path: &&str| {
+        path.starts_with("LIB/")
+            || path.starts_with("include/")
+            || path.ends_with("nss_wrapper_rs.1")
+    };
+    let (library, launcher): (Vec<&str>, Vec<&str>) = OWN.iter().copied().partition(is_of_library);
+    let documents = ["changelog.gz", "copyright"];
+    for (name, list, more) in [
+        ("libnss-wrapper-rs", &library[..], &["README.md", "licences.md"][..]),
+        ("nss-wrapper-rs", &launcher, &[]),
+        ("nss-wrapper-rs-compat", COMPAT, &[]),
     ] {
         let deb = deb(&debs, &format!("{name}_"));
         let unpacked = place.path().join(name);
         stdout(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&unpacked));
-        let mut want = in_package(lists);
-        want.extend(more.iter().map(|file| format!("share/doc/{name}/{file}")));
-        assert_eq!(files(&unpacked.join("usr")), want, "{name}");
+        let mut want = in_package(&[list]);
+        let more = more.iter().chain(&documents);
+        want.extend(more.map(|file| format!("share/doc/{name}/{file}")));
+        // debhelper packs long documents.
+        let have = files(&unpacked.join("usr"));
+        let have: BTreeSet<_> = have.iter().map(|path| path.replace(".md.gz", ".md")).collect();
+        assert_eq!(have, want, "{name}");
         sound(&deb);
     }
 
@@ -221,7 +233,7 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
         export DEBIAN_FRONTEND=noninteractive
         dpkg-query -W -f '${db:Status-Status}\n' libnss-wrapper
         dpkg -i "$1"/debs/*.deb >"$1/dpkg.log" 2>&1 || { cat "$1/dpkg.log" >&2; exit 1; }
-        dpkg-query -W -f '${db:Status-Status}\n' nss-wrapper-rs nss-wrapper-rs-compat
+        dpkg-query -W -f '${db:Status-Status}\n' libnss-wrapper-rs nss-wrapper-rs nss-wrapper-rs-compat
         ! dpkg-query -W -f '${db:Status-Status}\n' libnss-wrapper 2>/dev/null | grep -x installed
         dpkg --audit
         for kind in peer own; do
@@ -241,7 +253,7 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
     command.arg(place.path()).arg(root()).current_dir(place.path()).env_remove("LD_PRELOAD");
     let so = format!("/usr/{lib}/libnss_wrapper");
     let want = format!(
-        "installed\ninstalled\ninstalled\n{so}.so\n{so}.so\n{so}_rs.so\n{so}_rs.so\nmagic\n\
+        "installed\ninstalled\ninstalled\ninstalled\n{so}.so\n{so}.so\n{so}_rs.so\n{so}_rs.so\nmagic\n\
          bob:x:4242:77:Bob:/b:/bin/b\nlab:x:77:bob,eve\nnew:x:1000:\n"
     );
     assert_eq!(stdout(&mut command), want);
@@ -264,13 +276,15 @@ fn sound(deb: &Path) {
             (_, true) => "-rwxr-xr-x",
             _ => "-rw-r--r--",
         };
-        assert_eq!((words[0], words[1]), (mode, "0/0"), "{line}");
+        assert_eq!((words[0], words[1]), (mode, "root/root"), "{line}");
     }
     let fields = stdout(Command::new("dpkg-deb").arg("-f").arg(deb));
-    for field in ["Maintainer: ", "Section: devel", "Depends: ", "Description: ", "Architecture: "]
-    {
+    for field in ["Maintainer: ", "Section: ", "Description: ", "Architecture: "] {
         has(&fields, field);
     }
+    // The library needs nothing, the others need the library.
+    let is_library = deb.to_string_lossy().contains("libnss-wrapper-rs_");
+    assert_ne!(fields.contains("\nDepends: libnss-wrapper-rs (= "), is_library, "{fields}");
     let is_compat = deb.to_string_lossy().contains("compat");
     assert_eq!(fields.contains("\nProvides: libnss-wrapper (= 1.1.16)\n"), is_compat, "{fields}");
     assert_eq!(fields.contains("\nConflicts: libnss-wrapper\n"), is_compat, "{fields}");

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use crate::support::ask::expect;
 use crate::support::valgrind::{sound, valgrind};
-use crate::support::{compiled, file, library, probe, stdout, under};
+use crate::support::{annotated_library, compiled, file, library, probe, stdout, under};
 
 /// What the probe says under a tool of valgrind.
 fn under_tool(tool: &str, name: &str, prepare: impl FnOnce(&mut Command)) -> String {
-    let mut command = under(library(), probe(name));
+    let library = if tool == "memcheck" { library() } else { annotated_library() };
+    let mut command = under(library, probe(name));
     prepare(&mut command);
     sound(&mut valgrind(tool, &command)).0
 }

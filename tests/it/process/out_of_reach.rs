@@ -21,10 +21,8 @@ fn files() -> Option<TempDir> {
         eprintln!("skipped: only root can drop its root and its rights");
         return None;
     }
-    let dir = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir()
-        .expect("a temporary directory");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).expect("the directory is ours");
     fs::create_dir(dir.path().join("jail")).expect("the directory is ours");
     file(dir.path(), "passwd", "bob:x:4242:77::/home/bob:/bin/sh\n");
     file(dir.path(), "other", "bob:x:4243:77::/home/other:/bin/sh\n");

@@ -27,10 +27,8 @@ fn linked(dir: &Path) -> PathBuf {
 
 #[test]
 fn a_secure_process_reads_no_variable() {
-    let dir = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o755))
-        .tempdir_in("/tmp")
-        .expect("/tmp is writable");
+    let dir = tempfile::Builder::new().tempdir_in("/tmp").expect("/tmp is writable");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("the directory is ours");
     let passwd = file(dir.path(), "passwd", "bad\nwrapped:x:4242:77:::\n");
     let group = file(dir.path(), "group", "wrapped:x:77:wrapped\n");
     let shadow = file(dir.path(), "shadow", "wrapped:x:1::::::\n");

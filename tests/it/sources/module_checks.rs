@@ -6,7 +6,7 @@ use super::module::{AT_ONCE, all_at_once};
 use crate::support::ask::answers;
 use crate::support::module_scene::ModuleScene;
 use crate::support::valgrind::{sound, valgrind};
-use crate::support::{compiled, library, module};
+use crate::support::{annotated_library, compiled, library, module};
 
 /// Every kind of call of the module.
 const ALL: &[&str] = &[
@@ -42,8 +42,9 @@ fn memcheck_finds_nothing() {
 fn helgrind_and_drd_see_no_race_between_threads_that_ask_the_module() {
     let scene = ModuleScene::new();
     let question = format!("threads 2 800 {AT_ONCE}");
+    let plain = || scene.users(annotated_library(), &module("plain", &[]), "plain");
     for tool in ["helgrind", "drd"] {
-        let (said, log) = sound(&mut valgrind(tool, scene.plain().arg(&question)));
+        let (said, log) = sound(&mut valgrind(tool, plain().arg(&question)));
         assert_eq!([said.trim_end(), &log], [&all_at_once(), ""]);
     }
 }

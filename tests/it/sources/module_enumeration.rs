@@ -41,6 +41,7 @@ fn an_enumeration_goes_on_from_the_files_into_the_module() {
 fn a_buffer_that_is_too_short_loses_no_row_of_an_enumeration() {
     let large_user = user_of(2000, 11);
     let large_group = group_of(2000, 21);
+    let next_group = group(2);
     let pairs = [
         ("getpwent; getpwent; getpwent; getpwent_r 100", None),
         ("getpwent_r 100", Some("error ERANGE")),
@@ -51,7 +52,7 @@ fn a_buffer_that_is_too_short_loses_no_row_of_an_enumeration() {
         ("getgrent; getgrent; getgrent", None),
         ("getgrent_r 2000", Some("error ERANGE")),
         ("getgrent_r 3000", Some(large_group.as_str())),
-        ("getgrent", Some(&group(2))),
+        ("getgrent", Some(next_group.as_str())),
     ];
     let said = answers(&mut ModuleScene::new().plain(), &pairs.map(|(question, _)| question));
     assert!(said[0].ends_with("m0:x:10:11::/m:/bin/m; error ERANGE"), "{}", said[0]);

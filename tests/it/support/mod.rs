@@ -35,6 +35,19 @@ pub(crate) fn library() -> &'static Path {
     })
 }
 
+/// The library as helgrind and drd understand it: built with the feature `annotate`, in a directory of
+/// its own, so that the other stays.
+pub(crate) fn annotated_library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        if let Some(path) = std::env::var_os("NSS_WRAPPER_RS_SO") {
+            return path.into();
+        }
+        let args = ["--lib", "--features", "annotate"];
+        build_in(&built().join("annotated"), &args, "libnss_wrapper_rs.so")
+    })
+}
+
 /// The built launcher. Its library is beside it.
 pub(crate) fn launcher() -> &'static Path {
     static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
@@ -43,7 +56,10 @@ pub(crate) fn launcher() -> &'static Path {
 
 /// Builds what `args` select, and returns the file of that name.
 fn release(args: &[&str], name: &str) -> PathBuf {
-    let target = built().parent().expect("target/tmp has a parent");
+    build_in(built().parent().expect("target/tmp has a parent"), args, name)
+}
+
+fn build_in(target: &Path, args: &[&str], name: &str) -> PathBuf {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "--quiet"])
         .args(args)

@@ -31,9 +31,10 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new()
             .prefix("nss_wrapper_rs-")
-            .permissions(Permissions::from_mode(0o755))
             .tempdir_in("/tmp")
             .expect("/tmp is writable");
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755))
+            .expect("the directory is ours");
         let copy = dir.path().join("libnss_wrapper_rs.so");
         fs::copy(library(), &copy).expect("the library is readable");
         fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("the copy is ours");
