@@ -19,10 +19,10 @@ use core::sync::atomic::{
 
 use crate::rt::annotate;
 use crate::rt::errno::Errno;
+use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
 use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
 use crate::rt::published::{Slot, SlotRef};
-use crate::rt::sync::ForkLock;
 use crate::rt::sys::{self, Fd};
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::Watch;
