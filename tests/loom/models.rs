@@ -88,6 +88,7 @@ pub(crate) mod atomic {
 /// Errors, of which none comes here but one.
 pub(crate) mod errno {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[allow(clippy::upper_case_acronyms, reason = "errno's own name")]
     pub(crate) enum Errno {
         EAGAIN,
     }
