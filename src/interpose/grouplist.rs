@@ -7,8 +7,9 @@ use libc::gid_t;
 use super::getent::GROUP;
 use super::{call_next, interpose};
 use crate::config;
+use crate::db::Group;
 use crate::file::index::dedup_stable;
-use crate::resolve::membership;
+use crate::resolve::{self, membership};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
@@ -120,6 +121,10 @@ unsafe fn with_groups<R>(
     then: impl FnOnce(&[gid_t]) -> R,
 ) -> Option<R> {
     let guard = ErrnoGuard::new();
+    // What is libc's alone is not to fail for a lack of our memory.
+    if resolve::is_ours::<Group>() == Ok(false) {
+        return None;
+    }
     let mut call = Call::enter();
     let list = match &mut call {
         // SAFETY: the caller's word.
