@@ -164,7 +164,7 @@ pub(crate) struct Config {
 impl Config {
     fn read() -> Result<Self, Errno> {
         let service = ServiceFile::read()?;
-        let value = |name| variable(name).or_else(|| service.value(name));
+        let value = |name| variable(name).or_else(|| service.value(name).filter(|_| !is_set(name)));
         let path = |name| value(name).map(|value| Path::of(name, value)).transpose();
         let text = |name| value(name).map(Text::new).transpose();
         log::set_level(value(DEBUGLEVEL).map_or(0, level));
@@ -299,6 +299,12 @@ pub(crate) fn are_set(names: &[&CStr]) -> bool {
 /// may change it in its own process.
 pub(crate) fn hostname() -> Option<&'static [u8]> {
     variable(HOSTNAME)
+}
+
+/// True if the variable is set, if only to nothing: then the service's configuration does not count.
+fn is_set(name: &CStr) -> bool {
+    // SAFETY: `name` ends in NUL.
+    !sys::is_secure() && !unsafe { libc::getenv(name.as_ptr()) }.is_null()
 }
 
 /// The variable's value, copied by whoever keeps it: the program may change its environment. A

@@ -136,10 +136,10 @@ impl Function {
 }
 
 /// Marks that the calling thread is in a function of the module with a question; `None` if it is with the
-/// same one, or with two others. The mark is an address in the caller's frame.
+/// same one, or with three others. The mark is an address in the caller's frame.
 #[inline(always)]
 fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Marked<'static>> {
-    thread.in_module.get(function)?.enter(question)
+    thread.in_module.get(function)?.enter(question, 1)
 }
 
 /// What has become of the configured module.

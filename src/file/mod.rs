@@ -6,3 +6,4 @@ pub(crate) mod read;
 pub(crate) mod source;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod walk;

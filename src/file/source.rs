@@ -10,17 +10,17 @@
 #![allow(unsafe_code, reason = "slots whose type this file knows")]
 
 use core::ops::Deref;
-use core::ptr::null;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::read::{self, Read, is_forbidden, is_gone, is_settled, settle_ns};
 use super::table::Table;
+use super::walk::{Walk, Walks};
 use crate::config::{Config, FileKind, Path};
 use crate::db::Database;
 use crate::db::key::Key;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
-use crate::rt::published::{Published, SlotRef, address_of, show};
+use crate::rt::published::{Published, SlotRef, address_of};
 use crate::rt::sync::ForkMutex;
 use crate::rt::sys::{self, Fd, Stamp};
 use crate::rt::thread::{self, Call, SOURCES};
@@ -38,22 +38,6 @@ pub(crate) struct Snapshot {
     first_seen_ns: i64,
 }
 
-/// Where an enumeration of the file stands: `resolve::cursor`.
-pub(crate) struct Walk {
-    /// The snapshot that is walked, by its address; null if there is no file.
-    snapshot: *const (),
-    /// What comes next, as [`Place`] has it in one word.
-    pub(crate) place: AtomicU64,
-    /// How many rows the module has given, and its epoch when its own enumeration was begun.
-    pub(crate) module_rows: AtomicU64,
-    pub(crate) module_epoch: AtomicU64,
-}
-
-// SAFETY: the snapshot's address is not followed without a slot that shows it: `Source::walk`.
-unsafe impl Send for Walk {}
-// SAFETY: the snapshot's address is not followed without a slot that shows it: `Source::walk`.
-unsafe impl Sync for Walk {}
-
 /// A configured file.
 pub(crate) struct Source {
     snapshot: Published<Snapshot>,
@@ -66,9 +50,8 @@ pub(crate) struct Source {
     has_complained: AtomicBool,
     /// A descriptor of the file from before chroot(2), plus one; 0 for none.
     held: AtomicI32,
-    /// The process's enumeration, if one is begun, and how many there were.
-    walk: Published<Walk>,
-    walks: AtomicU32,
+    /// The process's enumeration, if one is begun.
+    walks: Walks<Snapshot>,
 }
 
 static SOURCES_BY_KIND: [Source; SOURCES] = [const { Source::new() }; SOURCES];
@@ -248,8 +231,7 @@ impl Source {
             loads: AtomicU32::new(0),
             has_complained: AtomicBool::new(false),
             held: AtomicI32::new(0),
-            walk: Published::new(),
-            walks: AtomicU32::new(0),
+            walks: Walks::new(),
         }
     }
 
@@ -355,88 +337,47 @@ impl Source {
             snapshot.report::<D>(path);
         }
         if !is_first {
-            self.reclaim(walk_slot);
+            self.walks.reclaim(&self.snapshot, walk_slot);
         }
         Ok(true)
     }
 
-    /// Frees snapshots and enumerations that nobody uses any more.
-    fn reclaim(&self, walk_slot: &mut SlotRef<'_>) {
-        let walks = self.walks.load(Ordering::SeqCst);
-        let walked = self.walk.get(walk_slot).map_or(null(), |walk| walk.snapshot);
-        // Another thread may take a snapshot out of the enumeration after its slots were looked at. So
-        // if one has begun meanwhile, nothing is freed, and the one that was there pins its snapshot.
-        // SAFETY: a slot that shows a snapshot is looked at, and so is the enumeration.
-        unsafe {
-            self.snapshot.reclaim(|address, _| {
-                address == walked
-                    || thread::is_shown(address)
-                    || self.walks.load(Ordering::SeqCst) != walks
-            });
-        }
-        // SAFETY: a walk is shown in a slot before it is used.
-        unsafe { self.walk.reclaim(|address, _| thread::is_shown(address)) };
-    }
-
     /// Begins an enumeration of the snapshot at `place`. With `anew` it takes the place of one that has
     /// begun; else, as between threads that begin at once, the first counts.
-    pub(crate) fn begin_walk(
+    ///
+    /// # Safety
+    ///
+    /// `snapshot` is the address of one that the call has asked for, and not asked again since.
+    pub(crate) unsafe fn begin_walk(
         &self,
         call: &mut Call,
         snapshot: Option<*const ()>,
         place: u64,
         anew: bool,
     ) -> Result<(), Errno> {
-        let walk = Walk {
-            snapshot: snapshot.unwrap_or(null()),
-            place: AtomicU64::new(place),
-            module_rows: AtomicU64::new(0),
-            module_epoch: AtomicU64::new(0),
-        };
-        // The slot of the snapshot shows it until the end of the call; see `reclaim`.
-        self.walks.fetch_add(1, Ordering::SeqCst);
-        let (mut walk_slot, _) = call.walk_slots();
-        if anew {
-            self.walk.publish(walk, &mut walk_slot)?;
-        } else {
-            self.walk.publish_first(walk, &mut walk_slot)?;
-        }
-        walk_slot.clear();
-        self.reclaim(&mut walk_slot);
+        let mut slot = call.walk_slots().0;
+        // SAFETY: the slot of this source in the call's level shows it: the caller's word.
+        unsafe { self.walks.begin(snapshot, place, anew, &mut slot) }?;
+        self.walks.reclaim(&self.snapshot, &mut slot);
         Ok(())
     }
 
     /// Ends the enumeration, if one is begun.
     pub(crate) fn end_walk(&self, call: &mut Call) {
-        if self.walk.clear() {
-            self.reclaim(&mut call.walk_slots().0);
+        if self.walks.end() {
+            self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
         }
     }
 
     /// True if an enumeration is begun.
     pub(crate) fn is_walked(&self) -> bool {
-        !self.walk.is_empty()
+        self.walks.is_begun()
     }
 
     /// The enumeration, and the rows that it walks, if there is a file.
     pub(crate) fn walk<'a>(&self, call: &'a mut Call) -> Option<(&'a Walk, Option<&'a Snapshot>)> {
-        let (mut walk_slot, mut walked_slot) = call.walk_slots();
-        loop {
-            let walk = core::ptr::from_ref(self.walk.get(&mut walk_slot)?);
-            // SAFETY: its slot shows it for as long as the call is borrowed.
-            let walk: &'a Walk = unsafe { &*walk };
-            if walk.snapshot.is_null() {
-                return Some((walk, None));
-            }
-            // SAFETY: a snapshot's address; it is used only if the walk still is the present one, which
-            // pins it, after the slot shows it.
-            let snapshot = unsafe { show::<Snapshot>(&mut walked_slot, walk.snapshot) };
-            let snapshot = core::ptr::from_ref(snapshot);
-            if self.walk.is_newest(walk) {
-                // SAFETY: its slot shows it for as long as the call is borrowed.
-                return Some((walk, Some(unsafe { &*snapshot })));
-            }
-        }
+        let (walk_slot, walked_slot) = call.walk_slots();
+        self.walks.get(walk_slot, walked_slot)
     }
 }
 

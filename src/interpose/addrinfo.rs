@@ -121,7 +121,7 @@ unsafe fn addresses(query: Query) -> c_int {
     let (family, flags) = unsafe { family_and_flags(query.hints) };
     if error != 0 {
         let no_memory = error == libc::EAI_SYSTEM && Errno::last() == Errno::ENOMEM
-            || !was_asked && is_search(error, flags) && has_address(node, family);
+            || !was_asked && is_search(error, family, flags) && has_address(node, family);
         drop(guard);
         return if no_memory { libc::EAI_MEMORY } else { error };
     }
@@ -143,10 +143,15 @@ unsafe fn addresses(query: Query) -> c_int {
 }
 
 /// True if the error is one of a search for a name, rather than of the arguments.
-fn is_search(error: c_int, flags: c_int) -> bool {
+fn is_search(error: c_int, family: c_int, flags: c_int) -> bool {
     let searches =
         [libc::EAI_NONAME, libc::EAI_NODATA, libc::EAI_AGAIN, libc::EAI_FAIL, libc::EAI_SYSTEM];
-    searches.contains(&error) && flags & (libc::AI_NUMERICHOST | libc::AI_NUMERICSERV) == 0
+    // Where no interface but loopback has an address of the family, glibc asks nobody: getaddrinfo(3).
+    let has_no_interface =
+        error == libc::EAI_NONAME && flags & libc::AI_ADDRCONFIG != 0 && family != libc::AF_UNSPEC;
+    searches.contains(&error)
+        && !has_no_interface
+        && flags & (libc::AI_NUMERICHOST | libc::AI_NUMERICSERV) == 0
 }
 
 /// True if the file has an address for the name, or does not say for lack of memory. A libc that has no

@@ -7,8 +7,9 @@ use libc::gid_t;
 use super::getent::GROUP;
 use super::{call_next, interpose};
 use crate::config;
+use crate::db::Group;
 use crate::file::index::dedup_stable;
-use crate::resolve::membership;
+use crate::resolve::{self, membership};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
@@ -108,6 +109,35 @@ fn set_groups(gids: &[gid_t]) -> c_int {
     error.fail()
 }
 
+/// Hands the user's groups to `then`; `None` if libc is to be asked. After a failure it is the given group
+/// alone, as with glibc: -1 would be taken for a lack of room.
+///
+/// # Safety
+///
+/// `user` is a C string.
+unsafe fn with_groups<R>(
+    user: *const c_char,
+    first: gid_t,
+    then: impl FnOnce(&[gid_t]) -> R,
+) -> Option<R> {
+    let guard = ErrnoGuard::new();
+    // What is libc's alone is not to fail for a lack of our memory.
+    if resolve::is_ours::<Group>() == Ok(false) {
+        return None;
+    }
+    let mut call = Call::enter();
+    let list = match &mut call {
+        // SAFETY: the caller's word.
+        Ok(call) => unsafe { groups_of(call, user, first) },
+        Err(error) => Err(*error),
+    };
+    drop(guard);
+    match list {
+        Ok(list) => list.map(|list| then(&list)),
+        Err(_) => Some(then(&[first])),
+    }
+}
+
 interpose! {
     /// `getgrouplist(3)`: the total in `*count`, and −1 if that is more than it said.
     fn getgrouplist(
@@ -116,22 +146,11 @@ interpose! {
         if user.is_null() {
             return -1;
         }
-        let guard = ErrnoGuard::new();
-        let mut call = Call::enter();
-        let list = match &mut call {
-            // SAFETY: the man page has the caller promise a C string.
-            Ok(call) => unsafe { groups_of(call, user, first) },
-            Err(error) => Err(*error),
-        };
-        drop(guard);
-        match list {
-            Ok(None) => call_next!(getgrouplist(user, first, gids, count) or -1),
-            // SAFETY: the man page has the caller promise `*count` elements at `gids`.
-            Ok(Some(list)) => unsafe { store_gids(&list, gids, count) },
-            // A failure would be taken for a lack of room.
-            // SAFETY: the man page has the caller promise `*count` elements at `gids`.
-            Err(_) => unsafe { store_gids(&[first], gids, count) },
-        }
+        // SAFETY: the man page has the caller promise `*count` elements at `gids`.
+        let store = |list: &[gid_t]| unsafe { store_gids(list, gids, count) };
+        // SAFETY: the man page has the caller promise a C string.
+        unsafe { with_groups(user, first, store) }
+            .unwrap_or_else(|| call_next!(getgrouplist(user, first, gids, count) or -1))
     }
 
     /// `initgroups(3)`: the next `setgroups` is called with the groups, libc's or uid_wrapper's.
@@ -139,18 +158,8 @@ interpose! {
         if user.is_null() {
             return Errno::EINVAL.fail();
         }
-        let guard = ErrnoGuard::new();
-        let mut call = Call::enter();
-        let list = match &mut call {
-            // SAFETY: the man page has the caller promise a C string.
-            Ok(call) => unsafe { groups_of(call, user, first) },
-            Err(error) => Err(*error),
-        };
-        drop(guard);
-        match list {
-            Ok(None) => call_next!(initgroups(user, first) or -1),
-            Ok(Some(list)) => set_groups(&list),
-            Err(_) => set_groups(&[first]),
-        }
+        // SAFETY: the man page has the caller promise a C string.
+        unsafe { with_groups(user, first, set_groups) }
+            .unwrap_or_else(|| call_next!(initgroups(user, first) or -1))
     }
 }

@@ -16,7 +16,8 @@ use super::{Libc, LibcFamily, Status, asks_libc, asks_module};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::Key;
 use crate::db::{Database, OwnedRow};
-use crate::file::source::{FileState, Request, Snapshot, Walk};
+use crate::file::source::{FileState, Request, Snapshot};
+use crate::file::walk::Walk;
 use crate::module::{self, Reply};
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::OutBuf;
@@ -96,7 +97,8 @@ fn start<D: Database>(
         None => None,
     };
     let place = Place { phase: Phase::File(0), has_synthetic }.to_word();
-    D::FILE.source().begin_walk(call, snapshot, place, anew)
+    // SAFETY: the call has just asked for it.
+    unsafe { D::FILE.source().begin_walk(call, snapshot, place, anew) }
 }
 
 /// `setXent`: pins what the file holds now. True if libc's enumeration is to be begun too.
@@ -171,7 +173,7 @@ fn next_with<D: Database>(
         let place = Place::from_word(seen);
         let go_to = |phase| {
             let word = Place { phase, ..place }.to_word();
-            walk.place.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            walk.move_on(seen, word)
         };
         let written = match place.phase {
             Phase::File(at) => {
@@ -223,9 +225,7 @@ fn next_with<D: Database>(
                 let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
                 let next = Place { phase: next, ..place }.to_word();
                 let Some((walk, _)) = D::FILE.source().walk(call) else { continue };
-                let place = &walk.place;
-                place.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-                    && written
+                walk.move_on(seen, next) && written
             }
             Phase::End => return Ok(Status::NotFound),
         };

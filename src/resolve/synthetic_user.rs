@@ -274,7 +274,7 @@ fn libc_has<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool,
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
         // Whoever is asked whether it knows the user may ask us in its turn, but not for ever.
-        let Some(checking) = call.thread().in_system_check.enter(id.into()) else {
+        let Some(checking) = call.thread().in_system_check.enter(id.into(), 2) else {
             return Ok(true);
         };
         let in_libc = InLibc::enter();

@@ -1,6 +1,3 @@
-//! The atomic types of what threads share: core's, or loom's where a model is checked (tests/loom).
+//! The atomic types of what threads share. tests/loom puts others in their place, which try every order.
 
-#[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
-#[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};

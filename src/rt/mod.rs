@@ -6,6 +6,7 @@ pub(crate) mod annotate;
 pub(crate) mod atomic;
 mod constructor;
 pub(crate) mod errno;
+pub(crate) mod fork_lock;
 pub(crate) mod log;
 pub(crate) mod memory;
 pub(crate) mod next;

@@ -19,10 +19,10 @@ use core::sync::atomic::{
 
 use crate::rt::annotate;
 use crate::rt::errno::Errno;
+use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
 use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
 use crate::rt::published::{Slot, SlotRef};
-use crate::rt::sync::ForkLock;
 use crate::rt::sys::{self, Fd};
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::Watch;
@@ -75,29 +75,32 @@ pub(crate) fn frame_address() -> usize {
     (&raw const here).addr()
 }
 
-/// Marks of a function that may ask us in its turn, and must not ask itself for ever. The same question does
-/// not get there again from inside itself, and another one once more: the mark may be that of a call which
-/// was abandoned, and seems to be live since the next question comes from deeper in the stack.
-pub(crate) struct Reentry([(Mark, AtomicU64); 2]);
+/// Marks of a function that may ask us in its turn, and must not ask itself for ever. Three calls of it can
+/// be in each other, and as many with the same question as [`Reentry::enter`] is told: a second one may be
+/// that of a signal handler, or the mark that of a call which was abandoned, and which seems to be live since
+/// the next question comes from deeper in the stack.
+pub(crate) struct Reentry([(Mark, AtomicU64); 3]);
 
 impl Reentry {
     const fn new() -> Self {
-        Self([const { (Mark::new(), AtomicU64::new(0)) }; 2])
+        Self([const { (Mark::new(), AtomicU64::new(0)) }; 3])
     }
 
-    /// Marks that the caller enters the function with that question; `None` if it may not.
+    /// Marks that the caller enters the function with that question; `None` if it may not, since calls
+    /// with the same question are in each other already, `same` of them.
     #[inline(always)]
-    pub(crate) fn enter(&self, question: u64) -> Option<Marked<'_>> {
+    pub(crate) fn enter(&self, question: u64, same: usize) -> Option<Marked<'_>> {
         let here = frame_address();
         let mut free = None;
+        let mut times = 0;
         for (mark, asked) in &self.0 {
             if !mark.is_live(here) {
                 free = free.or(Some((mark, asked)));
             } else if asked.load(Ordering::Relaxed) == question {
-                return None;
+                times += 1;
             }
         }
-        let (mark, asked) = free?;
+        let (mark, asked) = free.filter(|_| times < same)?;
         asked.store(question, Ordering::Relaxed);
         Some(Marked::new(mark))
     }

@@ -24,7 +24,7 @@ static enum action action_of(const char *name)
     return NO_ACTION;
 }
 
-enum { PATIENCE_S = 8, STACK = 1 << 18, ROUNDS = 12, FIRST_ROUNDS = 4 };
+enum { PATIENCE_S = 8, STACK = 1 << 18, ROUNDS = 8, FIRST_ROUNDS = 3 };
 
 static enum action action;
 static const struct scenario *scene;
@@ -278,7 +278,8 @@ static void __attribute__((noreturn)) act(const struct scenario *s, enum action 
 {
     scene = s;
     action = a;
-    alarm(PATIENCE_S);
+    /* Each single step takes some microseconds. */
+    alarm(a == NOTHING || a == STOP_NOTHING ? 10 * PATIENCE_S : PATIENCE_S);
     when = "before the call";
     if (a == STOP || a == STOP_NOTHING)
         beside_a_stopped_thread();

@@ -52,11 +52,57 @@ static pid_t next_stop(int *status)
     return tracee;
 }
 
-static struct steps learn(pid_t child)
+enum { BREAKPOINT = 0xcc };
+
+static void poke(pid_t tracee, unsigned long pc, unsigned char byte)
+{
+    long word = ptrace(PTRACE_PEEKTEXT, tracee, pc, NULL);
+    ptrace(PTRACE_POKETEXT, tracee, pc, (word & ~0xffL) | byte);
+}
+
+/* Goes on at `pc`, where a breakpoint was. The text is this process's too. */
+static void leave_breakpoint(pid_t tracee, unsigned long pc)
+{
+    struct user_regs_struct regs;
+    ptrace(PTRACE_GETREGS, tracee, NULL, &regs);
+    regs.rip = pc;
+    ptrace(PTRACE_SETREGS, tracee, NULL, &regs);
+    poke(tracee, pc, *(const unsigned char *)pc);
+}
+
+static bool is_ours(unsigned long pc)
+{
+    return pc >= text_begin && pc < text_end;
+}
+
+/* Where the function returns to that the tracee is at the first instruction of; 0 if that is not in
+ * the library. */
+static unsigned long return_address(pid_t tracee)
+{
+    struct user_regs_struct regs;
+    ptrace(PTRACE_GETREGS, tracee, NULL, &regs);
+    unsigned long to = (unsigned long)ptrace(PTRACE_PEEKDATA, tracee, regs.rsp, NULL);
+    return is_ours(to) ? to : 0;
+}
+
+static void take_step(struct steps *steps, unsigned long pc, unsigned *times, size_t *last)
+{
+    size_t at = pc - text_begin;
+    if (steps->len % 4096 == 0)
+        steps->list = realloc(steps->list, (steps->len + 4096) * sizeof *steps->list);
+    if (times[at])
+        steps->list[last[at]].is_last = false;
+    last[at] = steps->len;
+    steps->list[steps->len++] = (struct step){ pc, times[at]++, true };
+}
+
+/* Steps through the call of a child; with `runs_libc` what others do for the library is not stepped
+ * through, which takes long, and misses where they call the library back. */
+static struct steps learn(pid_t child, bool runs_libc)
 {
     struct steps steps = { NULL, 0 };
-    size_t room = 0;
-    bool inside = false;
+    bool inside = false, was_ours = false;
+    unsigned long back = 0;
     int status;
     unsigned *times = calloc(text_end - text_begin, sizeof *times);
     size_t *last = calloc(text_end - text_begin, sizeof *last);
@@ -66,23 +112,21 @@ static struct steps learn(pid_t child)
                 continue;
             break;
         }
-        int signal = WSTOPSIG(status);
+        int signal = WSTOPSIG(status), how;
         if (signal == SIGSTOP)
             inside = !inside;
         unsigned long pc = inside ? pc_of(tracee) : 0;
-        if (signal == SIGTRAP && pc >= text_begin && pc < text_end) {
-            if (steps.len == room) {
-                room = room ? room * 2 : 4096;
-                steps.list = realloc(steps.list, room * sizeof *steps.list);
-            }
-            size_t at = pc - text_begin;
-            if (times[at])
-                steps.list[last[at]].is_last = false;
-            last[at] = steps.len;
-            steps.list[steps.len++] = (struct step){ pc, times[at]++, true };
+        if (back && pc == back + 1) {
+            leave_breakpoint(tracee, pc = back);
+            back = 0;
         }
-        bool ours = signal == SIGSTOP || signal == SIGTRAP;
-        ptrace(inside ? PTRACE_SINGLESTEP : PTRACE_CONT, tracee, NULL, ours ? 0 : signal);
+        if (signal == SIGTRAP && is_ours(pc))
+            take_step(&steps, pc, times, last);
+        else if (runs_libc && inside && was_ours && (back = return_address(tracee)))
+            poke(tracee, back, BREAKPOINT);
+        was_ours = is_ours(pc);
+        how = inside && !back ? PTRACE_SINGLESTEP : PTRACE_CONT;
+        ptrace(how, tracee, NULL, signal == SIGSTOP || signal == SIGTRAP ? 0 : signal);
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
         printf("the call alone fails: status %#x\n", (unsigned)status);
@@ -94,14 +138,6 @@ static struct steps learn(pid_t child)
 }
 
 struct outcome { unsigned times; long ms; bool failed; char how[80]; };
-
-enum { BREAKPOINT = 0xcc };
-
-static void poke(pid_t tracee, unsigned long pc, unsigned char byte)
-{
-    long word = ptrace(PTRACE_PEEKTEXT, tracee, pc, NULL);
-    ptrace(PTRACE_POKETEXT, tracee, pc, (word & ~0xffL) | byte);
-}
 
 /* Lets the child run, with a breakpoint at `*pc` between its stops by SIGSTOP. When that was met
  * `skip` times before, it gets a signal there; or, where the call is a thread's, the first thread
@@ -130,11 +166,7 @@ static struct outcome trace(pid_t child, const unsigned long *pc, unsigned skip,
             if (armed)
                 poke(tracee, *pc, BREAKPOINT);
         } else if (signal == SIGTRAP && pc_of(tracee) == *pc + 1) {
-            struct user_regs_struct regs;
-            ptrace(PTRACE_GETREGS, tracee, NULL, &regs);
-            regs.rip = *pc;
-            ptrace(PTRACE_SETREGS, tracee, NULL, &regs);
-            poke(tracee, *pc, byte);
+            leave_breakpoint(tracee, *pc);
             if (met++ < skip) {
                 stepping = true;
                 how = PTRACE_SINGLESTEP;

@@ -63,7 +63,8 @@ fn of_library(
     let module = value(variables::MODULE_SO_PATH, environment);
     let answers = |without: &[&str]| {
         let mut environment = environment.clone();
-        environment.extend(without.iter().map(|name| (name.into(), None)));
+        // Empty, not unset: the service's configuration would take the place of an unset one.
+        environment.extend(without.iter().map(|name| (name.into(), Some("".into()))));
         ask(database, key, &environment).map(|found| found.entry.is_some())
     };
     if let Some(own) = &own {

@@ -2,6 +2,7 @@
 //! them from `/etc/hosts`. Each difference is in docs/compatibility.md with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::read_to_string;
 use std::process::Command;
 
@@ -33,13 +34,20 @@ struct Pair {
 
 /// Asks the probe both ways.
 fn both(questions: &[String]) -> Vec<Pair> {
+    both_by(&[], questions)
+}
+
+/// The same, with words before the probe's that start it.
+fn both_by(starter: &[&str], questions: &[String]) -> Vec<Pair> {
     let dir = tempdir().expect("a temporary directory");
     let hosts = file(dir.path(), "hosts", HOSTS);
     let nothing = file(dir.path(), "nothing", "");
-    let mut plain = Command::new(probe("ask"));
-    plain.args(questions);
-    let mut wrapped = under(library(), probe("ask"));
-    wrapped.args(questions).env("NSS_WRAPPER_HOSTS", &hosts);
+    let probe = probe("ask");
+    let words: Vec<&OsStr> = starter.iter().map(AsRef::as_ref).chain([probe.as_ref()]).collect();
+    let mut plain = Command::new(words[0]);
+    plain.args(&words[1..]).args(questions);
+    let mut wrapped = under(library(), words[0]);
+    wrapped.args(&words[1..]).args(questions).env("NSS_WRAPPER_HOSTS", &hosts);
     let theirs = stdout(&mut with_hosts(dir.path(), &hosts, &plain));
     // Where ours goes on to libc, that has nothing to say.
     let ours = stdout(&mut with_hosts(dir.path(), &nothing, &wrapped));
@@ -131,6 +139,22 @@ fn getaddrinfo_differs_from_glibcs_in_what_the_page_lists_only() {
             "-" => good.then_some(CANONICAL),
             name => (good && name.eq_ignore_ascii_case(node)).then_some(ADDRESS),
         }
+    });
+}
+
+/// As in `docker run --network none`: glibc asks nobody for a family that no interface has.
+#[test]
+fn ai_addrconfig_without_a_network_answers_as_glibcs() {
+    let ask = |node: &&str| {
+        [libc::AF_UNSPEC, libc::AF_INET, libc::AF_INET6]
+            .map(|family| format!("getaddrinfo {node} 80 {family} 1 0 {}", libc::AI_ADDRCONFIG))
+    };
+    let questions: Vec<_> = ["v4.site", "v6.site", "nosuch.site"].iter().flat_map(ask).collect();
+    let pairs = both_by(&["unshare", "--net"], &questions);
+    assert!(pairs.iter().any(|pair| pair.theirs == "error EAI_NONAME"));
+    differ_only(&pairs, &[CANONICAL], |pair| {
+        let found = !pair.theirs.starts_with("error") && !pair.ours.starts_with("error");
+        found.then_some(CANONICAL)
     });
 }
 
