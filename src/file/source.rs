@@ -195,12 +195,16 @@ impl Snapshot {
         is_forbidden(error) || is_gone(error) && is_held()
     }
 
-    /// The same where the file could not be read: the path cannot be followed, or leads to what the
-    /// snapshot is of.
+    /// The same where the file could not be read for that reason: the path cannot be followed, or leads to
+    /// what the snapshot is of. An equal stamp proves that only once it is settled; who may not read the file
+    /// any more has the snapshot anyway.
     #[cold]
-    fn outlives_at(&self, path: &Path, source: &Source) -> bool {
+    fn outlives_at(&self, path: &Path, source: &Source, reason: Errno) -> bool {
         match sys::stat(path.as_c()) {
-            Ok(now) => now == self.stamp,
+            Ok(now) => {
+                now == self.stamp
+                    && (self.is_settled.load(Ordering::Relaxed) || is_forbidden(reason))
+            }
             Err(error) => self.outlives(error, source),
         }
     }
@@ -305,7 +309,7 @@ impl Source {
         let old = self.snapshot.get(slot);
         let read = match (read, old) {
             (Ok(read), _) => read,
-            (Err(_), Some(old)) if old.outlives_at(path, self) => return Ok(true),
+            (Err(error), Some(old)) if old.outlives_at(path, self, error) => return Ok(true),
             (Err(error), _) => return self.complain(path, error),
         };
         self.has_complained.swap(false, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! The program's descriptors stay the program's.
 
+use crate::support::namespace::after_mounts;
 use crate::support::{library, probe, stdout, under};
 
 fn descriptors(case: &str) {
@@ -35,4 +36,17 @@ fn a_full_table_of_descriptors_gives_no_wrong_answer() {
     // So few that the library holds none, and so many that it does.
     descriptors("64");
     descriptors("300");
+}
+
+/// ramfs stamps by the clock's tick, as every file system did before Linux 6.13: an edit may leave the stamp
+/// as it was.
+#[test]
+fn a_full_table_gives_no_wrong_answer_where_stamps_are_coarse() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for most in ["64", "300"] {
+        let mut command = under(library(), probe("descriptors"));
+        command.arg(dir.path()).arg(most);
+        let script = "mount -t ramfs none \"$1\"";
+        stdout(&mut after_mounts(script, &[dir.path()], &command));
+    }
 }
