@@ -11,7 +11,7 @@ use core::ptr::null_mut;
 
 use libc::{addrinfo, sockaddr, socklen_t};
 
-use super::{addrinfo_musl, call_next, interpose, nss_service};
+use super::{addrinfo_musl, call_next, interpose, nss_entry, nss_service};
 use crate::config;
 use crate::db::address::{Family, from_octets, numeric};
 use crate::db::hosts::HostRow;
@@ -110,10 +110,10 @@ unsafe fn addresses(query: Query) -> c_int {
     if nss_service::HOSTS.configure().is_err() {
         return libc::EAI_MEMORY;
     }
-    let asked = nss_service::begin_addresses();
+    let asked = nss_entry::begin_addresses();
     // SAFETY: the caller's own arguments.
     let error = unsafe { next_addresses(query) };
-    let was_asked = asked != nss_service::times_asked();
+    let was_asked = asked != nss_entry::times_asked();
     let guard = ErrnoGuard::new();
     // SAFETY: getaddrinfo(3) has the caller promise a C string.
     let node = unsafe { c_bytes(query.node) }.unwrap_or_default();
@@ -258,12 +258,12 @@ unsafe fn names(query: NameQuery) -> c_int {
     if nss_service::HOSTS.configure().is_err() {
         return libc::EAI_MEMORY;
     }
-    let asked = nss_service::times_asked();
+    let asked = nss_entry::times_asked();
     // SAFETY: the caller's own arguments.
     let error = unsafe { next_names(query) };
     let (node, node_len) = query.node;
     let is_wanted = !node.is_null() && node_len > 0 && query.flags & libc::NI_NUMERICHOST == 0;
-    let was_asked = asked != nss_service::times_asked();
+    let was_asked = asked != nss_entry::times_asked();
     if is_wanted && !was_asked && matches!(error, 0 | libc::EAI_NONAME) {
         let guard = ErrnoGuard::new();
         // SAFETY: getnameinfo(3) has the caller promise `size` bytes.

@@ -4,7 +4,6 @@ use core::ffi::{c_char, c_int};
 
 use libc::gid_t;
 
-use super::getent::GROUP;
 use super::{call_next, interpose};
 use crate::config;
 use crate::db::Group;
@@ -30,7 +29,7 @@ unsafe fn groups_of(
 ) -> Result<Option<ScratchBuf<gid_t>>, Errno> {
     // SAFETY: a C string: the caller's word.
     let name = unsafe { c_bytes(user) }.unwrap_or_default();
-    let Some(mut groups) = membership::groups_of(call, name, first, GROUP)? else {
+    let Some(mut groups) = membership::groups_of(call, name, first)? else {
         return Ok(None);
     };
     if groups.asks_libc {

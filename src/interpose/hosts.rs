@@ -12,16 +12,17 @@ use crate::db::Hosts;
 use crate::db::address::{Family, Literal, from_octets, literal};
 use crate::db::hosts::{HostRow, write_all};
 use crate::resolve::hosts::{FOUND, HostStatus, find_address, find_name, is_on};
-use crate::resolve::{Libc, LibcFamily, Status, cursor};
+use crate::resolve::{Interposed, LibcFamily, Status, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, c_bytes};
 use crate::rt::thread::Call;
 
-/// The enumeration goes on to libc's by the caller's own arguments.
-pub(super) const LIBC: Libc<hostent> = Libc {
-    family: || LibcFamily { by_id_r: None, next_r: None, next: None },
-    users: || LibcFamily { by_id_r: None, next_r: None, next: None },
-};
+impl Interposed for Hosts {
+    /// None: the enumeration goes on to libc's by the caller's own arguments.
+    fn libc() -> LibcFamily<hostent> {
+        LibcFamily { by_id_r: None, next_r: None, next: None }
+    }
+}
 
 /// The address that C lent; `None` if its length is not the family's, or the family has no hosts.
 ///
@@ -64,7 +65,7 @@ fn find_name_or_address(
 
 /// The next host of the enumeration, of either family.
 fn next(call: &mut Call, out: &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno> {
-    Ok((cursor::next::<Hosts>(call, out, LIBC)?, HostErrno::HOST_NOT_FOUND))
+    Ok((cursor::next::<Hosts>(call, out)?, HostErrno::HOST_NOT_FOUND))
 }
 
 /// Answers a `_r` function: 0 with the host or null, and why in `*reason`; `None` to call on. `missing`
@@ -232,7 +233,7 @@ interpose! {
     /// `sethostent(3)`: pins what the file holds now. An error shows at the next host.
     fn sethostent(stay_open: c_int) {
         let guard = ErrnoGuard::new();
-        let asks_libc = cursor::set::<Hosts>(LIBC) == Ok(true);
+        let asks_libc = cursor::set::<Hosts>() == Ok(true);
         drop(guard);
         if asks_libc {
             call_next!(sethostent(stay_open) or ());

@@ -11,6 +11,7 @@ pub(crate) mod grouplist;
 pub(crate) mod hosts;
 mod inside;
 mod misc;
+mod nss_entry;
 mod nss_service;
 pub(crate) mod wrapper;
 

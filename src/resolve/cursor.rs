@@ -12,7 +12,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 use super::synthetic_user::{self, User};
-use super::{Libc, LibcFamily, Status, asks_libc, asks_module};
+use super::{Interposed, LibcFamily, Status, asks_libc, asks_module};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::Key;
 use crate::db::{Database, OwnedRow};
@@ -76,15 +76,10 @@ const NOT_BEGUN: u64 = 0;
 const STALE: u64 = u64::MAX;
 
 /// Begins with what the file holds now. With `anew` an enumeration that has begun is forgotten.
-fn start<D: Database>(
-    config: &'static Config,
-    call: &mut Call,
-    libc: Libc<D::C>,
-    anew: bool,
-) -> Result<(), Errno> {
+fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) -> Result<(), Errno> {
     let has_synthetic = match User::current(config)? {
         Some(user) => match user.row().filter(|user| D::synthetic(user).is_some()) {
-            Some(row) => synthetic_user::takes_part::<D>(config, call, &row, libc)?,
+            Some(row) => synthetic_user::takes_part::<D>(config, call, &row)?,
             None => false,
         },
         None => false,
@@ -102,14 +97,14 @@ fn start<D: Database>(
 }
 
 /// `setXent`: pins what the file holds now. True if libc's enumeration is to be begun too.
-pub(crate) fn set<D: Database>(libc: Libc<D::C>) -> Result<bool, Errno> {
+pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
     let config = config::get()?;
     if !super::has_sources::<D>(config) {
         return Ok(true);
     }
     let mut call = Call::enter()?;
     close_module::<D>(&mut call)?;
-    start::<D>(config, &mut call, libc, true)?;
+    start::<D>(config, &mut call, true)?;
     drop(call);
     asks_libc::<D>(config)
 }
@@ -139,34 +134,31 @@ fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
 }
 
 /// `getXent`: writes the next row. An enumeration that was not begun begins.
-pub(crate) fn next<D: Database>(
+pub(crate) fn next<D: Interposed>(
     call: &mut Call,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<Status, Errno> {
-    next_with::<D>(call, out, libc, true)
+    next_with::<D>(call, out, true)
 }
 
 /// The same for libc, which walks its other services itself.
-pub(crate) fn next_of_ours<D: Database>(
+pub(crate) fn next_of_ours<D: Interposed>(
     call: &mut Call,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<Status, Errno> {
-    next_with::<D>(call, out, libc, false)
+    next_with::<D>(call, out, false)
 }
 
-fn next_with<D: Database>(
+fn next_with<D: Interposed>(
     call: &mut Call,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
     walks_libc: bool,
 ) -> Result<Status, Errno> {
     let config = config::get()?;
     let thread = call.thread();
     loop {
         let Some((walk, snapshot)) = D::FILE.source().walk(call) else {
-            start::<D>(config, call, libc, false)?;
+            start::<D>(config, call, false)?;
             continue;
         };
         let seen = walk.place.load(Ordering::Acquire);
@@ -207,7 +199,7 @@ fn next_with<D: Database>(
                 false
             }
             Phase::Libc => {
-                let family = (libc.family)();
+                let family = D::libc();
                 if family.next_r.is_none() && family.next.is_none() {
                     // The caller's own arguments are needed for it.
                     return Ok(Status::Pass);
@@ -221,7 +213,7 @@ fn next_with<D: Database>(
             }
             Phase::Synthetic(number) => {
                 let written =
-                    place.has_synthetic && write_synthetic::<D>(config, call, number, out, libc)?;
+                    place.has_synthetic && write_synthetic::<D>(config, call, number, out)?;
                 let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
                 let next = Place { phase: next, ..place }.to_word();
                 let Some((walk, _)) = D::FILE.source().walk(call) else { continue };
@@ -243,12 +235,11 @@ fn is_synthetic(config: &Config, name: &[u8]) -> Result<bool, Errno> {
 
 /// Writes the row of the synthetic user, or of a group of the process that nobody else names. False if
 /// there is no more.
-fn write_synthetic<D: Database>(
+fn write_synthetic<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     number: u64,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
     let Some(number) = number.checked_sub(1) else {
         let Some(user) = User::current(config)? else { return Ok(false) };
@@ -259,7 +250,7 @@ fn write_synthetic<D: Database>(
     if !matches!(D::FILE, FileKind::Group) {
         return Ok(false);
     }
-    let nameless = synthetic_user::nameless_groups::<D>(config, call, libc)?;
+    let nameless = synthetic_user::nameless_groups::<D>(config, call)?;
     match usize::try_from(number).ok().and_then(|number| nameless.get(number)) {
         Some(&gid) => synthetic_user::write_group::<D>(gid, out),
         None => Ok(false),

@@ -1,6 +1,6 @@
 //! The groups that list a user as a member: getgrouplist(3).
 
-use super::{Libc, synthetic_user};
+use super::synthetic_user;
 use crate::config::{self, Config};
 use crate::db::key::Key;
 use crate::db::{Database, Group};
@@ -24,12 +24,7 @@ pub(crate) struct Groups {
 ///
 /// Where they cannot be read `first` is alone, as in glibc: callers take an error for a lack of room, and
 /// double their array for ever.
-pub(crate) fn groups_of(
-    call: &mut Call,
-    user: &[u8],
-    first: u32,
-    libc: Libc<libc::group>,
-) -> Result<Option<Groups>, Errno> {
+pub(crate) fn groups_of(call: &mut Call, user: &[u8], first: u32) -> Result<Option<Groups>, Errno> {
     let config = config::get()?;
     let has_file = config.file(Group::FILE).is_some();
     let has_module = super::asks_module::<Group>(config);
@@ -39,7 +34,7 @@ pub(crate) fn groups_of(
         return Ok(None);
     }
     let mut gids = ScratchBuf::copy_of(&[first])?;
-    let added = add_all(config, call, user, first, libc, is_synthetic, &mut gids);
+    let added = add_all(config, call, user, first, is_synthetic, &mut gids);
     if let Err(error) = added {
         log!(Warn, "getgrouplist", "the groups cannot be read: {error}");
         gids.truncate(1);
@@ -57,7 +52,6 @@ fn add_all(
     call: &mut Call,
     user: &[u8],
     first: u32,
-    libc: Libc<libc::group>,
     is_synthetic: bool,
     gids: &mut ScratchBuf<u32>,
 ) -> Result<(), Errno> {
@@ -74,7 +68,7 @@ fn add_all(
         module::groups_of(call.thread(), user, first, gids)?;
     }
     if is_synthetic {
-        gids.extend(&synthetic_user::nameless_groups::<Group>(config, call, libc)?)?;
+        gids.extend(&synthetic_user::nameless_groups::<Group>(config, call)?)?;
     }
     dedup_stable(gids)
 }

@@ -51,38 +51,22 @@ pub(crate) type ByIdR<C> =
 pub(crate) type NextR<C> = unsafe extern "C" fn(*mut C, *mut c_char, usize, *mut *mut C) -> c_int;
 /// The type of `getpwent`.
 pub(crate) type NextRow<C> = unsafe extern "C" fn() -> *mut C;
-/// Where libc's functions of a database are, and those of users, of whom the synthetic one may be asked.
-/// They are functions, for tables would be relocated in every process.
-pub(crate) struct Libc<C: 'static> {
-    pub(crate) family: fn() -> LibcFamily<C>,
-    pub(crate) users: fn() -> LibcFamily<libc::passwd>,
-}
 
-impl<C> Clone for Libc<C> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<C> Copy for Libc<C> {}
-
-impl<C> Libc<C> {
-    /// Those of users.
-    fn of_users(&self) -> Libc<libc::passwd> {
-        Libc { family: self.users, users: self.users }
-    }
+/// A database whose functions are interposed, and where libc's own are.
+pub(crate) trait Interposed: Database {
+    /// libc's functions of it. A function, for a table would be relocated in every process.
+    fn libc() -> LibcFamily<Self::C>;
 }
 
 /// Looks a key up and writes the row into the caller's buffer.
 #[inline(always)]
-pub(crate) fn find<D: Database>(
+pub(crate) fn find<D: Interposed>(
     call: &mut Call,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<Status, Errno> {
     let config = config::get()?;
-    if config.user.is_some() && synthetic_user::answers::<D>(config, call, key, out, libc)? {
+    if config.user.is_some() && synthetic_user::answers::<D>(config, call, key, out)? {
         return Ok(Status::Found);
     }
     if let Some(path) = config.file(D::FILE) {
@@ -102,7 +86,7 @@ pub(crate) fn find<D: Database>(
         let is_missing = matches!(state, FileState::Missing);
         log_file::<D>(config, key, if is_missing { "cannot read" } else { "not in" });
     }
-    find_elsewhere::<D>(config, call, key, out, libc)
+    find_elsewhere::<D>(config, call, key, out)
 }
 
 /// Says what the file has to say to the question.
@@ -121,12 +105,11 @@ fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
 
 /// The rest of a lookup, once the file does not know the row.
 #[cold]
-fn find_elsewhere<D: Database>(
+fn find_elsewhere<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<Status, Errno> {
     let mut is_ours = config.file(D::FILE).is_some();
     if asks_module::<D>(config) {
@@ -147,7 +130,7 @@ fn find_elsewhere<D: Database>(
             }
         }
     }
-    if config.user.is_some() && synthetic_user::names_group::<D>(config, call, key, out, libc)? {
+    if config.user.is_some() && synthetic_user::names_group::<D>(config, call, key, out)? {
         return Ok(Status::Found);
     }
     let status = if is_ours && !config.fall_through { Status::NotFound } else { Status::Pass };

@@ -14,7 +14,7 @@ use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Libc, nsswitch};
+use super::{Interposed, nsswitch};
 use crate::config::{self, Config, FileKind};
 use crate::db::fields::Fields;
 use crate::db::key::{Key, What};
@@ -168,17 +168,16 @@ fn expand(
 
 /// Writes the synthetic user's row if that is what the key asks for, and nobody else has its id.
 #[cold]
-pub(crate) fn answers<D: Database>(
+pub(crate) fn answers<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
     let Some(user) = User::current(config)? else { return Ok(false) };
     let row = user.row().and_then(|row| Some((row, D::synthetic(&row)?)));
     let Some((user, row)) = row.filter(|(_, row)| D::has(row, &key)) else { return Ok(false) };
-    let answers = takes_part::<D>(config, call, &user, libc)?;
+    let answers = takes_part::<D>(config, call, &user)?;
     let does = if answers { "answers" } else { "gives way to another of its id" };
     log!(Trace, D::NAME, "the synthetic user, {}, {does}", Bytes(user.name));
     if answers {
@@ -188,25 +187,23 @@ pub(crate) fn answers<D: Database>(
 }
 
 /// True if the user has a row in the database: nobody else has its id, nor that of the row.
-pub(crate) fn takes_part<D: Database>(
+pub(crate) fn takes_part<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     user: &PasswdRow<'_>,
-    libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
-    if is_named::<Passwd>(config, call, user.uid, libc.of_users())? {
+    if is_named::<Passwd>(config, call, user.uid)? {
         return Ok(false);
     }
     let is_user = matches!(D::FILE, FileKind::Passwd);
-    Ok(is_user || !is_named::<D>(config, call, user.gid, libc)?)
+    Ok(is_user || !is_named::<D>(config, call, user.gid)?)
 }
 
 /// True if our files, the module, or the system's services have a row of that id.
-fn is_named<D: Database>(
+fn is_named<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     id: u32,
-    libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
     let key = Key::id(id);
     let mut is_ours = false;
@@ -231,7 +228,7 @@ fn is_named<D: Database>(
             return Ok(true);
         }
     }
-    services_have::<D>(call, id, libc)
+    services_have::<D>(call, id)
 }
 
 fn has_row<D: Database>(
@@ -247,7 +244,7 @@ fn has_row<D: Database>(
 }
 
 /// Whether services other than the files have a row of that id, as they said within the last second.
-fn services_have<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool, Errno> {
+fn services_have<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     /// The answers for users and groups, one word each: the id, the second, the answer, and a 1.
     static ANSWERS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     let [users, groups] = &ANSWERS;
@@ -259,13 +256,13 @@ fn services_have<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<
     if known & !2 == word(false) {
         return Ok(known & 2 != 0);
     }
-    let taken = nsswitch::has_other_services(D::NAME)? && libc_has::<D>(call, id, libc)?;
+    let taken = nsswitch::has_other_services(D::NAME)? && libc_has::<D>(call, id)?;
     kept.store(word(taken), Ordering::Relaxed);
     Ok(taken)
 }
 
-fn libc_has<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool, Errno> {
-    let Some(by_id_r) = (libc.family)().by_id_r.and_then(|by_id_r| by_id_r.get()) else {
+fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
+    let Some(by_id_r) = D::libc().by_id_r.and_then(|by_id_r| by_id_r.get()) else {
         return Ok(false);
     };
     let mut row = MaybeUninit::<D::C>::uninit();
@@ -294,12 +291,11 @@ fn libc_has<D: Database>(call: &Call, id: u32, libc: Libc<D::C>) -> Result<bool,
 }
 
 /// Writes a group of the process that nobody names, if the key asks for one: `g1000680000` is 1000680000.
-pub(crate) fn names_group<D: Database>(
+pub(crate) fn names_group<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
-    libc: Libc<D::C>,
 ) -> Result<bool, Errno> {
     let gid = match key.what {
         What::Id(gid) => Some(gid),
@@ -307,7 +303,7 @@ pub(crate) fn names_group<D: Database>(
         What::Host(_) | What::Address(_) => None,
     };
     let Some(gid) = gid.filter(|_| matches!(D::FILE, FileKind::Group)) else { return Ok(false) };
-    if !nameless_groups::<D>(config, call, libc)?.contains(&gid) {
+    if !nameless_groups::<D>(config, call)?.contains(&gid) {
         return Ok(false);
     }
     write_group::<D>(gid, out)
@@ -348,15 +344,14 @@ fn gid_in(name: &[u8]) -> Option<u32> {
 
 /// The groups of the process that nobody names but the synthetic user, if that takes part. Their number
 /// is small, and so is that of the questions.
-pub(crate) fn nameless_groups<D: Database>(
+pub(crate) fn nameless_groups<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
-    libc: Libc<D::C>,
 ) -> Result<ScratchBuf<u32>, Errno> {
     let mut nameless = ScratchBuf::new();
     let Some(user) = User::current(config)? else { return Ok(nameless) };
     let Some(user) = user.row() else { return Ok(nameless) };
-    if is_named::<Passwd>(config, call, user.uid, libc.of_users())? {
+    if is_named::<Passwd>(config, call, user.uid)? {
         return Ok(nameless);
     }
     let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []))?;
@@ -365,7 +360,7 @@ pub(crate) fn nameless_groups<D: Database>(
     all.push(sys::gid())?;
     for &gid in all.iter() {
         let is_known = gid == user.gid || nameless.contains(&gid);
-        if !is_known && !is_named::<D>(config, call, gid, libc)? {
+        if !is_known && !is_named::<D>(config, call, gid)? {
             nameless.push(gid)?;
         }
     }

@@ -1,0 +1,403 @@
+//! The entry points of an NSS service, which libc itself calls: glibc's `<nss.h>`.
+
+use core::ffi::{c_char, c_int, c_long, c_void};
+use core::net::IpAddr;
+
+use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
+
+use super::hosts::c_address;
+use super::{export, getent};
+use crate::config;
+use crate::db::address::Family;
+use crate::db::hosts::{AddressTuple, write_tuples};
+use crate::db::key::Key;
+use crate::db::{Database, Group, Hosts, Passwd, Shadow};
+use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
+use crate::resolve::hosts::{HostStatus, find_address, find_name, listed, of_module};
+use crate::resolve::{self, Status, cursor, membership};
+use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
+use crate::rt::out_buf::{OutBuf, Room, c_bytes};
+use crate::rt::thread::{Call, InLibc, locals};
+
+/// Answers as an NSS service does. A row that is not ours is "not found", and libc goes on to its other
+/// services where it has been told to.
+///
+/// # Safety
+///
+/// `errnop` is valid for a write.
+unsafe fn answer<D: Database>(
+    errnop: *mut c_int,
+    ask: impl FnOnce(&mut Call) -> Result<Status, Errno>,
+) -> c_int {
+    let guard = ErrnoGuard::new();
+    let answer = match resolve::is_ours::<D>() {
+        // Our sources have been asked before libc was.
+        Ok(_) if InLibc::is_on() => Ok(Status::Pass),
+        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call)),
+        Ok(false) => Ok(Status::Pass),
+        Err(error) => Err(error),
+    };
+    drop(guard);
+    let (status, error) = match answer {
+        Ok(Status::Found) => return SUCCESS,
+        Ok(_) => (NOTFOUND, Errno::ENOENT),
+        // libc asks again, with more room.
+        Err(Errno::ERANGE) => (TRYAGAIN, Errno::ERANGE),
+        Err(error @ (Errno::EAGAIN | Errno::ENOMEM)) => (TRYAGAIN, error),
+        Err(error) => (UNAVAIL, error),
+    };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { errnop.write(error.get()) };
+    status
+}
+
+/// Begins or ends an enumeration, and says so as an NSS service does.
+fn enumerate(change: impl FnOnce() -> Result<bool, Errno>) -> c_int {
+    if InLibc::is_on() {
+        return SUCCESS;
+    }
+    let _guard = ErrnoGuard::new();
+    if change().is_ok() { SUCCESS } else { TRYAGAIN }
+}
+
+/// How often libc has asked the calling thread for a host.
+pub(super) fn times_asked() -> usize {
+    locals().hosts_asked.get()
+}
+
+/// The same, and forgets the canonical name that libc was told last.
+pub(super) fn begin_addresses() -> usize {
+    if let Ok(call) = Call::enter() {
+        call.thread().clear_canonical();
+    }
+    times_asked()
+}
+
+/// Answers for hosts: `unknown` is the status of what our sources have not.
+///
+/// # Safety
+///
+/// `errnop` and `reason` are valid for writes.
+unsafe fn answer_host(
+    errnop: *mut c_int,
+    reason: *mut c_int,
+    unknown: c_int,
+    ask: impl FnOnce(&mut Call) -> Result<HostStatus, Errno>,
+) -> c_int {
+    let asked = &locals().hosts_asked;
+    asked.set(asked.get().wrapping_add(1));
+    let guard = ErrnoGuard::new();
+    let answer = if InLibc::is_on() {
+        Ok((Status::Pass, HostErrno::NETDB_SUCCESS))
+    } else {
+        Call::enter().and_then(|mut call| ask(&mut call))
+    };
+    drop(guard);
+    let (status, error, why) = match answer {
+        Ok((Status::Found, _)) => return SUCCESS,
+        Ok((Status::Pass, _)) => (UNAVAIL, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
+        // glibc's own files module does not tell a host without an address of the family from none.
+        Ok((_, HostErrno::NO_DATA)) => (NOTFOUND, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
+        Ok((_, why)) => (unknown, Errno::ENOENT, why),
+        // With ERANGE libc asks again, with more room.
+        Err(error) => (TRYAGAIN, error, error.into()),
+    };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { errnop.write(error.get()) };
+    // SAFETY: valid for a write: the caller's word.
+    unsafe { reason.write(why.get()) };
+    status
+}
+
+/// The addresses of all families, as a list.
+///
+/// # Safety
+///
+/// `list` is as `write_tuples` takes it.
+unsafe fn find_tuples(
+    call: &mut Call,
+    name: &[u8],
+    list: *mut *mut AddressTuple,
+    room: Room<'_>,
+) -> Result<HostStatus, Errno> {
+    let (config, thread) = (config::get()?, call.thread());
+    let listed = listed(config, call, name)?;
+    let matches = match listed {
+        Some(_) => listed,
+        None => of_module(config, thread, name, None)?,
+    };
+    let Some(matches) = matches else { return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND)) };
+    let canonical = matches.rows().next().map_or(b"".as_slice(), |host| host.name);
+    thread.remember_canonical(canonical)?;
+    // SAFETY: as the caller says.
+    unsafe { write_tuples(matches.rows(), list, room) }?;
+    Ok(resolve::hosts::FOUND)
+}
+
+/// The addresses of a family; the canonical name is remembered for getaddrinfo.
+fn find_host(
+    call: &mut Call,
+    name: &[u8],
+    family: c_int,
+    out: &mut OutBuf<'_, hostent>,
+) -> Result<HostStatus, Errno> {
+    let Some(family) = Family::from_c(family) else {
+        return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND));
+    };
+    let thread = call.thread();
+    let found = find_name(call, name, family, out)?;
+    if found.0 == Status::Found {
+        // SAFETY: the row has just been written.
+        let canonical = unsafe { (*out.row()).h_name };
+        // SAFETY: a C string in the caller's buffer.
+        thread.remember_canonical(unsafe { c_bytes(canonical) }.unwrap_or_default())?;
+    }
+    Ok(found)
+}
+
+/// Declares what libc asks of each database: by name, by id where its rows have one, and for all rows.
+macro_rules! entry_points {
+    ($(
+        $row:ident in $database:ident:
+        $by_name:ident, $(by $id_type:ident $by_id:ident,)?
+        all $next:ident $set:ident $end:ident;
+    )*) => {
+        export! {$(
+            /// libc's question for a row by name.
+            fn $by_name(
+                name: *const c_char, out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+            ) -> c_int {
+                // SAFETY: libc gives a C string.
+                let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
+                // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+                let mut out = unsafe { OutBuf::new(out, buf, len) };
+                let ask = |call: &mut Call| getent::find::<$database>(call, key, &mut out);
+                // SAFETY: libc gives room for a number.
+                unsafe { answer::<$database>(errnop, ask) }
+            }
+
+            $(
+                /// libc's question for a row by id.
+                fn $by_id(
+                    id: $id_type, out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+                ) -> c_int {
+                    // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+                    let mut out = unsafe { OutBuf::new(out, buf, len) };
+                    let ask = |call: &mut Call| getent::find::<$database>(call, Key::id(id), &mut out);
+                    // SAFETY: libc gives room for a number.
+                    unsafe { answer::<$database>(errnop, ask) }
+                }
+            )?
+
+            /// libc's question for the next row.
+            fn $next(out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int) -> c_int {
+                // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+                let mut out = unsafe { OutBuf::new(out, buf, len) };
+                let ask = |call: &mut Call| cursor::next_of_ours::<$database>(call, &mut out);
+                // SAFETY: libc gives room for a number.
+                unsafe { answer::<$database>(errnop, ask) }
+            }
+
+            /// libc begins an enumeration.
+            fn $set(_stay_open: c_int) -> c_int {
+                enumerate(cursor::set::<$database>)
+            }
+
+            /// libc ends an enumeration.
+            fn $end() -> c_int {
+                enumerate(cursor::end::<$database>)
+            }
+        )*}
+    };
+}
+
+entry_points! {
+    passwd in Passwd: _nss_wrapper_rs_getpwnam_r, by uid_t _nss_wrapper_rs_getpwuid_r,
+        all _nss_wrapper_rs_getpwent_r _nss_wrapper_rs_setpwent _nss_wrapper_rs_endpwent;
+    group in Group: _nss_wrapper_rs_getgrnam_r, by gid_t _nss_wrapper_rs_getgrgid_r,
+        all _nss_wrapper_rs_getgrent_r _nss_wrapper_rs_setgrent _nss_wrapper_rs_endgrent;
+    spwd in Shadow: _nss_wrapper_rs_getspnam_r,
+        all _nss_wrapper_rs_getspent_r _nss_wrapper_rs_setspent _nss_wrapper_rs_endspent;
+}
+
+export! {
+    /// libc's question for the groups of a user: what is not in the array yet is added to it, of which
+    /// `*start` elements are filled and `*size` there. libc frees it, so it grows by realloc(3), to no
+    /// more than `limit` elements if that is above 0.
+    fn _nss_wrapper_rs_initgroups_dyn(
+        user: *const c_char, first: gid_t, start: *mut c_long, size: *mut c_long,
+        gids: *mut *mut gid_t, limit: c_long, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let name = unsafe { c_bytes(user) }.unwrap_or_default();
+        let ask = |call: &mut Call| {
+            let Some(groups) = membership::groups_of(call, name, first)? else {
+                return Ok(Status::Pass);
+            };
+            // The caller has the first one.
+            for &gid in groups.gids.iter().skip(1) {
+                // SAFETY: libc gives an array from malloc(3) and its two lengths.
+                if !unsafe { add_gid(gid, start, size, gids, limit) }? {
+                    break;
+                }
+            }
+            Ok(if groups.gids.len() > 1 { Status::Found } else { Status::NotFound })
+        };
+        // SAFETY: libc gives room for a number.
+        unsafe { answer::<Group>(errnop, ask) }
+    }
+
+    /// libc's question for the addresses of all families, as a list.
+    fn _nss_wrapper_rs_gethostbyname4_r(
+        name: *const c_char, list: *mut *mut AddressTuple, buf: *mut c_char, len: size_t,
+        errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: libc gives `len` bytes at `buf`.
+        let room = unsafe { Room::new(buf.cast(), len) };
+        // SAFETY: libc gives a list, empty or with a first tuple.
+        let ask = |call: &mut Call| unsafe { find_tuples(call, key, list, room) };
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
+    }
+
+    /// libc's question for the addresses of a family, and the canonical name.
+    fn _nss_wrapper_rs_gethostbyname3_r(
+        name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
+        errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32, canonical: *mut *mut c_char,
+    ) -> c_int {
+        // SAFETY: libc's own arguments.
+        let status = unsafe {
+            _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason)
+        };
+        if status == SUCCESS && !canonical.is_null() {
+            // SAFETY: a host has been stored there.
+            let name = unsafe { (*out).h_name };
+            // SAFETY: libc gives room for a pointer.
+            unsafe { canonical.write(name) };
+        }
+        status
+    }
+
+    /// libc's question for the addresses of a family.
+    fn _nss_wrapper_rs_gethostbyname2_r(
+        name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
+        errnop: *mut c_int, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let mut out = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call| find_host(call, key, family, &mut out);
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
+    }
+
+    /// libc's question for the IPv4 addresses of a host.
+    fn _nss_wrapper_rs_gethostbyname_r(
+        name: *const c_char, out: *mut hostent, buf: *mut c_char, len: size_t, errnop: *mut c_int,
+        reason: *mut c_int,
+    ) -> c_int {
+        let family = libc::AF_INET;
+        // SAFETY: libc's own arguments.
+        unsafe { _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason) }
+    }
+
+    /// libc's question for the host of an address.
+    fn _nss_wrapper_rs_gethostbyaddr_r(
+        address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
+        len: size_t, errnop: *mut c_int, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives so many bytes.
+        let key: Option<IpAddr> = unsafe { c_address(address, size, family) };
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let mut out = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call| find_address(call, key, &mut out);
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
+    }
+
+    /// As `_nss_wrapper_rs_gethostbyaddr_r`, by the name that newer libcs ask for first.
+    fn _nss_wrapper_rs_gethostbyaddr2_r(
+        address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
+        len: size_t, errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32,
+    ) -> c_int {
+        // SAFETY: libc's own arguments.
+        unsafe {
+            _nss_wrapper_rs_gethostbyaddr_r(address, size, family, out, buf, len, errnop, reason)
+        }
+    }
+
+    /// libc's question for the next host.
+    fn _nss_wrapper_rs_gethostent_r(
+        out: *mut hostent, buf: *mut c_char, len: size_t, errnop: *mut c_int, reason: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
+        let mut out = unsafe { OutBuf::new(out, buf, len) };
+        let ask = |call: &mut Call| {
+            let status = cursor::next_of_ours::<Hosts>(call, &mut out)?;
+            Ok((status, HostErrno::HOST_NOT_FOUND))
+        };
+        // SAFETY: libc gives room for two numbers.
+        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
+    }
+
+    /// libc begins an enumeration of hosts.
+    fn _nss_wrapper_rs_sethostent(_stay_open: c_int) -> c_int {
+        enumerate(cursor::set::<Hosts>)
+    }
+
+    /// libc ends an enumeration of hosts.
+    fn _nss_wrapper_rs_endhostent() -> c_int {
+        enumerate(cursor::end::<Hosts>)
+    }
+}
+
+/// Adds a group to libc's array, unless it is there; false if there may be no more.
+///
+/// # Safety
+///
+/// `*gids` is an array from malloc(3) of `*size` elements, `*start` of them filled; all are valid for reads
+/// and writes.
+unsafe fn add_gid(
+    gid: gid_t,
+    start: *mut c_long,
+    size: *mut c_long,
+    gids: *mut *mut gid_t,
+    limit: c_long,
+) -> Result<bool, Errno> {
+    // SAFETY: valid for reads and writes: the caller's word.
+    let start = unsafe { &mut *start };
+    // SAFETY: valid for reads and writes: the caller's word.
+    let size = unsafe { &mut *size };
+    // SAFETY: valid for reads and writes: the caller's word.
+    let gids = unsafe { &mut *gids };
+    let (filled, room) = (*start, *size);
+    let count = usize::try_from(filled).unwrap_or(0);
+    // SAFETY: an array of so many filled elements: the caller's word.
+    let list = unsafe { core::slice::from_raw_parts(*gids, count) };
+    if list.contains(&gid) {
+        return Ok(true);
+    }
+    if limit > 0 && filled >= limit {
+        return Ok(false);
+    }
+    if filled >= room {
+        let doubled = room.saturating_mul(2).max(16);
+        let larger = if limit > 0 { doubled.min(limit) } else { doubled };
+        let bytes = usize::try_from(larger).unwrap_or(0) * size_of::<gid_t>();
+        // SAFETY: from malloc(3): the caller's word.
+        let moved = unsafe { libc::realloc((*gids).cast(), bytes) }.cast::<gid_t>();
+        if moved.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        (*gids, *size) = (moved, larger);
+    }
+    // SAFETY: there is room for one more element, as was seen to.
+    let place = unsafe { (*gids).add(count) };
+    // SAFETY: an element of the array.
+    unsafe { place.write(gid) };
+    *start = filled + 1;
+    Ok(true)
+}
