@@ -13,10 +13,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::ask::{Asking, Environment};
-use crate::database::{Database, why};
 use crate::options::{Options, User};
-use crate::variables::{self, Variables};
-use crate::{preload, service};
+use crate::{service, variables};
+use nss_wrapper_environment::{Database, ld_preload, library, names, why};
 
 /// A smaller file is checked before anyone could read of the progress.
 const LARGE_BYTES: usize = 1 << 20;
@@ -28,7 +27,7 @@ const SHOWN: Duration = Duration::from_millis(100);
 pub(crate) fn check(options: &Options) -> Result<bool, String> {
     let mut faults = Vec::new();
     let mut targets = targets(options);
-    let user = variables::value(variables::USER, &Variables::new());
+    let user = variables::value(names::USER);
     let configuration = Path::new(service::configuration::PATH);
     // That of an option was checked when it was read.
     if targets.is_empty() && user.is_none() && options.user.is_empty() {
@@ -40,11 +39,11 @@ pub(crate) fn check(options: &Options) -> Result<bool, String> {
         if let Ok(all) = service::installed_configuration(configuration) {
             let value = |database: Database| Some((database, all.get(database.variable())?.into()));
             targets.extend(Database::ALL.into_iter().filter_map(value));
-            faults.extend(all.get(variables::USER).and_then(|line| user_fault(&line.into())));
+            faults.extend(all.get(names::USER).and_then(|line| user_fault(&line.into())));
         }
     }
-    let library = preload::library(options.library.as_deref())?;
-    let preload = preload::ld_preload(&library, None)?;
+    let library = library(options.library.as_deref())?;
+    let preload = ld_preload(&library, None)?;
     faults.extend(user.and_then(|line| user_fault(&line)));
     for (database, value) in targets {
         match Target::new(database, value) {
@@ -67,13 +66,12 @@ fn targets(options: &Options) -> Vec<(Database, OsString)> {
     if !given.is_empty() {
         return given;
     }
-    let set = Variables::new();
-    let value = |database: Database| Some((database, variables::value(database.variable(), &set)?));
+    let value = |database: Database| Some((database, variables::value(database.variable())?));
     Database::ALL.into_iter().filter_map(value).collect()
 }
 
 fn user_fault(line: &OsString) -> Option<String> {
-    let name = variables::USER;
+    let name = names::USER;
     let Some(line) = line.to_str() else { return Some(format!("{name}: not UTF-8")) };
     match line.parse::<User>() {
         Ok(User { line: Some(_), .. }) => None,

@@ -7,17 +7,14 @@
 mod accounts;
 mod ask;
 mod check;
-mod database;
 mod edit;
 mod explain;
 mod generate;
 mod namespace;
 mod options;
-mod preload;
 mod replace;
 mod service;
 mod system;
-mod template;
 mod users;
 mod variables;
 
@@ -28,9 +25,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
-use database::Database;
+use nss_wrapper_environment::{Database, Variables, ld_preload, library, why};
 use options::{Job, Options};
-use variables::Variables;
 
 /// Exit codes as those of env(1).
 const FAILED: u8 = 125;
@@ -98,18 +94,18 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
 }
 
 fn print(text: impl AsRef<[u8]>) -> Result<(), String> {
-    std::io::stdout().write_all(text.as_ref()).map_err(|e| database::why(&e))
+    std::io::stdout().write_all(text.as_ref()).map_err(|e| why(&e))
 }
 
 /// Runs the command under the library, or prints what does so.
 fn preloaded(options: &Options) -> Result<ExitCode, (u8, String)> {
     let own = |message| (FAILED, message);
-    let library = preload::library(options.library.as_deref()).map_err(own)?;
+    let library = library(options.library.as_deref()).map_err(own)?;
     let present = std::env::var_os("LD_PRELOAD");
-    let preload = preload::ld_preload(&library, present.as_deref()).map_err(own)?;
-    let mut set = variables::of(options).map_err(own)?;
+    let preload = ld_preload(&library, present.as_deref()).map_err(own)?;
+    let environment = variables::of(options).map_err(own)?;
+    let mut set = environment.variables().map_err(|e| own(e.to_string()))?;
     set.insert("LD_PRELOAD", preload);
-    variables::check_length(&set).map_err(own)?;
     if options.print_env {
         return print(variables::exports(&set)).map(|()| ExitCode::SUCCESS).map_err(own);
     }
@@ -125,7 +121,7 @@ fn become_command(command: &[OsString], set: &Variables) -> (u8, String) {
     };
     let error = Command::new(&program).args(rest).envs(set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
-    (code, format!("{}: {}", Path::new(&program).display(), database::why(&error)))
+    (code, format!("{}: {}", Path::new(&program).display(), why(&error)))
 }
 
 #[cfg(test)]

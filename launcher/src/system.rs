@@ -1,8 +1,8 @@
-//! What the system says of ids, and the calls that std has not.
+//! Ids, and the calls that std has not.
 //!
 //! Of `rustix` and `libc` the features `std` stay off: cargo builds both packages with one set of
 //! features, and the library must do without std.
-#![allow(unsafe_code, reason = "libc's lookups, and descriptors that std and rustix share")]
+#![allow(unsafe_code, reason = "libc's calls, and descriptors that std and rustix share")]
 
 use std::ffi::CString;
 use std::fs::File;
@@ -40,20 +40,6 @@ pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: what is unsafe of it is a table of descriptors that threads no longer share; the
     // launcher has one thread, and never asks for that.
     unsafe { rustix::thread::unshare_unsafe(flags) }
-}
-
-/// True if the system has a user of that id.
-pub(crate) fn has_user(uid: u32) -> bool {
-    // SAFETY: getpwuid takes any number. The launcher has one thread, and the result, which the
-    // next call overwrites, is not looked into.
-    !unsafe { libc::getpwuid(uid) }.is_null()
-}
-
-/// True if the system has a group of that id.
-pub(crate) fn has_group(gid: u32) -> bool {
-    // SAFETY: getgrgid takes any number. The launcher has one thread, and the result, which the
-    // next call overwrites, is not looked into.
-    !unsafe { libc::getgrgid(gid) }.is_null()
 }
 
 /// Waits for the lock of flock(2) on the file. It ends with the file's last descriptor.

@@ -1,67 +1,57 @@
-//! The lines for the users that `--user` names.
+//! Whom `--user` names.
 
-use std::fmt::Write;
+use nss_wrapper_environment::{Database, Environment, User, template};
 
-use crate::options::User;
+use crate::options;
 use crate::system;
-use crate::template::{self, Process};
 
 /// What becomes of the users.
 pub(crate) enum Named {
     /// One who runs the command and has no entry: a line for `NSS_WRAPPER_USER`, with its signs.
     Own(String),
-    /// Lines that go in front of all others, for passwd(5) and group(5).
-    Lines { passwd: String, group: String },
+    /// Users who go in front of all others.
+    Users(Vec<User>),
 }
 
-/// The users' lines, where `has_user` and `has_group` say which ids have an entry without them.
-pub(crate) fn named(
-    users: &[User],
+/// The users, in front of those that the environment has.
+pub(crate) fn named(users: &[options::User], environment: &Environment) -> Result<Named, String> {
+    let passwd = environment.found(Database::Passwd)?;
+    named_where(users, |uid| passwd.has_id(Database::Passwd, uid))
+}
+
+/// The same, where `has_user` says which ids have an entry without them.
+pub(crate) fn named_where(
+    users: &[options::User],
     has_user: impl Fn(u32) -> bool,
-    has_group: impl Fn(u32) -> bool,
-) -> Named {
+) -> Result<Named, String> {
     let (uid, gid) = system::real_ids();
-    let is_own = |user: &User| {
+    let is_own = |user: &options::User| {
         user.uid.is_none_or(|given| given == uid) && user.gid.is_none_or(|given| given == gid)
     };
     match users {
-        [user] if is_own(user) && !has_user(uid) => return Named::Own(template(user)),
+        [user] if is_own(user) && !has_user(uid) => return Ok(Named::Own(own_line(user))),
         _ => {}
     }
     let home = template::home();
-    let process = Process { uid, gid, home: &home };
-    let (mut passwd, mut group) = (String::new(), String::new());
-    let mut groups = Vec::new();
-    for user in users {
-        let (name, line) = entry(user, &process);
-        passwd += &line;
-        passwd.push('\n');
-        let gid = user.gid.unwrap_or(gid);
-        if !groups.contains(&gid) && !has_group(gid) {
-            groups.push(gid);
-            let _ = writeln!(group, "{name}:x:{gid}:");
-        }
-    }
-    Named::Lines { passwd, group }
+    let process = template::Process { uid, gid, home: &home };
+    users.iter().map(|user| entry(user, &process)).collect::<Result<_, _>>().map(Named::Users)
 }
 
-/// The name and the passwd(5) line of a user.
-fn entry(user: &User, process: &Process<'_>) -> (String, String) {
+fn entry(user: &options::User, process: &template::Process<'_>) -> Result<User, String> {
     if let Some(line) = &user.line {
-        return (template::expand(&user.name, process), template::expand(line, process));
+        return template::expand(line, process).parse();
     }
     // Whoever runs the command has a home directory and a shell already.
     let uid = user.uid.unwrap_or(process.uid);
     let is_own = uid == process.uid;
     let shell = template::path_in("SHELL").filter(|_| is_own);
-    let shell = shell.as_deref().unwrap_or("/bin/sh");
+    let named = User::new(&user.name, uid).gid(user.gid.unwrap_or(process.gid)).gecos(&user.name);
     let home = if is_own { process.home } else { "/" };
-    let (name, gid) = (&user.name, user.gid.unwrap_or(process.gid));
-    (name.clone(), format!("{name}:x:{uid}:{gid}:{name}:{home}:{shell}"))
+    Ok(named.home(home).shell(shell.as_deref().unwrap_or("/bin/sh")))
 }
 
 /// The line in which the signs stand for the ids.
-fn template(user: &User) -> String {
+fn own_line(user: &options::User) -> String {
     if let Some(line) = &user.line {
         return line.clone();
     }
@@ -75,27 +65,29 @@ fn template(user: &User) -> String {
 mod tests {
     use super::*;
 
+    fn lines(users: &[&str]) -> Vec<String> {
+        let users: Vec<_> = users.iter().map(|user| user.parse().expect("a user")).collect();
+        match named_where(&users, |_| true).expect("lines") {
+            Named::Users(users) => users.iter().map(User::to_string).collect(),
+            Named::Own(line) => panic!("{line}: all have an entry"),
+        }
+    }
+
     #[test]
     fn a_percent_sign_in_a_name_is_none_of_a_line() {
-        let user: User = "100%:7:8".parse().expect("a user");
-        let Named::Lines { passwd, group } = named(&[user], |_| true, |_| false) else {
-            panic!("7 is not who runs this");
-        };
-        assert_eq!((&*passwd, &*group), ("100%:x:7:8:100%:/:/bin/sh\n", "100%:x:8:\n"));
+        assert_eq!(lines(&["100%:7:8"]), ["100%:x:7:8:100%:/:/bin/sh"]);
     }
 
     #[test]
     fn a_line_is_expanded_where_it_goes_before_others() {
         let (uid, gid) = system::real_ids();
-        let user: User = "u%u:x:%u:%g:%%:/h:/s".parse().expect("a user");
-        let users = [user.clone(), "b:7:8".parse().expect("a user")];
-        let Named::Lines { passwd, .. } = named(&users, |_| false, |_| false) else {
-            panic!("two users are no line");
-        };
-        assert_eq!(passwd, format!("u{uid}:x:{uid}:{gid}:%:/h:/s\nb:x:7:8:b:/:/bin/sh\n"));
-        let Named::Own(line) = named(&[user], |_| false, |_| false) else {
+        let line = "u%u:*:%u:%g:%%:/h:/s";
+        let want = [format!("u{uid}:*:{uid}:{gid}:%:/h:/s"), "b:x:7:8:b:/:/bin/sh".to_owned()];
+        assert_eq!(lines(&[line, "b:7:8"]), want);
+        let user = [line.parse().expect("a user")];
+        let Ok(Named::Own(own)) = named_where(&user, |_| false) else {
             panic!("it is whoever runs this");
         };
-        assert_eq!(line, "u%u:x:%u:%g:%%:/h:/s");
+        assert_eq!(own, line);
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, ToSocketAddrs};
 
-use crate::database::Database;
+use nss_wrapper_environment::Database;
 
 /// How many entries are read between two lines that tell of them.
 const STEP: u64 = 1 << 16;

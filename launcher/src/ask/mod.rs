@@ -10,8 +10,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::database::Database;
 use crate::system;
+use nss_wrapper_environment::Database;
 
 pub(crate) use child::run as answer;
 

@@ -12,9 +12,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::ask::{Environment, ask};
-use crate::database::{Database, why};
 use crate::options::Options;
-use crate::{preload, variables};
+use crate::variables;
+use nss_wrapper_environment::{Database, ld_preload, library, why};
 
 /// Explains the answer to KIND and KEY; true if there is one.
 pub(crate) fn explain(question: &[String], options: &Options) -> Result<bool, String> {
@@ -51,11 +51,11 @@ pub(crate) fn explain(question: &[String], options: &Options) -> Result<bool, St
 /// What is to be explained: the environment as it is, or the one that the options would make.
 fn environment(options: &Options) -> Result<Environment, String> {
     let mut environment = Environment::new();
-    let set = variables::of(options)?;
+    let set = variables::of(options)?.variables()?;
     if !set.is_empty() {
-        let library = preload::library(options.library.as_deref())?;
+        let library = library(options.library.as_deref())?;
         let present = std::env::var_os("LD_PRELOAD");
-        let preload = preload::ld_preload(&library, present.as_deref())?;
+        let preload = ld_preload(&library, present.as_deref())?;
         environment.insert("LD_PRELOAD".into(), Some(preload));
     }
     environment.extend(set.into_iter().map(|(name, value)| (name.into(), Some(value))));

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::value;
 use crate::ask::{Environment, Found};
-use crate::database::{Database, why};
 use crate::options::{Options, User};
 use crate::service::{self, configuration, libdir, nsswitch, tree};
-use crate::{preload, system, variables};
+use crate::system;
+use nss_wrapper_environment::{Database, library, names, why};
 
 /// How much of a variable is shown, in characters.
 const MAX_SHOWN: usize = 200;
@@ -23,7 +23,7 @@ pub(super) fn lines(
 ) -> Vec<String> {
     let mut lines = vec![preloaded(found, environment)];
     if found.preloaded.is_none() {
-        lines.push(match preload::library(options.library.as_deref()) {
+        lines.push(match library(options.library.as_deref()) {
             Ok(path) => format!("library: nss-wrapper would preload {}", path.display()),
             Err(why) => format!("library: {why}"),
         });
@@ -105,7 +105,7 @@ fn service(database: Database) -> String {
 /// The library's variables, each with what is wrong with it.
 fn variables(environment: &Environment) -> Vec<String> {
     let mut lines = Vec::new();
-    for name in variables::ALL {
+    for name in names::ALL {
         let Some(value) = value(name, environment) else { continue };
         let mut shown = value.to_string_lossy().escape_debug().to_string();
         if let Some((end, _)) = shown.char_indices().nth(MAX_SHOWN) {
@@ -113,10 +113,10 @@ fn variables(environment: &Environment) -> Vec<String> {
             shown += "...";
         }
         let is_file = Database::ALL.into_iter().any(|database| database.variable() == name)
-            || name == variables::MODULE_SO_PATH && value.as_bytes().contains(&b'/');
+            || name == names::MODULE_SO_PATH && value.as_bytes().contains(&b'/');
         let fault = if is_file && !value.as_bytes().contains(&b'\n') {
             file_fault(Path::new(&value))
-        } else if name == variables::USER {
+        } else if name == names::USER {
             value.to_str().map_or(Some("not UTF-8".to_owned()), user_fault)
         } else {
             None

@@ -9,9 +9,9 @@ use elf::ElfBytes;
 use elf::abi::PT_INTERP;
 use elf::endian::AnyEndian;
 
-use crate::database::why;
 use crate::service::libdir::Machine;
 use crate::system;
+use nss_wrapper_environment::why;
 
 /// What is to be said of the program of that name, under the library that is preloaded.
 pub(super) fn lines(name: &OsStr, library: Option<&str>) -> Vec<String> {

@@ -9,17 +9,12 @@ use std::path::Path;
 
 use super::value;
 use crate::ask::{Environment, Found, ask};
-use crate::database::Database;
 use crate::service::{self, configuration};
-use crate::variables;
+use nss_wrapper_environment::{Database, names};
 
 /// Everything of the library's that may give an answer, besides the database's own variable.
-const OTHERS: [&str; 4] = [
-    variables::USER,
-    variables::FALLTHROUGH,
-    variables::MODULE_SO_PATH,
-    variables::MODULE_FN_PREFIX,
-];
+const OTHERS: [&str; 4] =
+    [names::USER, names::FALLTHROUGH, names::MODULE_SO_PATH, names::MODULE_FN_PREFIX];
 
 /// Who gave the answer that was found in the environment.
 pub(super) fn of(
@@ -48,7 +43,7 @@ pub(super) fn of(
             }
         }
     }
-    environment.insert(variables::FALLTHROUGH.into(), None);
+    environment.insert(names::FALLTHROUGH.into(), None);
     let source = of_library(database, key, &environment)?;
     Ok(source.map_or(system, |source| format!("the service wrapper_rs, from {source}")))
 }
@@ -60,7 +55,7 @@ fn of_library(
     environment: &Environment,
 ) -> io::Result<Option<String>> {
     let own = value(database.variable(), environment);
-    let module = value(variables::MODULE_SO_PATH, environment);
+    let module = value(names::MODULE_SO_PATH, environment);
     let answers = |without: &[&str]| {
         let mut environment = environment.clone();
         // Empty, not unset: the service's configuration would take the place of an unset one.
@@ -74,18 +69,18 @@ fn of_library(
     }
     if let Some(module) = module {
         let is_its = match own {
-            Some(_) => answers(&[variables::USER, variables::FALLTHROUGH])?,
+            Some(_) => answers(&[names::USER, names::FALLTHROUGH])?,
             // Without a file of the database the system is asked beside the module.
-            None => !answers(&[variables::USER, variables::MODULE_SO_PATH])?,
+            None => !answers(&[names::USER, names::MODULE_SO_PATH])?,
         };
         if is_its {
-            let name = variables::MODULE_SO_PATH;
+            let name = names::MODULE_SO_PATH;
             return Ok(Some(format!("the module {} ({name})", module.to_string_lossy())));
         }
     }
-    let has_line = value(variables::USER, environment).is_some() && database != Database::Hosts;
-    if has_line && !answers(&[variables::USER])? {
-        let name = variables::USER;
+    let has_line = value(names::USER, environment).is_some() && database != Database::Hosts;
+    if has_line && !answers(&[names::USER])? {
+        let name = names::USER;
         return Ok(Some(format!("the line in {name}, which stands for an id without an entry")));
     }
     Ok(None)

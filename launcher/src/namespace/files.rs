@@ -4,56 +4,51 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::database::{Database, why};
 use crate::options::{Options, User};
 use crate::system;
-use crate::template::{self, Process};
 use crate::users::{self, Named};
-use crate::variables::{self, Beneath, Variables, has_id};
+use crate::variables;
+use nss_wrapper_environment::template::{self, Process};
+use nss_wrapper_environment::{Database, Environment, has_id, lines, missing_groups, names, why};
 
 /// The contents that differ from what is in /etc.
 pub(crate) fn generate(options: &Options) -> Result<BTreeMap<Database, Vec<u8>>, String> {
-    let mut set = variables::files(options)?;
-    if options.fall_through {
-        set.insert(variables::FALLTHROUGH, "1".into());
-    }
+    let given = variables::files(options);
     let mut files = Files::default();
     for database in Database::ALL {
-        files.take(database, &set)?;
+        files.take(database, &given)?;
     }
     let own = own_line(options)?;
     let text = |database: Database| files.new[&database].as_slice();
     let named = match (&options.user[..], own) {
         ([], None) => None,
         ([], Some(line)) => Some(Named::Own(line)),
-        (users, _) => {
-            let has_user = |uid| has_id(text(Database::Passwd), uid);
-            let has_group = |gid| has_id(text(Database::Group), gid);
-            Some(users::named(users, has_user, has_group))
-        }
+        (users, _) => Some(users::named_where(users, |uid| has_id(text(Database::Passwd), uid))?),
     };
     match named {
         None => {}
         Some(Named::Own(line)) => files.append_own(&line)?,
-        Some(Named::Lines { passwd, group }) => {
-            files.prepend(Database::Passwd, &passwd);
-            files.prepend(Database::Group, &group);
+        Some(Named::Users(users)) => {
+            let groups = missing_groups(&users, &[], |gid| has_id(text(Database::Group), gid));
+            files.prepend(Database::Passwd, &lines(users));
+            files.prepend(Database::Group, &lines(groups));
             files.name_groups();
         }
     }
-    files.prepend(Database::Hosts, &variables::host_lines(&options.host));
+    let hosts = options.host.iter().map(|host| format!("{} {}", host.address, host.name));
+    files.prepend(Database::Hosts, &lines(hosts));
     Ok(files.changed())
 }
 
 /// The environment's line for whoever runs the command.
 fn own_line(options: &Options) -> Result<Option<String>, String> {
-    let Some(value) = variables::value(variables::USER, &Variables::new()) else {
+    let Some(value) = variables::value(names::USER) else {
         return Ok(None);
     };
     if !options.user.is_empty() {
         return Ok(None);
     }
-    let wrong = |why: &str| format!("{}: {why}", variables::USER);
+    let wrong = |why: &str| format!("{}: {why}", names::USER);
     let value = value.into_string().map_err(|_| wrong("not UTF-8"))?;
     let user: User = value.parse().map_err(|why: String| wrong(&why))?;
     user.line.map(Some).ok_or_else(|| wrong("not the seven fields of a passwd(5) line"))
@@ -68,7 +63,7 @@ struct Files {
 
 impl Files {
     /// Reads what is in /etc, and what is to be there without lines of ours.
-    fn take(&mut self, database: Database, set: &Variables) -> Result<(), String> {
+    fn take(&mut self, database: Database, given: &Environment) -> Result<(), String> {
         let path = database.path();
         let system = match fs::read(&path) {
             Ok(text) => text,
@@ -77,7 +72,7 @@ impl Files {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(format!("{}: {}", path.display(), why(&error))),
         };
-        let given = Beneath::of(database.variable(), set)?;
+        let given = given.found(database)?;
         let new = match given.text {
             None => system.clone(),
             Some(mut text) => {
@@ -110,7 +105,7 @@ impl Files {
 
     /// Adds the user of `NSS_WRAPPER_USER`, who answers only where the id has no entry.
     fn append_own(&mut self, line: &str) -> Result<(), String> {
-        let user: User = line.parse().map_err(|why| format!("{}: {why}", variables::USER))?;
+        let user: User = line.parse().map_err(|why| format!("{}: {why}", names::USER))?;
         let (uid, gid) = system::real_ids();
         let home = template::home();
         let process = Process { uid, gid, home: &home };
@@ -153,9 +148,7 @@ fn end_line(text: &mut Vec<u8>) {
 /// The host name that is to be set.
 pub(crate) fn hostname(options: &Options) -> Option<Vec<u8>> {
     let given = options.hostname.clone();
-    given
-        .or_else(|| variables::value(variables::HOSTNAME, &Variables::new()))
-        .map(OsStringExt::into_vec)
+    given.or_else(|| variables::value(names::HOSTNAME)).map(OsStringExt::into_vec)
 }
 
 #[cfg(test)]

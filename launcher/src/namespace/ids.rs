@@ -13,8 +13,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::thread::UnshareFlags;
 
 use super::refusal;
-use crate::database::why;
 use crate::system;
+use nss_wrapper_environment::why;
 
 /// The option by which this program is told to map all ids of its parent.
 const OPTION: &str = "--map-ids";

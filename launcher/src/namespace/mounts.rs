@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::refusal;
-use crate::database::{Database, why};
+use nss_wrapper_environment::{Database, why};
 
 /// A text, and the file that it is to lie over.
 pub(super) struct Cover {

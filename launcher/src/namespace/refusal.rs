@@ -9,7 +9,7 @@ use crate::system;
 /// One line: which step was refused, why, and what to allow.
 pub(super) fn of(step: &str, error: Errno) -> String {
     let why = system::error(error);
-    let why = crate::database::why(&why);
+    let why = nss_wrapper_environment::why(&why);
     let advice = advice(step, error, &Facts::read());
     format!("no namespace: {step}: {why}; {advice}")
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::database::Database;
 pub(crate) use edit::Edit;
+use nss_wrapper_environment::Database;
 pub(crate) use values::{Host, User};
 
 const ANSWERS: &str = "What is answered";

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::template;
+use nss_wrapper_environment::template;
 
 /// `NAME[:UID[:GID]]`, or a passwd(5) line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::tree::Tree;
-use crate::database::{Database, why};
 use crate::options::{Options, User};
-use crate::{template, variables};
+use nss_wrapper_environment::{Database, names, template, why};
 
 /// Where the library reads it.
 pub(crate) const PATH: &str = "/etc/nss_wrapper_rs.conf";
@@ -20,15 +19,15 @@ pub(crate) const HEADER: &str = "# Written by nss-wrapper --install-service.\n";
 
 /// The names that may stand in it.
 const NAMES: [&str; 9] = [
-    variables::USER,
-    variables::PASSWD,
-    variables::GROUP,
-    variables::SHADOW,
-    variables::HOSTS,
-    variables::FALLTHROUGH,
-    variables::MODULE_SO_PATH,
-    variables::MODULE_FN_PREFIX,
-    variables::DEBUGLEVEL,
+    names::USER,
+    names::PASSWD,
+    names::GROUP,
+    names::SHADOW,
+    names::HOSTS,
+    names::FALLTHROUGH,
+    names::MODULE_SO_PATH,
+    names::MODULE_FN_PREFIX,
+    names::DEBUGLEVEL,
 ];
 
 /// Values by name.
@@ -47,7 +46,7 @@ impl Configuration {
         let mut all = Self::default();
         match &options.user[..] {
             [] => {}
-            [user] => all.set(variables::USER, line(user)),
+            [user] => all.set(names::USER, line(user)),
             _ => {
                 let message = "a service names one user by --user; more have a file: --passwd FILE";
                 return Err(message.to_owned());
@@ -57,16 +56,16 @@ impl Configuration {
             all.set(database.variable(), text(file)?);
         }
         if let Some(module) = &options.module {
-            all.set(variables::MODULE_SO_PATH, text(module)?);
+            all.set(names::MODULE_SO_PATH, text(module)?);
         }
         if let Some(prefix) = &options.module_prefix {
-            all.set(variables::MODULE_FN_PREFIX, text(Path::new(prefix))?);
+            all.set(names::MODULE_FN_PREFIX, text(Path::new(prefix))?);
         }
         if options.fall_through {
-            all.set(variables::FALLTHROUGH, "1".to_owned());
+            all.set(names::FALLTHROUGH, "1".to_owned());
         }
         if let Some(level) = options.debug {
-            all.set(variables::DEBUGLEVEL, level.to_string());
+            all.set(names::DEBUGLEVEL, level.to_string());
         }
         all.check_files(tree)?;
         Ok(all)
@@ -79,7 +78,7 @@ impl Configuration {
                 database.check_file(&trusted(tree, Path::new(file))?)?;
             }
         }
-        match self.get(variables::MODULE_SO_PATH) {
+        match self.get(names::MODULE_SO_PATH) {
             // dlopen(3) searches for a name without a slash.
             Some(module) if module.contains('/') => trusted(tree, Path::new(module)).map(drop),
             _ => Ok(()),

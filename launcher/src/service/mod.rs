@@ -13,11 +13,11 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::database::{Database, why};
 use crate::options::Options;
 use crate::replace::{self, Failed};
-use crate::{preload, system};
+use crate::system;
 use configuration::Configuration;
+use nss_wrapper_environment::{Database, library, why};
 use tree::Tree;
 
 /// What every program of the system asks.
@@ -29,7 +29,7 @@ const NOT_ROOT: &str = "only root can install a service, or take it away";
 /// Installs the service; the text says what was done.
 pub(crate) fn install(options: &Options) -> Result<String, String> {
     let place = Place::new(options)?;
-    let library = preload::library(options.library.as_deref())?;
+    let library = library(options.library.as_deref())?;
     let machine = libdir::Machine::of(&library)
         .ok_or_else(|| format!("the library {} is no ELF file", library.display()))?;
     let libdir = libdir::of(&place.tree, machine)?;

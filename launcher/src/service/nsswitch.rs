@@ -5,7 +5,7 @@
 //! stay. What is added can be told from the rest again: a word with a blank before it, or a whole
 //! line that ends in a comment of ours, so that taking it back leaves the bytes from before.
 
-use crate::database::Database;
+use nss_wrapper_environment::Database;
 
 /// The service's name, as in `libnss_wrapper_rs.so.2`.
 pub(crate) const SERVICE: &str = "wrapper_rs";

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::database::why;
+use nss_wrapper_environment::why;
 
 /// As many symbolic links as the kernel follows: path_resolution(7).
 const MAX_LINKS: usize = 40;

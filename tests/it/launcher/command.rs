@@ -289,7 +289,7 @@ fn the_launcher_has_the_variables_of_the_library_and_no_others() {
     };
     let library = names("src/config.rs", "c\"");
     assert!(library.contains("NSS_WRAPPER_PASSWD") && library.len() >= 10, "{library:?}");
-    assert_eq!(names("launcher/src/variables.rs", "\""), library);
+    assert_eq!(names("environment/src/names.rs", "\""), library);
 }
 
 /// Each variable is set by an option, but for the caller's own entry, which a file's absence decides.

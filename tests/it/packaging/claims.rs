@@ -67,7 +67,8 @@ fn test_exists(named: &str) -> Option<bool> {
     let parts: Vec<_> = named.split("::").collect();
     match parts[..] {
         ["src", name] => {
-            let dirs = ["src", "launcher/src", "fuzz/checks"].map(|dir| root().join(dir));
+            let dirs = ["src", "environment/src", "launcher/src", "fuzz/checks"]
+                .map(|dir| root().join(dir));
             Some(dirs.iter().flat_map(|dir| sources(dir)).any(|file| has_test(&file, name)))
         }
         [folder, file, name] if folders().contains(folder) => {

@@ -2,19 +2,27 @@
 //! them: `%u` and `%g` are the real ids, `%h` is `$HOME`, `%%` a percent sign.
 
 /// What stands for the signs.
-pub(crate) struct Process<'a> {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) home: &'a str,
+pub struct Process<'a> {
+    /// The real user id.
+    pub uid: u32,
+    /// The real group id.
+    pub gid: u32,
+    /// What [`home`] says.
+    pub home: &'a str,
 }
 
 /// Refuses a line in which a percent sign is followed by something else than the signs.
-pub(crate) fn check(line: &str) -> Result<(), String> {
+///
+/// # Errors
+///
+/// One line that names the sign.
+pub fn check(line: &str) -> Result<(), String> {
     walk(line, |_| {})
 }
 
 /// The line with what the signs stand for. What is no sign stays as it is.
-pub(crate) fn expand(line: &str, process: &Process<'_>) -> String {
+#[must_use]
+pub fn expand(line: &str, process: &Process<'_>) -> String {
     let mut out = String::new();
     let checked = walk(line, |part| match part {
         Part::Text(text) => out += text,
@@ -27,18 +35,21 @@ pub(crate) fn expand(line: &str, process: &Process<'_>) -> String {
 }
 
 /// The text as a line in which nothing of it is a sign.
-pub(crate) fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     text.replace('%', "%%")
 }
 
 /// The home directory that `%h` stands for: `$HOME`, or the root directory where that is no path
 /// which a passwd(5) line could hold.
-pub(crate) fn home() -> String {
+#[must_use]
+pub fn home() -> String {
     path_in("HOME").unwrap_or_else(|| "/".to_owned())
 }
 
 /// The path in an environment variable, if a passwd(5) line can hold it.
-pub(crate) fn path_in(variable: &str) -> Option<String> {
+#[must_use]
+pub fn path_in(variable: &str) -> Option<String> {
     let is_field = |value: &String| {
         value.starts_with('/') && !value.contains(|c: char| c == ':' || c.is_control())
     };

@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// A database of nsswitch.conf(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Database {
+pub enum Database {
+    /// passwd(5)
     Passwd,
+    /// group(5)
     Group,
+    /// shadow(5)
     Shadow,
+    /// hosts(5)
     Hosts,
 }
 
@@ -18,15 +22,18 @@ pub(crate) enum Database {
 const LOOKED_AT_BYTES: u64 = 64 << 10;
 
 impl Database {
-    pub(crate) const ALL: [Self; 4] = [Self::Passwd, Self::Group, Self::Shadow, Self::Hosts];
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Passwd, Self::Group, Self::Shadow, Self::Hosts];
 
     /// The database of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|database| database.name() == name)
     }
 
     /// As nsswitch.conf(5), the option and the file in /etc have it.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Passwd => "passwd",
             Self::Group => "group",
@@ -36,23 +43,29 @@ impl Database {
     }
 
     /// The system's file of it.
-    pub(crate) fn path(self) -> PathBuf {
+    #[must_use]
+    pub fn path(self) -> PathBuf {
         Path::new("/etc").join(self.name())
     }
 
     /// The library's variable for a file of it.
-    pub(crate) fn variable(self) -> &'static str {
+    #[must_use]
+    pub fn variable(self) -> &'static str {
         match self {
-            Self::Passwd => crate::variables::PASSWD,
-            Self::Group => crate::variables::GROUP,
-            Self::Shadow => crate::variables::SHADOW,
-            Self::Hosts => crate::variables::HOSTS,
+            Self::Passwd => crate::names::PASSWD,
+            Self::Group => crate::names::GROUP,
+            Self::Shadow => crate::names::SHADOW,
+            Self::Hosts => crate::names::HOSTS,
         }
     }
 
     /// Refuses what is no file of this database, with one line that says why. Single bad lines are
     /// not looked for: the library skips them, and `--check` names them.
-    pub(crate) fn check_file(self, path: &Path) -> Result<(), String> {
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or something else.
+    pub fn check_file(self, path: &Path) -> Result<(), String> {
         let shown = path.display();
         let failed = |e: io::Error| format!("{shown}: {}", why(&e));
         if path.as_os_str().as_encoded_bytes().contains(&b'\n') {
@@ -111,7 +124,8 @@ impl Database {
 }
 
 /// The error's text without the number that Rust adds.
-pub(crate) fn why(error: &io::Error) -> String {
+#[must_use]
+pub fn why(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((text, _)) => text.to_owned(),

@@ -1,0 +1,122 @@
+//! Where the library is, and what `LD_PRELOAD` becomes.
+
+use std::env::consts::ARCH;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf, absolute};
+
+use crate::database::why;
+
+const FILE: &str = "libnss_wrapper_rs.so";
+
+/// The variable that says where the library is.
+const VARIABLE: &str = "NSS_WRAPPER_RS_LIBRARY";
+
+/// The library: the one that is asked for, or the first that is found relative to this program.
+///
+/// # Errors
+///
+/// If it is not there.
+pub fn library(wanted: Option<&Path>) -> Result<PathBuf, String> {
+    match wanted {
+        Some(path) => file(path),
+        None => first(&beside(&own_dir()?)),
+    }
+}
+
+/// The library for a program that is not installed beside it: one that [`VARIABLE`] names, one beside the
+/// program or the directories above it, such as cargo's `target/release/deps`, or an installed one.
+pub(crate) fn installed() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+        return file(Path::new(&path));
+    }
+    let own = own_dir()?;
+    let mut places = beside(&own);
+    places.extend(own.parent().map(Path::to_owned));
+    for prefix in ["/usr/local", "/usr"] {
+        places.extend(beside(&Path::new(prefix).join("bin")).into_iter().skip(1));
+    }
+    first(&places)
+}
+
+fn file(path: &Path) -> Result<PathBuf, String> {
+    let path = absolute(path).map_err(|e| format!("{}: {}", path.display(), why(&e)))?;
+    match std::fs::metadata(&path) {
+        Ok(status) if status.is_file() => Ok(path),
+        Ok(_) => Err(format!("the library {} is not a file", path.display())),
+        Err(e) => Err(format!("the library {}: {}", path.display(), why(&e))),
+    }
+}
+
+fn own_dir() -> Result<PathBuf, String> {
+    let own = std::env::current_exe()
+        .map_err(|e| format!("no way to find the library without {VARIABLE}: {}", why(&e)))?;
+    Ok(own.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+/// Where the library may be for programs in `bin`: there, or in the directories of libraries next to it.
+fn beside(bin: &Path) -> Vec<PathBuf> {
+    let lib = bin.parent().unwrap_or(bin).join("lib");
+    vec![bin.to_owned(), lib.join(triple()), lib.with_file_name("lib64"), lib]
+}
+
+fn first(places: &[PathBuf]) -> Result<PathBuf, String> {
+    let found = places.iter().map(|place| place.join(FILE)).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        format!("{FILE} is in none of {}; --library or {VARIABLE} names it", places.join(", "))
+    })
+}
+
+/// The directory of Debian's multiarch.
+fn triple() -> String {
+    match ARCH {
+        "x86" => "i386-linux-gnu".to_owned(),
+        "arm" => "arm-linux-gnueabihf".to_owned(),
+        "powerpc64" if cfg!(target_endian = "little") => "powerpc64le-linux-gnu".to_owned(),
+        arch => format!("{arch}-linux-gnu"),
+    }
+}
+
+/// `LD_PRELOAD` with the library in front of what is there, and only once.
+///
+/// # Errors
+///
+/// If ld.so(8) would take the library's path for several.
+pub fn ld_preload(library: &Path, present: Option<&OsStr>) -> Result<OsString, String> {
+    let is_separator = |byte: &u8| matches!(byte, b':' | b' ');
+    let own = library.as_os_str().as_bytes();
+    if own.iter().any(is_separator) {
+        let path = library.display();
+        return Err(format!("ld.so(8) takes no path with a space or colon in it: {path}"));
+    }
+    let present = present.unwrap_or_default().as_bytes();
+    let others = present.split(is_separator).filter(|other| !other.is_empty() && *other != own);
+    let all: Vec<&[u8]> = std::iter::once(own).chain(others).collect();
+    Ok(OsString::from_vec(all.join(&b':')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_stands_in_front_once() {
+        for (present, want) in [
+            (None, "/l.so"),
+            (Some(""), "/l.so"),
+            (Some("a.so"), "/l.so:a.so"),
+            (Some("a.so b.so::/l.so"), "/l.so:a.so:b.so"),
+            (Some("/l.so"), "/l.so"),
+        ] {
+            let made = ld_preload(Path::new("/l.so"), present.map(OsStr::new));
+            assert_eq!(made, Ok(OsString::from(want)), "{present:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_ld_so_would_split_is_refused() {
+        assert!(ld_preload(Path::new("/a b/l.so"), None).is_err());
+        assert!(ld_preload(Path::new("/a:b/l.so"), None).is_err());
+    }
+}
