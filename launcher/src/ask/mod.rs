@@ -6,7 +6,7 @@ mod child;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 
@@ -17,6 +17,9 @@ pub(crate) use child::run as answer;
 
 /// The option by which this program becomes the child.
 const OPTION: &str = "--ask";
+
+/// This program is not found again otherwise.
+const NO_PROC: &str = "--check and --explain need /proc, which is not mounted here";
 
 /// The environment that a child has besides that of this process. `None` takes a variable away.
 pub(crate) type Environment = BTreeMap<OsString, Option<OsString>>;
@@ -60,7 +63,11 @@ impl Asking {
             };
         }
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(log.try_clone()?);
-        Ok(Self { child: command.spawn()?, out, log })
+        let child = command.spawn().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => io::Error::other(NO_PROC),
+            _ => error,
+        })?;
+        Ok(Self { child, out, log })
     }
 
     /// True once the child has ended.

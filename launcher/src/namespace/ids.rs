@@ -7,7 +7,7 @@
 //! program again, with `--map-ids`.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::thread::UnshareFlags;
@@ -41,6 +41,9 @@ pub(super) fn unshare_with_user(flags: UnshareFlags) -> Result<(), String> {
 }
 
 fn map_failed(error: io::Error) -> String {
+    if error.kind() == ErrorKind::NotFound {
+        return "no namespace: it needs /proc, which is not mounted here".to_owned();
+    }
     match error.raw_os_error() {
         Some(code) => refusal::of("uid_map", rustix::io::Errno::from_raw_os_error(code)),
         None => format!("uid_map: {}", why(&error)),

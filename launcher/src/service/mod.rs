@@ -1,14 +1,15 @@
 //! `--install-service` and `--uninstall-service`: the library as an NSS service of a system.
 //!
 //! Everything is checked before anything is written, and nsswitch.conf, which makes the service
-//! count, is written last and taken back first. If a later step fails, the steps before are undone.
+//! count, is written last and taken back first. If a later step fails, the steps before are undone. One
+//! launcher does that at a time: the next waits for the lock of the directory /etc.
 
 pub(crate) mod configuration;
 pub(crate) mod libdir;
 pub(crate) mod nsswitch;
 pub(crate) mod tree;
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,8 @@ struct Place {
     tree: Tree,
     configuration: PathBuf,
     nsswitch: PathBuf,
+    /// Locked until this is dropped.
+    _etc: File,
 }
 
 impl Place {
@@ -115,12 +118,15 @@ impl Place {
         if !etc.is_dir() {
             return Err(format!("{}: there is no such directory", etc.display()));
         }
+        let locked = File::open(&etc).map_err(|e| failed(&etc, &e))?;
+        // Some network file systems lock no directories. Who installs twice at once there has to see to it.
+        let _ = system::lock(&locked);
         let (configuration, nsswitch) = (etc.join(configuration::NAME), find(NSSWITCH)?);
         // The library opens no link there either.
         if configuration.is_symlink() {
             return Err(format!("{}: is a symbolic link", configuration.display()));
         }
-        Ok(Self { tree, configuration, nsswitch })
+        Ok(Self { tree, configuration, nsswitch, _etc: locked })
     }
 
     /// The configuration that is there already.

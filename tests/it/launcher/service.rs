@@ -1,10 +1,11 @@
 //! `nss-wrapper --install-service`: what it changes in a tree of files, and that it takes it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::scene::{as_root, on_layers, scene};
 use crate::support::scene::{Scene, has, is_root};
@@ -186,6 +187,60 @@ fn links_stay_and_lead_to_files_within_the_image() {
     assert!(link.is_symlink());
     stdout(&mut image.launcher(&["--uninstall-service"]));
     assert!(link.is_symlink());
+}
+
+/// Nobody's half is taken back by another's failure, and no file is left beside another.
+#[test]
+fn several_who_install_at_once_wait_for_each_other() {
+    let image = Image::new("passwd: files\ngroup: files\n");
+    let user = |number: usize| format!("user{number}:x:%u:%g::/:/bin/sh");
+    let mut children = Vec::new();
+    for number in 0..16 {
+        let line = user(number);
+        let mut install = image.launcher(&["--install-service", "--user", &line]);
+        let mut uninstall = image.launcher(&["--uninstall-service"]);
+        for command in [&mut install, &mut uninstall].into_iter().take(1 + number % 2) {
+            let piped = command.stdout(Stdio::null()).stderr(Stdio::piped());
+            children.push(piped.spawn().expect("the launcher runs"));
+        }
+    }
+    for child in children {
+        let out = child.wait_with_output().expect("it ends");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+    stdout(&mut image.launcher(&["--install-service", "--user", &user(0)]));
+    let installed = image.files();
+    let names: BTreeSet<_> = installed.keys().filter_map(|path| path.file_name()).collect();
+    for name in ["libnss_wrapper_rs.so.2", "nss_wrapper_rs.conf", "nsswitch.conf"] {
+        assert!(names.contains(OsStr::new(name)), "{names:?}");
+    }
+    assert!(!names.iter().any(|name| name.to_string_lossy().starts_with('.')), "{names:?}");
+    has(&image.text(CONF), &user(0));
+    let want = "passwd: files wrapper_rs\ngroup: files wrapper_rs\n";
+    assert_eq!(image.text("etc/nsswitch.conf"), want);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_or_out_of_roots_hands_is_refused_in_one_line() {
+    let image = Image::new("");
+    let nsswitch = image.root.join("etc/nsswitch.conf");
+    let world = image.root.join("tmp");
+    fs::create_dir(&world).expect("the directory is ours");
+    fs::set_permissions(&world, Permissions::from_mode(0o1777)).expect("the directory is ours");
+    file(&world, "nsswitch.conf", "passwd: files\n");
+    for (target, why) in [
+        ("nsswitch.conf", "nsswitch.conf: Too many levels of symbolic links"),
+        ("/tmp/nsswitch.conf", "/tmp has the mode 1777, but only root"),
+        ("none/nsswitch.conf", "etc/none/nsswitch.conf: No such file or directory"),
+    ] {
+        fs::remove_file(&nsswitch).expect("the file is ours");
+        symlink(target, &nsswitch).expect("the directory is ours");
+        has(&image.refused(&["--install-service", "--user", LINE]), why);
+    }
+    fs::remove_file(&nsswitch).expect("the file is ours");
+    let conf = image.root.join(CONF);
+    symlink("/tmp/conf", &conf).expect("the directory is ours");
+    has(&image.refused(&["--install-service", "--user", LINE]), "conf: is a symbolic link");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::scene::{as_self, scene};
+use crate::support::namespace::after_mounts;
 use crate::support::{file, run};
 
 /// The one line that the launcher says; it must have run nothing and failed by itself.
@@ -35,6 +36,27 @@ fn a_file_that_cannot_be_one_of_its_database_is_refused_before_the_command_runs(
     ] {
         let line = refused(&mut as_self(&scene, [option, name, "--", "echo", "ran"]));
         assert!(line.ends_with(why), "{option} {name}: {line}");
+    }
+}
+
+/// A container may have none, as chroot(8) without more has.
+#[test]
+fn without_proc_the_launcher_works_or_says_what_it_lacks() {
+    let (scene, launcher) = scene();
+    let library = scene.library.to_str().expect("a plain path").to_owned();
+    let passwd = scene.path("passwd").to_str().expect("a plain path").to_owned();
+    let asked = |args: &[&str]| {
+        let mut command = Command::new(&launcher);
+        command.args(["--library", &library]).args(args).env_remove("LD_PRELOAD");
+        run(&mut after_mounts("mount -t tmpfs none /proc", &[], &command))
+    };
+    let out = asked(&["--user", "magic:7:8", "--", "id", "-un", "7"]);
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "magic\n", "{out:?}");
+    for args in [&["--check", "--passwd", &passwd][..], &["--explain", "user", "root"]] {
+        let out = asked(args);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!((out.status.code(), said.lines().count()), (Some(125), 1), "{said}");
+        assert!(said.contains("--check and --explain need /proc"), "{said}");
     }
 }
 
