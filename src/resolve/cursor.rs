@@ -212,8 +212,9 @@ fn next_with<D: Interposed>(
                 written
             }
             Phase::Synthetic(number) => {
-                let written =
-                    place.has_synthetic && write_synthetic::<D>(config, call, number, out)?;
+                // The user's own group may have a name where others of the process have none.
+                let number = if place.has_synthetic { number } else { number.max(1) };
+                let written = write_synthetic::<D>(config, call, number, out)?;
                 let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
                 let next = Place { phase: next, ..place }.to_word();
                 let Some((walk, _)) = D::FILE.source().walk(call) else { continue };

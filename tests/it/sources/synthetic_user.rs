@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use crate::support::ask::{Session, answers, musl_ask, names, rows, word};
-use crate::support::scene::{Scene, both, failure, has};
-use crate::support::{PYTHON, copy_program, file, probe, run, stdout};
+use crate::support::scene::{Scene, both, failure, has, is_root};
+use crate::support::{PYTHON, copy_program, file, probe, run, stdout, under};
 
 const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
 
@@ -61,6 +61,31 @@ fn a_group_id_without_an_entry_has_the_synthetic_users_name_too() {
     }
     let python = "import grp; print(sum(g.gr_name == 'ipython' for g in grp.getgrall()))";
     assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 10000, [PYTHON, "-c", python])), "1\n");
+}
+
+/// Kubernetes gives a pod with an fsGroup one that nobody names. Only root can have such a group.
+#[test]
+fn every_group_of_the_process_has_a_name_both_ways_and_in_lists() {
+    if !is_root() {
+        return assert!(failure(&mut Command::new("setpriv").arg("--groups=77")).contains("not"));
+    }
+    let scene = Scene::new();
+    for (gid, group) in [(0, "root"), (10000, "ipython")] {
+        let with = |args: &[&str]| {
+            let mut command = under(&scene.library, "setpriv");
+            command.arg("--reuid=10000").arg(format!("--regid={gid}"));
+            command.args(["--groups=1000680000,1000680001,5", "--"]).args(args);
+            stdout(command.env("NSS_WRAPPER_USER", USER).env_remove("NSS_WRAPPER_PASSWD"))
+        };
+        assert_eq!(with(&["groups"]), format!("{group} tty g1000680000 g1000680001\n"));
+        for key in ["1000680000", "g1000680000"] {
+            assert_eq!(with(&["getent", "group", key]), "g1000680000:x:1000680000:\n");
+        }
+        let python = "import grp, os; names = [g.gr_name for g in grp.getgrall()]; \
+                      print(os.getgrouplist('ipython', 7), names.count('g1000680000'), \
+                      names.count('g1000680001'), names.count('tty'), names.count('root'))";
+        assert_eq!(with(&[PYTHON, "-c", python]), "[7, 1000680000, 1000680001] 1 1 1 1\n");
+    }
 }
 
 #[test]
