@@ -67,7 +67,7 @@ fn a_group_id_without_an_entry_has_the_synthetic_users_name_too() {
 #[test]
 fn every_group_of_the_process_has_a_name_both_ways_and_in_lists() {
     if !is_root() {
-        return assert!(failure(&mut Command::new("setpriv").arg("--groups=77")).contains("not"));
+        return assert!(failure(Command::new("setpriv").arg("--groups=77")).contains("not"));
     }
     let scene = Scene::new();
     for (gid, group) in [(0, "root"), (10000, "ipython")] {
