@@ -34,6 +34,10 @@ fn stand_ins(out: &Path) {
         // The thread-exit handler and atexit-free state must outlive a dlclose.
         "-Wl,-z,nodelete",
         "-Wl,-z,now",
+        "-Wl,-z,relro",
+        "-Wl,-z,noexecstack",
+        // Every loader since glibc 2.5 and musl 0.9 knows it, and some no other.
+        "-Wl,--hash-style=gnu",
         "-Wl,--build-id=none",
     ]
     .into_iter()

@@ -8,6 +8,7 @@ use core::ffi::{CStr, c_char};
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, log};
 use crate::rt::memory::{OwnedBuf, ScratchBuf};
+use crate::rt::sandbox;
 use crate::rt::sync::TryOnce;
 use crate::rt::sys;
 
@@ -95,8 +96,10 @@ impl Path {
         let mut path = ScratchBuf::<u8>::new();
         if !name.starts_with(b"/") {
             let mut buf = [0; 4096];
-            // Without a working directory the name is left to the kernel, as it was given.
-            if let Some([dir @ .., 0]) = sys::working_directory(&mut buf) {
+            // Without a working directory the name is left to the kernel, as it was given; and in a sandbox
+            // that may not let a program ask for it.
+            let dir = if sandbox::may_kill() { None } else { sys::working_directory(&mut buf) };
+            if let Some([dir @ .., 0]) = dir {
                 if dir.starts_with(b"/") {
                     path.extend(dir)?;
                     path.push(b'/')?;

@@ -3,10 +3,10 @@
 use super::text::ScratchText;
 use crate::config::Path;
 use crate::rt::errno::Errno;
-use crate::rt::next::is_single_threaded;
+use crate::rt::next::{is_musl, is_single_threaded};
+use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd, OFlags, Stamp, nanoseconds};
 use crate::rt::thread;
-use crate::rt::watch::is_open_with;
 
 /// What a file held.
 pub(crate) struct Read {
@@ -37,8 +37,8 @@ impl Clocks {
 /// Reads again this often when the file changes meanwhile; then what came is taken, unsettled.
 const TRIES: u32 = 8;
 
-/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that with
-/// [`is_open_with`] a number can be told from one that the program has taken.
+/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that a number can be told
+/// from one that the program has taken.
 const FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
 /// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an empty
@@ -54,14 +54,16 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         if !has_content(&stamp)? {
             return whole(ScratchText::copy_of(b"")?, stamp);
         }
+        let sharing = Sharing::now();
         let fd = sys::open(path.as_c(), FLAGS)?;
         thread::set_reading(Some(fd));
-        let text = read_open(fd, &stamp);
-        let after = sys::fstat(fd);
-        let is_closed = close_if_ours(fd);
-        thread::set_reading(None);
+        let text = read_open(fd, &stamp, sharing);
+        let after = sys::fstat_as_libc(fd);
         // Another file: it was replaced just now, or is one that the program has on this number.
-        let is_same = after.is_ok_and(|after| after.file() == stamp.file()) && is_closed;
+        let is_same = after.is_ok_and(|after| after.file() == stamp.file());
+        let is_closed = close_if_ours(fd, sharing, is_same);
+        thread::set_reading(None);
+        let is_same = is_same && is_closed;
         let is_steady = after == Ok(stamp);
         if is_same && (is_steady || tries_left == 0 || text.is_err()) {
             return Ok(Read { text: text?, stamp, begun, is_steady });
@@ -70,16 +72,56 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     Err(Errno::EAGAIN)
 }
 
-fn read_open(fd: Fd, stamp: &Stamp) -> Result<ScratchText, Errno> {
+/// Who can close a descriptor while a file is read, and open the number again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// Nobody: there is no other thread.
+    Alone,
+    /// Another thread.
+    Shared,
+    /// Another thread, in a sandbox where fcntl(2) may be fatal. (musl calls it for each file that it opens.)
+    Sandboxed,
+}
+
+impl Sharing {
+    fn now() -> Self {
+        if is_single_threaded() {
+            Self::Alone
+        } else if !is_musl() && sandbox::may_kill() {
+            Self::Sandboxed
+        } else {
+            Self::Shared
+        }
+    }
+}
+
+fn read_open(fd: Fd, stamp: &Stamp, sharing: Sharing) -> Result<ScratchText, Errno> {
     let size = usize::try_from(stamp.size).unwrap_or(0);
-    ScratchText::read(size, |into, at| sys::pread(fd, into, at))
+    ScratchText::read(size, |into, at| match sharing {
+        // As libc does, for the sake of sandboxes.
+        Sharing::Alone => sys::read(fd, into),
+        // It must not move what the program may have on this number.
+        Sharing::Shared | Sharing::Sandboxed => sys::pread(fd, into, at),
+    })
 }
 
 /// Closes what was opened to be read; false if it is not ours any more: the program may close all
-/// descriptors in another thread, and have the number already.
-fn close_if_ours(fd: Fd) -> bool {
-    // Without another thread nobody can have closed it.
-    let is_ours = is_single_threaded() || is_open_with(fd, FLAGS);
+/// descriptors in another thread, and have the number already. `is_same` says that it is the same file.
+fn close_if_ours(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
+    let told = OFlags::ACCMODE | OFlags::NONBLOCK | OFlags::PATH;
+    // Less sure, where fcntl(2) cannot be asked: ours has not been moved.
+    let is_unmoved = || match sys::position(fd) {
+        Ok(position) => position == 0,
+        Err(error) => is_refused(error) && is_same,
+    };
+    let is_ours = match sharing {
+        Sharing::Alone => true,
+        Sharing::Sandboxed => is_unmoved(),
+        Sharing::Shared => match sys::status_flags(fd) {
+            Ok(flags) => flags & told == FLAGS & told,
+            Err(error) => is_refused(error) && is_unmoved(),
+        },
+    };
     if is_ours {
         sys::close(fd);
     }
@@ -117,6 +159,11 @@ pub(crate) fn is_absent(error: Errno) -> bool {
     is_gone(error)
         || is_forbidden(error)
         || matches!(error, Errno::ELOOP | Errno::EISDIR | Errno::EINVAL | Errno::ENAMETOOLONG)
+}
+
+/// The kernel, or a sandbox, does not let the call pass.
+pub(crate) fn is_refused(error: Errno) -> bool {
+    matches!(error, Errno::EPERM | Errno::EACCES | Errno::ENOSYS)
 }
 
 /// The path leads nowhere.

@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::rt::next::PROGRAM_NAME;
+use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd};
 
 /// What a line is about; shown from the `NSS_WRAPPER_DEBUGLEVEL` of the same number.
@@ -88,6 +89,10 @@ impl Write for Line {
 #[cold]
 #[inline(never)]
 pub(crate) fn line(level: Level, place: &str, text: fmt::Arguments<'_>) {
+    // A sandbox may kill the program for what a line takes. Who has set a level wants the lines.
+    if LEVEL.load(Ordering::Relaxed) == 0 && sandbox::may_kill() {
+        return;
+    }
     let Some(kind) = known_stderr() else { return };
     // A regular file takes all that is written.
     if kind != libc::S_IFREG && !has_room() {
@@ -117,7 +122,7 @@ static STDERR: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 /// descriptor 2 and opened a file of its own there keeps it clean.
 fn known_stderr() -> Option<u32> {
     let known = STDERR.each_ref().map(|half| half.load(Ordering::Relaxed));
-    let now = sys::fstat(Fd::STDERR).ok()?;
+    let now = sys::fstat_as_libc(Fd::STDERR).ok()?;
     ([now.dev, now.ino] == known).then(|| now.kind())
 }
 
@@ -136,7 +141,7 @@ fn has_room() -> bool {
 /// Remembers standard error. Also when no variable is set: the program may set one itself.
 #[inline(always)]
 pub(crate) fn at_load() {
-    if let Ok(st) = sys::fstat(Fd::STDERR) {
+    if let Ok(st) = sys::fstat_as_libc(Fd::STDERR) {
         for (half, value) in STDERR.iter().zip([st.dev, st.ino]) {
             half.store(value, Ordering::Relaxed);
         }

@@ -12,6 +12,7 @@ pub(crate) mod memory;
 pub(crate) mod next;
 pub(crate) mod out_buf;
 pub(crate) mod published;
+pub(crate) mod sandbox;
 pub(crate) mod sync;
 pub(crate) mod sys;
 pub(crate) mod thread;

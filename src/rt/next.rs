@@ -183,6 +183,12 @@ libc_symbols! {
     FREEADDRINFO = "freeaddrinfo": unsafe extern "C" fn(*mut libc::addrinfo);
     PROGRAM_NAME = "program_invocation_short_name": ();
     SINGLE_THREADED = "__libc_single_threaded": ();
+    REGISTER_ATFORK = "__register_atfork": unsafe extern "C" fn(
+        Option<unsafe extern "C" fn()>,
+        Option<unsafe extern "C" fn()>,
+        Option<unsafe extern "C" fn()>,
+        *const c_void,
+    ) -> c_int;
     KEY_CREATE = "pthread_key_create":
         unsafe extern "C" fn(*mut libc::pthread_key_t, Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
     SET_SPECIFIC = "pthread_setspecific":
@@ -207,6 +213,11 @@ pub(crate) fn is_single_threaded() -> bool {
         // SAFETY: `__libc_single_threaded` is a `char` of libc's.
         unsafe { at.cast::<c_char>().read_volatile() != 0 }
     })
+}
+
+/// True if libc knows no NSS: musl.
+pub(crate) fn is_musl() -> bool {
+    CONFIGURE_LOOKUP.address().is_none()
 }
 
 /// Another shared object: dlopen(3). It stays loaded.

@@ -13,11 +13,12 @@ use core::sync::atomic::AtomicU32;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{BorrowedFd, IntoRawFd};
-use rustix::fs::{CWD, Mode, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, SeekFrom, Stat};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use rustix::thread::futex;
 
 use crate::rt::errno::Errno;
+use crate::rt::sandbox;
 pub(crate) use rustix::fs::OFlags;
 
 impl From<rustix::io::Errno> for Errno {
@@ -111,6 +112,12 @@ pub(crate) fn fstat(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::fstat(fd.borrow())?))
 }
 
+/// The same by the call that glibc makes for it since 2.33, which a sandbox lets pass where it lets a program
+/// start and read files. It is slower before Linux 6.11.
+pub(crate) fn fstat_as_libc(fd: Fd) -> Result<Stamp, Errno> {
+    Ok(Stamp::new(&rustix::fs::statat(fd.borrow(), c"", AtFlags::EMPTY_PATH)?))
+}
+
 /// stat(2), which follows symbolic links.
 pub(crate) fn stat(path: &CStr) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::stat(path)?))
@@ -146,6 +153,16 @@ pub(crate) fn close(fd: Fd) {
 /// pread(2): how many bytes came, 0 at the end of the file.
 pub(crate) fn pread(fd: Fd, into: &mut [u8], at: usize) -> Result<usize, Errno> {
     retry(|| rustix::io::pread(fd.borrow(), &mut *into, at as u64))
+}
+
+/// read(2): how many bytes came, 0 at the end of the file.
+pub(crate) fn read(fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    retry(|| rustix::io::read(fd.borrow(), &mut *into))
+}
+
+/// Where the next read(2) of the descriptor begins: lseek(2). `EBADF` from one that was opened with `O_PATH`.
+pub(crate) fn position(fd: Fd) -> Result<u64, Errno> {
+    Ok(rustix::fs::seek(fd.borrow(), SeekFrom::Current(0))?)
 }
 
 /// write(2); what cannot be written is dropped.
@@ -206,25 +223,28 @@ pub(crate) unsafe fn unmap(start: *mut c_void, size: usize) {
 /// madvise(2): huge pages for a part of what [`map`] gave. A kernel that has none refuses, and
 /// nothing is lost.
 pub(crate) fn prefer_huge_pages(start: *mut c_void, size: usize) {
+    if sandbox::may_kill() {
+        return;
+    }
     // SAFETY: the advice changes how memory is kept, not what it holds.
     _ = unsafe { rustix::mm::madvise(start, size, Advice::LinuxHugepage) };
 }
 
 /// A zero that is zero again in every child of fork(2), which has memory of its own; one that shares
-/// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back. `None` where
-/// the kernel cannot (before 4.14), or may not.
-pub(crate) fn word_wiped_on_fork() -> Option<&'static AtomicU32> {
+/// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back. `EINVAL` where
+/// the kernel cannot (before 4.14).
+pub(crate) fn word_wiped_on_fork() -> Result<&'static AtomicU32, Errno> {
     const PAGE: usize = 4096;
     // Populated: else it costs two page faults, as the word is read and then written.
-    let at = map(PAGE, MapFlags::POPULATE).ok()?;
+    let at = map(PAGE, MapFlags::POPULATE)?;
     // SAFETY: advice about the page that was just mapped.
-    if unsafe { rustix::mm::madvise(at, PAGE, Advice::LinuxWipeOnFork) }.is_err() {
+    if let Err(error) = unsafe { rustix::mm::madvise(at, PAGE, Advice::LinuxWipeOnFork) } {
         // SAFETY: the page that was just mapped, which nobody has seen.
         unsafe { unmap(at, PAGE) };
-        return None;
+        return Err(error.into());
     }
     // SAFETY: zeroed, aligned to a page, and never unmapped; only atomics touch it.
-    unsafe { at.cast::<AtomicU32>().as_ref() }
+    unsafe { at.cast::<AtomicU32>().as_ref() }.ok_or(Errno::ENOMEM)
 }
 
 /// Sleeps until the word differs from `value` and [`wake_all`] says so, a signal comes, or
@@ -348,7 +368,7 @@ pub(crate) fn signal_stack() -> Option<(usize, usize)> {
 
 /// True if nobody but root can write what is open, a regular file.
 pub(crate) fn only_root_writes(fd: Fd) -> bool {
-    rustix::fs::fstat(fd.borrow())
+    rustix::fs::statat(fd.borrow(), c"", AtFlags::EMPTY_PATH)
         .is_ok_and(|st| Stamp::new(&st).kind() == libc::S_IFREG && is_roots(&st))
 }
 

@@ -21,8 +21,9 @@ use crate::rt::annotate;
 use crate::rt::errno::Errno;
 use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
-use crate::rt::next::{KEY_CREATE, SET_SPECIFIC};
+use crate::rt::next::{KEY_CREATE, REGISTER_ATFORK, SET_SPECIFIC};
 use crate::rt::published::{Slot, SlotRef};
+use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd};
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::Watch;
@@ -634,8 +635,29 @@ fn memory() -> u32 {
     static WIPED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
     /// In its place where the kernel cannot (before 4.14).
     static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
+    /// In its place in a sandbox, where not even the process id may be asked for: how often fork(3) was called
+    /// on the way here, plus one.
+    static COUNTED: AtomicU32 = AtomicU32::new(1);
+    extern "C" fn count_fork() {
+        COUNTED.fetch_add(1, Ordering::Relaxed);
+    }
+    /// True if fork(3) counts from now on.
+    fn count_forks() -> bool {
+        REGISTER_ATFORK.get().is_some_and(|register| {
+            // SAFETY: the handler touches one word; null stands for a library that stays loaded.
+            unsafe { register(None, None, Some(count_fork), null()) == 0 }
+        })
+    }
     /// Copied by fork like any other memory, so that a child counts on.
     static LAST: AtomicU32 = AtomicU32::new(0);
+    let choose = || {
+        let wiped = if sandbox::may_kill() { Err(Errno::EPERM) } else { sys::word_wiped_on_fork() };
+        match wiped {
+            Ok(word) => word,
+            Err(error) if error != Errno::EINVAL && count_forks() => &COUNTED,
+            Err(_) => &NOT_WIPED,
+        }
+    };
     if !HAS_THREADS.load(Ordering::SeqCst) {
         return 0;
     }
@@ -643,7 +665,7 @@ fn memory() -> u32 {
     annotate::acquired(&raw const WIPED);
     // SAFETY: null, or a word that is never unmapped.
     let word = unsafe { known.as_ref() }.unwrap_or_else(|| {
-        let word = sys::word_wiped_on_fork().unwrap_or(&NOT_WIPED);
+        let word = choose();
         let new = core::ptr::from_ref(word).cast_mut();
         annotate::releases(&raw const WIPED);
         match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {

@@ -9,6 +9,7 @@ use core::ffi::{CStr, c_int};
 
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
+use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd, FileId, OFlags, Stamp};
 
 /// One file. All zeros watch none.
@@ -93,9 +94,13 @@ fn high_number() -> Option<c_int> {
 }
 
 /// A watch descriptor, if no part of the path is a symbolic link: a link can be switched without the file's
-/// own inode noticing.
+/// own inode noticing. None either in a sandbox that may not have foreseen it.
 fn open_watch_fd(path: &CStr, stamp: &Stamp) -> Option<Fd> {
-    if has_symlink(path).unwrap_or(true) { None } else { open_high(path, stamp) }
+    if sandbox::may_kill() || has_symlink(path).unwrap_or(true) {
+        None
+    } else {
+        open_high(path, stamp)
+    }
 }
 
 /// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp`.
@@ -103,11 +108,12 @@ pub(crate) fn open_high(path: &CStr, stamp: &Stamp) -> Option<Fd> {
     let least = high_number()?;
     let fd = sys::open(path, OFlags::PATH).ok()?;
     // By now the path may lead to another file than `stamp` is of.
-    let opened = sys::fstat(fd).ok()?.file();
+    let opened = sys::fstat_as_libc(fd).ok()?.file();
     let high = sys::dup_at_least(fd, least).ok();
     close_watch_fd(fd, opened);
     let high = high?;
-    if sys::fstat(high) == Ok(*stamp) {
+    // Only what can be told from the program's own will be closed again.
+    if sys::fstat(high) == Ok(*stamp) && is_path_only(high) {
         return Some(high);
     }
     close_watch_fd(high, opened);
@@ -118,15 +124,15 @@ pub(crate) fn open_high(path: &CStr, stamp: &Stamp) -> Option<Fd> {
 /// even for the same file. One race remains: another thread may close all descriptors and reuse the
 /// number between our check and our close(2).
 pub(crate) fn close_watch_fd(fd: Fd, file: FileId) {
-    if sys::fstat(fd).is_ok_and(|st| st.file() == file) && is_open_with(fd, OFlags::PATH) {
+    if sys::fstat_as_libc(fd).is_ok_and(|st| st.file() == file) && is_path_only(fd) {
         sys::close(fd);
     }
 }
 
-/// True if the descriptor was opened in our way: nothing else may be closed.
-pub(crate) fn is_open_with(fd: Fd, flags: OFlags) -> bool {
-    let told = OFlags::ACCMODE | OFlags::NONBLOCK | OFlags::PATH;
-    sys::status_flags(fd).is_ok_and(|have| have & told == flags & told)
+/// True if the descriptor, which is open, was opened with `O_PATH`. fcntl(2) would tell, too, but glibc's
+/// files module does not call it, and so a sandbox that was set up meanwhile may not let it pass.
+fn is_path_only(fd: Fd) -> bool {
+    sys::position(fd) == Err(Errno::EBADF)
 }
 
 /// True if a part of the path is a symbolic link; an error also where that cannot be told.

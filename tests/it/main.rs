@@ -49,10 +49,12 @@ mod process {
     mod checkers;
     mod descriptors;
     mod hash_table;
+    mod loading;
     mod log;
     mod memory;
     mod out_of_reach;
     mod privileges;
+    mod sandbox;
     mod security;
     mod soak;
     #[cfg(target_arch = "x86_64")]
@@ -76,6 +78,7 @@ mod packaging {
     mod bare_name;
     mod claims;
     mod exports;
+    mod hardening;
     mod header;
     mod install;
     mod panics;

@@ -1,0 +1,166 @@
+//! Whether a system call that few programs make may end this one: seccomp(2).
+//!
+//! A sandbox may kill a program for any call that it has not foreseen. What glibc's own files module asks
+//! of the kernel has been foreseen, so a lookup asks no more than that (docs/security.md has the list).
+//! Watch descriptors, the word that fork wipes and the log need other calls. Nobody can ask the kernel what
+//! a filter does, but /proc says how many there are.
+//!
+//! A filter that the whole container is under lets shells and daemons run, and so lets these calls pass, or
+//! refuses them with an error: Docker's is of that kind. One more than process 1 has was made for this
+//! program alone.
+
+use core::ffi::CStr;
+
+use crate::rt::sys::{self, OFlags};
+use crate::rt::thread;
+
+/// True if the calling thread is under a filter of its own, and where that cannot be told. Asked anew each
+/// time: a program may set up its sandbox at any moment. It takes some microseconds.
+#[cold]
+pub(crate) fn may_kill() -> bool {
+    is_own(Status::read(c"/proc/thread-self/status"), || Status::read(c"/proc/1/status"))
+}
+
+fn is_own(own: Option<Status>, first: impl FnOnce() -> Option<Status>) -> bool {
+    match own {
+        None => true,
+        Some(Status { filters: 0, .. }) => false,
+        // Nobody to compare with. What starts a container makes most calls itself under its filter.
+        Some(Status { process: 1, filters }) => filters > 1,
+        Some(Status { filters, .. }) => {
+            filters == UNKNOWN || first().is_none_or(|first| first.filters != filters)
+        }
+    }
+}
+
+/// Before Linux 5.9 nobody says how many filters there are.
+const UNKNOWN: u32 = u32::MAX;
+
+/// What proc_pid_status(5) says of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Status {
+    /// Its process's id.
+    process: u32,
+    /// How many filters it is under, or [`UNKNOWN`].
+    filters: u32,
+}
+
+impl Status {
+    /// `None` if the file cannot be read, or is not as expected. The call has no other file open.
+    fn read(path: &CStr) -> Option<Self> {
+        let fd = sys::open(path, OFlags::empty()).ok()?;
+        thread::set_reading(Some(fd));
+        let opened = sys::fstat_as_libc(fd);
+        let status = Self::parse(|into| sys::read(fd, into).ok());
+        // In another thread the program may have closed all descriptors, and have this number now.
+        if opened.is_ok() && sys::fstat_as_libc(fd) == opened {
+            sys::close(fd);
+        }
+        thread::set_reading(None);
+        status
+    }
+
+    fn parse(mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<Self> {
+        let (mut process, mut mode, mut filters) = (None, None, None);
+        let mut line = Line { start: [0; 32], len: 0 };
+        let mut room = [0; 512];
+        loop {
+            let count = read(&mut room)?;
+            for &byte in room.get(..count)? {
+                if byte != b'\n' {
+                    line.push(byte);
+                    continue;
+                }
+                process = process.or(line.number(b"Tgid:\t"));
+                mode = mode.or(line.number(b"Seccomp:\t"));
+                filters = filters.or(line.number(b"Seccomp_filters:\t"));
+                line.len = 0;
+            }
+            if count == 0 {
+                break;
+            }
+        }
+        let filters = if mode? == 0 { 0 } else { filters.unwrap_or(UNKNOWN) };
+        Some(Self { process: process?, filters })
+    }
+}
+
+/// The start of a line. Those with a number are short; the one with all groups need not be kept.
+struct Line {
+    start: [u8; 32],
+    len: usize,
+}
+
+impl Line {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.start.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    /// The number that a line with that name has.
+    fn number(&self, name: &[u8]) -> Option<u32> {
+        let digits = self.start.get(..self.len)?.strip_prefix(name)?;
+        digits.iter().try_fold(0_u32, |number, digit| {
+            let digit =
+                u32::from(*digit).checked_sub(u32::from(b'0')).filter(|digit| *digit < 10)?;
+            number.checked_mul(10)?.checked_add(digit)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses the text as it comes in parts of that length.
+    fn parsed(text: &str, part: usize) -> Option<Status> {
+        let mut rest = text.as_bytes();
+        Status::parse(|into| {
+            let (now, later) = rest.split_at(rest.len().min(part).min(into.len()));
+            into[..now.len()].copy_from_slice(now);
+            rest = later;
+            Some(now.len())
+        })
+    }
+
+    #[test]
+    fn the_status_of_a_process_says_how_many_filters_it_is_under() {
+        let groups = "4 ".repeat(3000);
+        let text = |last: &str| format!("Name:\tx\nTgid:\t42\nGroups:\t{groups}\n{last}Cpus:\t3\n");
+        let status = |process, filters| Some(Status { process, filters });
+        for part in [1, 7, 512, 9000] {
+            for (last, want) in [
+                ("Seccomp:\t0\nSeccomp_filters:\t0\n", status(42, 0)),
+                ("Seccomp:\t2\nSeccomp_filters:\t13\n", status(42, 13)),
+                ("Seccomp:\t0\n", status(42, 0)),
+                ("Seccomp:\t2\n", status(42, UNKNOWN)),
+                ("Seccomp:\tx\n", None),
+                ("", None),
+            ] {
+                assert_eq!(parsed(&text(last), part), want, "{last}");
+            }
+        }
+        assert_eq!(parsed("Seccomp:\t0\n", 99), None, "no process");
+    }
+
+    #[test]
+    fn a_filter_that_process_1_is_not_under_may_kill() {
+        let status = |process, filters| Some(Status { process, filters });
+        for (own, first, want) in [
+            (status(7, 0), None, false),
+            (status(7, 1), status(1, 1), false),
+            (status(7, 2), status(1, 1), true),
+            (status(7, 1), status(1, 0), true),
+            (status(7, 1), None, true),
+            (status(7, UNKNOWN), status(1, UNKNOWN), true),
+            (status(1, 0), None, false),
+            (status(1, 1), None, false),
+            (status(1, 2), None, true),
+            (None, None, true),
+        ] {
+            assert_eq!(is_own(own, || first), want, "{own:?} {first:?}");
+        }
+    }
+}

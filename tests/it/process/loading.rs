@@ -1,0 +1,73 @@
+//! How a loader may take the library: late, with all bound at once, with little room.
+
+use std::path::PathBuf;
+
+use crate::support::ask::{BOB_AND_LAB, ask, expect, with_bob_and_lab};
+use crate::support::{compiled, copy_program, library, module, probe, stdout, under};
+use tempfile::{TempDir, tempdir};
+
+#[test]
+fn a_loader_that_binds_every_name_at_once_is_content() {
+    let dir = tempdir().expect("a temporary directory");
+    let mut command = ask();
+    command.env("LD_BIND_NOW", "1");
+    expect(with_bob_and_lab(&mut command, dir.path()), &BOB_AND_LAB);
+}
+
+/// A program that opens the library late, with bob and lab in files.
+fn late(program: PathBuf, dir: &TempDir, hogs: &[PathBuf]) -> String {
+    let mut command = under("", program);
+    command.arg(library()).args(hogs);
+    stdout(with_bob_and_lab(&mut command, dir.path()))
+}
+
+const ANSWERS: &str = "main: /b bob\nthread: /b bob\nlibc: root\n";
+
+#[test]
+fn a_program_that_opens_the_library_late_is_answered() {
+    let dir = tempdir().expect("a temporary directory");
+    assert_eq!(late(probe("late_tls"), &dir, &[]), format!("0 of 0\n{ANSWERS}"));
+}
+
+/// Copies of a library that take all thread-local memory which glibc has for such.
+fn hogs(dir: &TempDir) -> Vec<PathBuf> {
+    let mut hogs = Vec::new();
+    for (bytes, count) in [(1024, 8), (128, 8), (8, 20)] {
+        let hog = module("tls_hog", &[&format!("-DHOG={bytes}")]);
+        for number in 0..count {
+            let copy = dir.path().join(format!("hog-{bytes}-{number}.so"));
+            copy_program(&hog, &copy);
+            hogs.push(copy);
+        }
+    }
+    hogs
+}
+
+#[test]
+fn where_thread_local_memory_has_run_out_the_loader_says_so_and_the_program_lives() {
+    let dir = tempdir().expect("a temporary directory");
+    let hogs = hogs(&dir);
+    let said = late(probe("late_tls"), &dir, &hogs);
+    let (count, rest) = said.split_once('\n').expect("lines");
+    assert!(
+        !count.starts_with("0 of") && !count.starts_with(&format!("{} of", hogs.len())),
+        "{count}"
+    );
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")) {
+        let path = library().display();
+        let want =
+            format!("not loaded: {path}: cannot allocate memory in static TLS block\nlibc: root\n");
+        assert_eq!(rest, want);
+    } else {
+        assert_eq!(rest, ANSWERS);
+    }
+}
+
+/// musl has no room for such libraries at all.
+#[test]
+fn musl_says_why_it_does_not_open_the_library_late() {
+    let dir = tempdir().expect("a temporary directory");
+    let said = late(compiled("late_tls", "musl-gcc", &[]), &dir, &[]);
+    assert!(said.starts_with("0 of 0\nnot loaded: ") && said.contains("TLS"), "{said}");
+    assert!(said.ends_with("libc: root\n"), "{said}");
+}
