@@ -44,7 +44,8 @@ const FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an empty
 /// file; anything else is an error, and is not opened: that could block, or be noticed at the other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
-    for tries_left in (0..TRIES).rev() {
+    let mut sharing = is_single_threaded().then_some(Sharing::Alone);
+    for tries_left in (0..=TRIES).rev() {
         let begun = Clocks::now();
         let whole = |text, stamp| Ok(Read { text, stamp, begun, is_steady: true });
         if let Some(text) = path.text() {
@@ -54,7 +55,11 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         if !has_content(&stamp)? {
             return whole(ScratchText::copy_of(b"")?, stamp);
         }
-        let sharing = Sharing::now();
+        let Some(sharing) = sharing else {
+            // It takes so long that the path is looked at again.
+            sharing = Some(Sharing::among_threads());
+            continue;
+        };
         let fd = sys::open(path.as_c(), FLAGS)?;
         thread::set_reading(Some(fd));
         let text = read_open(fd, &stamp, sharing);
@@ -84,14 +89,8 @@ enum Sharing {
 }
 
 impl Sharing {
-    fn now() -> Self {
-        if is_single_threaded() {
-            Self::Alone
-        } else if !is_musl() && sandbox::may_kill() {
-            Self::Sandboxed
-        } else {
-            Self::Shared
-        }
+    fn among_threads() -> Self {
+        if !is_musl() && sandbox::may_kill() { Self::Sandboxed } else { Self::Shared }
     }
 }
 
