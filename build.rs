@@ -26,6 +26,7 @@ fn stand_ins(out: &Path) {
     {
         fs::write(out.join(name), b"!<arch>\n").expect("OUT_DIR is writable");
     }
+    let takes_lld = takes_lld(out);
     for arg in [
         &format!("-L{}", out.display()),
         "-nostdlib",
@@ -41,10 +42,11 @@ fn stand_ins(out: &Path) {
         "-Wl,--build-id=none",
     ]
     .into_iter()
-    .chain(few_pages(out).iter().copied())
+    .chain(few_pages(takes_lld).iter().copied())
     {
         println!("cargo:rustc-link-arg-cdylib={arg}");
     }
+    link_order(out, takes_lld);
     // Tables that unwind the stack name these on 32-bit ARM. Nothing unwinds, and libgcc is not there.
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "arm") {
         for personality in 0..3 {
@@ -59,7 +61,43 @@ fn stand_ins(out: &Path) {
 /// mapping and each page that is written to costs at the start of every process. Without the second
 /// it is chance whether the data lies across two pages. Code that runs rarely lies together, as most of
 /// a process's first lookup is. How to say so depends on which linker rustc takes.
-fn few_pages(out: &Path) -> &'static [&'static str] {
+fn few_pages(takes_lld: bool) -> &'static [&'static str] {
+    if takes_lld {
+        &[
+            "-Wl,--no-rosegment",
+            "-Wl,-z,separate-loadable-segments",
+            "-Wl,-z,keep-text-section-prefix",
+        ]
+    } else {
+        &["-Wl,-z,noseparate-code"]
+    }
+}
+
+/// Has what runs at the start of a process and in its first lookup lie side by side, behind the tables that
+/// the loader reads, and what that writes to on the page that the loader writes to: `link-order.txt`, which
+/// ci/link-order makes, names the functions. Those that it does not name, or that a build has under another
+/// name, stay where they are.
+fn link_order(out: &Path, takes_lld: bool) {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    println!("cargo:rerun-if-changed=link-order.txt");
+    let list = fs::read_to_string(root.join("link-order.txt")).expect("link-order.txt is readable");
+    let names = list.lines().filter(|line| !line.starts_with('#'));
+    let functions: String =
+        names.map(|name| format!("*(.text.{name} .text.unlikely.{name})\n")).collect();
+    // lld has constants before code, GNU ld has them behind it.
+    let behind_the_tables = if takes_lld { ".eh_frame_hdr" } else { ".text" };
+    let script = format!(
+        "SECTIONS {{ .text.first : {{\n*(.text.startup .text.startup.*)\n{functions}}} }}\n\
+         INSERT BEFORE {behind_the_tables};\n\
+         SECTIONS {{ .data.last : {{ *(.data.*6thread5FIRST*) *(.data.*_raw2FN* .data.*15SINGLE_THREADED*) }} }}\nINSERT AFTER .data;\n"
+    );
+    let path = out.join("link-order.ld");
+    fs::write(&path, script).expect("OUT_DIR is writable");
+    println!("cargo:rustc-link-arg-cdylib=-Wl,-T,{}", path.display());
+}
+
+/// True if rustc has lld link the library.
+fn takes_lld(out: &Path) -> bool {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let asked = Command::new(rustc)
@@ -72,16 +110,7 @@ fn few_pages(out: &Path) -> &'static [&'static str] {
         .output()
         .expect("rustc runs");
     _ = fs::remove_file(out.join("libasked.so"));
-    let takes_lld = String::from_utf8_lossy(&asked.stdout).contains("-fuse-ld=lld");
-    if takes_lld {
-        &[
-            "-Wl,--no-rosegment",
-            "-Wl,-z,separate-loadable-segments",
-            "-Wl,-z,keep-text-section-prefix",
-        ]
-    } else {
-        &["-Wl,-z,noseparate-code"]
-    }
+    String::from_utf8_lossy(&asked.stdout).contains("-fuse-ld=lld")
 }
 
 /// Writes the header to `OUT_DIR`, and to `include/` when `NSS_WRAPPER_RS_HEADER=write` asks for

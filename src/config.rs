@@ -95,20 +95,28 @@ impl Path {
     pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
         let mut path = ScratchBuf::<u8>::new();
         if !name.starts_with(b"/") {
-            let mut buf = [0; 4096];
-            // Without a working directory the name is left to the kernel, as it was given; and in a sandbox
-            // that may not let a program ask for it.
-            let dir = if sandbox::may_kill() { None } else { sys::working_directory(&mut buf) };
-            if let Some([dir @ .., 0]) = dir {
-                if dir.starts_with(b"/") {
-                    path.extend(dir)?;
-                    path.push(b'/')?;
-                }
-            }
+            add_working_directory(&mut path)?;
         }
         path.extend(name)?;
         Ok(Self { name: Text::new(&path)?, text: None })
     }
+}
+
+/// Begins a path with the working directory. Its room would be a new page of the stack for each path.
+#[cold]
+#[inline(never)]
+fn add_working_directory(path: &mut ScratchBuf<u8>) -> Result<(), Errno> {
+    let mut buf = [0; 4096];
+    // Without a working directory the name is left to the kernel, as it was given; and in a sandbox that may
+    // not let a program ask for it.
+    let dir = if sandbox::may_kill() { None } else { sys::working_directory(&mut buf) };
+    if let Some([dir @ .., 0]) = dir {
+        if dir.starts_with(b"/") {
+            path.extend(dir)?;
+            path.push(b'/')?;
+        }
+    }
+    Ok(())
 }
 
 /// Which file a source reads.
@@ -307,7 +315,7 @@ pub(crate) fn hostname() -> Option<&'static [u8]> {
 /// True if the variable is set, if only to nothing: then the service's configuration does not count.
 fn is_set(name: &CStr) -> bool {
     // SAFETY: `name` ends in NUL.
-    !sys::is_secure() && !unsafe { libc::getenv(name.as_ptr()) }.is_null()
+    !unsafe { libc::getenv(name.as_ptr()) }.is_null() && !sys::is_secure()
 }
 
 /// The variable's value, copied by whoever keeps it: the program may change its environment. A
@@ -316,12 +324,9 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
     debug_assert!(
         name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)
     );
-    if sys::is_secure() {
-        return None;
-    }
     // SAFETY: `name` ends in NUL.
     let value: *mut c_char = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
+    if value.is_null() || sys::is_secure() {
         return None;
     }
     // SAFETY: getenv returned a C string, used before the program can change its environment.

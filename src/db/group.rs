@@ -134,6 +134,7 @@ fn as_line(row: &GroupRow<'_>, mut room: Room<'_>) -> Option<libc::group> {
     room.has_padding().then_some(libc::group { gr_name, gr_passwd, gr_gid: row.gid, gr_mem })
 }
 
+#[cold]
 fn as_strings(row: &GroupRow<'_>, mut room: Room<'_>) -> Result<libc::group, Errno> {
     let mut members = room.array(row.members().count() + 1)?;
     for name in row.members() {

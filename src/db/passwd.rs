@@ -116,6 +116,7 @@ fn as_line(row: &PasswdRow<'_>, mut room: Room<'_>) -> Option<libc::passwd> {
     })
 }
 
+#[cold]
 fn as_strings(row: &PasswdRow<'_>, mut room: Room<'_>) -> Result<libc::passwd, Errno> {
     Ok(libc::passwd {
         pw_name: room.string(row.name)?,

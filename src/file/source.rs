@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::read::{self, Read, is_forbidden, is_gone, is_settled, settle_ns};
 use super::table::Table;
+use super::text::ScratchText;
 use super::walk::{Walk, Walks};
 use crate::config::{Config, FileKind, Path};
 use crate::db::Database;
@@ -119,7 +120,14 @@ impl<'a> Request<'a> {
                 return Ok(FileState::Loaded(snapshot));
             }
         }
-        source.reload::<D>(&Reload { kind: self.kind, path: self.path, watch }, slot, walk_slot)
+        let what = Reload {
+            kind: self.kind,
+            path: self.path,
+            watch,
+            load: Table::load::<D>,
+            report: Table::report::<D>,
+        };
+        source.reload(&what, slot, walk_slot)
     }
 }
 
@@ -129,6 +137,9 @@ struct Reload<'a> {
     path: &'a Path,
     /// The outermost call's.
     watch: Option<&'a Watch>,
+    /// [`Table::load`] and [`Table::report`] of the file's database.
+    load: fn(ScratchText) -> Result<Table, Errno>,
+    report: fn(&Table, &Path),
 }
 
 /// The snapshot that the slot shows.
@@ -241,7 +252,7 @@ impl Source {
 
     /// The newest snapshot, from a load that began after this call did unless it is current anyway.
     #[cold]
-    fn reload<'a, D: Database>(
+    fn reload<'a>(
         &'static self,
         what: &Reload<'_>,
         mut slot: SlotRef<'a>,
@@ -258,7 +269,7 @@ impl Source {
         let outcome = match check {
             Some(Check::Current) => Ok(true),
             Some(Check::Lost(error)) if read::is_absent(error) => self.complain(path, error),
-            None => self.load::<D>(what, &mut slot, &mut walk_slot),
+            None => self.load(what, &mut slot, &mut walk_slot),
             Some(Check::Changed | Check::Lost(_)) => {
                 // Only an outermost call waits: what a handler interrupts may hold the lock itself.
                 let lock = watch.and_then(|_| self.reloading.lock());
@@ -272,7 +283,7 @@ impl Source {
                 let done = if lock.is_some() && newest.is_some_and(is_newer) {
                     Ok(true)
                 } else {
-                    self.load::<D>(what, &mut slot, &mut walk_slot)
+                    self.load(what, &mut slot, &mut walk_slot)
                 };
                 drop(lock);
                 done
@@ -297,7 +308,7 @@ impl Source {
     }
 
     /// Reads the file, and shows what it says in the slot. False if there is no file.
-    fn load<D: Database>(
+    fn load(
         &'static self,
         what: &Reload<'_>,
         slot: &mut SlotRef<'_>,
@@ -328,7 +339,7 @@ impl Source {
             load: AtomicU32::new(load),
             is_settled: AtomicBool::new(is_settled),
             first_seen_ns,
-            table: Table::load::<D>(read.text)?,
+            table: (what.load)(read.text)?,
         };
         let is_first = self.snapshot.is_empty();
         let (snapshot, is_ours) = if is_first {
@@ -338,7 +349,7 @@ impl Source {
         };
         // The same bytes under another stamp have been reported, and the system's files are not ours.
         if is_ours && !is_known && !what.kind.is_system() {
-            snapshot.report::<D>(path);
+            (what.report)(snapshot, path);
         }
         if !is_first {
             self.walks.reclaim(&self.snapshot, walk_slot);

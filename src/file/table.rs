@@ -85,11 +85,11 @@ impl Table {
     /// Says what was loaded, and which lines are malformed.
     pub(crate) fn report<D: Database>(&self, path: &Path) {
         let path = Bytes(path.bytes());
-        let (mut at, mut number) = (0, 0_usize);
-        while let Some(line) = self.text.line(at).filter(|_| self.malformed > 0) {
+        let (mut at, mut number) = ((self.malformed > 0).then_some(0), 0_usize);
+        while let Some((row, next)) = at.and_then(|at| self.line::<D>(at)) {
             number += 1;
-            at += line.len + 1;
-            if let Err(reason) = parse_line::<D>(line, self.has_nul) {
+            at = Some(next);
+            if let Err(reason) = row {
                 log!(Error, D::NAME, "{path}:{number}: {reason}, line skipped");
             }
         }
@@ -101,10 +101,24 @@ impl Table {
         &self.text
     }
 
+    /// The line at `at`: what it is, and where the next one begins. One copy of the code for all who are in
+    /// no hurry: what a first lookup runs should fit into few pages.
+    #[inline(never)]
+    fn line<D: Database>(&self, at: usize) -> Option<(Parsed<D::Row<'_>>, usize)> {
+        let line = self.text.line(at)?;
+        let next = at + line.len + 1;
+        Some((parse_line::<D>(line, self.has_nul), next))
+    }
+
     /// The row at `at`, which an index says is one.
     #[inline(always)]
     fn row_at<D: Database>(&self, at: usize) -> Option<D::Row<'_>> {
         parse_line::<D>(self.text.line(at)?, false).ok().flatten()
+    }
+
+    /// The row at `at`, if there is one.
+    fn row<D: Database>(&self, at: usize) -> Option<D::Row<'_>> {
+        self.line::<D>(at)?.0.ok().flatten()
     }
 
     /// The rows from `at` on: where the line begins, the row, and where to go on.
@@ -114,9 +128,9 @@ impl Table {
     ) -> impl Iterator<Item = (usize, D::Row<'_>, usize)> {
         core::iter::from_fn(move || {
             loop {
-                let (begin, line) = (at, self.text.line(at)?);
-                at += line.len + 1;
-                if let Ok(Some(row)) = parse_line::<D>(line, self.has_nul) {
+                let (begin, (row, next)) = (at, self.line::<D>(at)?);
+                at = next;
+                if let Ok(Some(row)) = row {
                     return Some((begin, row, at));
                 }
             }
@@ -156,23 +170,7 @@ impl Table {
     /// The first row that has the key, if there is an index to find it by.
     #[inline(always)]
     pub(crate) fn find_in_index<D: Database>(&self, key: &Key<'_>) -> Option<D::Row<'_>> {
-        self.find_in::<D>(self.index_for(key).get()?, key)
-    }
-
-    /// The first row that has the key.
-    #[cold]
-    pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
-        if self.index_for(&key).get().is_none() && !self.is_worth_an_index() {
-            return Ok(self.search::<D>(&key));
-        }
-        let by = if let What::Name(_) = key.what { By::Name } else { By::Id };
-        let index = self.index_for(&key).get_or_try_init(|| self.make_index::<D>(by))?;
-        Ok(self.find_in::<D>(index, &key))
-    }
-
-    #[inline(always)]
-    fn find_in<D: Database>(&self, index: &Index, key: &Key<'_>) -> Option<D::Row<'_>> {
-        for at in index.candidates(key.hash) {
+        for at in self.index_for(key).get()?.candidates(key.hash) {
             if let Some(row) = self.row_at::<D>(at) {
                 if D::has(&row, key) {
                     return Some(row);
@@ -180,6 +178,19 @@ impl Table {
             }
         }
         None
+    }
+
+    /// The first row that has the key.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
+        if self.index_for(&key).get().is_none() && !self.is_worth_an_index() {
+            return Ok(self.search::<D>(&key));
+        }
+        let by = if let What::Name(_) = key.what { By::Name } else { By::Id };
+        let index = self.index_for(&key).get_or_try_init(|| self.make_index::<D>(by))?;
+        let rows = index.candidates(key.hash).filter_map(|at| self.row::<D>(at));
+        Ok({ rows }.find(|row| D::has(row, &key)))
     }
 
     fn is_worth_an_index(&self) -> bool {
@@ -205,7 +216,7 @@ impl Table {
     fn has_first_key<D: Database>(&self, at: usize, key: &Key<'_>) -> bool {
         match D::begins_with(self.text.get(at..).unwrap_or_default(), key) {
             Some(has) => has,
-            None => self.row_at::<D>(at).is_some_and(|row| D::has(&row, key)),
+            None => self.row::<D>(at).is_some_and(|row| D::has(&row, key)),
         }
     }
 
@@ -247,9 +258,9 @@ impl Table {
                 let hit = at + finder.find(rest)?;
                 // Never beyond the first byte of `text`, and that may be the newline before the line.
                 let start = memchr::memrchr(b'\n', self.text.get(..=hit)?).map_or(0, |n| n + 1);
-                let line = self.text.line(start)?;
-                at = start + line.len;
-                if let Ok(Some(row)) = parse_line::<D>(line, self.has_nul) {
+                let (row, next) = self.line::<D>(start)?;
+                at = next - 1;
+                if let Ok(Some(row)) = row {
                     return Some((start, row));
                 }
             }
@@ -270,7 +281,7 @@ impl Table {
         &'t self,
         lines: &'l [u32],
     ) -> impl Iterator<Item = D::Row<'t>> + Clone + use<'t, 'l, D> {
-        lines.iter().filter_map(|&at| self.row_at::<D>(at as usize))
+        lines.iter().filter_map(|&at| self.row::<D>(at as usize))
     }
 
     /// True if the key's name stands at `place`.

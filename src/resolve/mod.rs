@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::db::Database;
 use crate::db::key::Key;
 use crate::file::source::{FileState, Request};
+use crate::file::table::Table;
 use crate::module::{self, Reply};
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, Level, log};
@@ -78,15 +79,27 @@ pub(crate) fn find<D: Interposed>(
                 log_file::<D>(config, key, "found in");
                 return D::write(&row, out).map(|()| Status::Found);
             }
-            if let Some(row) = table.find::<D>(key)? {
+            if find_slowly::<D>(table, key, out)? {
                 log_file::<D>(config, key, "found in");
-                return D::write(&row, out).map(|()| Status::Found);
+                return Ok(Status::Found);
             }
         }
         let is_missing = matches!(state, FileState::Missing);
         log_file::<D>(config, key, if is_missing { "cannot read" } else { "not in" });
     }
     find_elsewhere::<D>(config, call, key, out)
+}
+
+/// The same without an index, or by a new one. True if the row was there.
+#[cold]
+#[inline(never)]
+fn find_slowly<D: Database>(
+    table: &Table,
+    key: Key<'_>,
+    out: &mut OutBuf<'_, D::C>,
+) -> Result<bool, Errno> {
+    let row = table.find::<D>(key)?;
+    row.map_or(Ok(false), |row| D::write(&row, out).map(|()| true))
 }
 
 /// Says what the file has to say to the question.

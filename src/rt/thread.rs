@@ -250,16 +250,22 @@ impl Level {
 pub(crate) const MODULE_FUNCTIONS: usize = 12;
 
 /// One thread's part. All zeros are a new one.
+///
+/// What a process that asks once writes to comes last, and so lies on one page with the other variables:
+/// `link_order` in build.rs.
+#[repr(C)]
 pub(crate) struct ThreadState {
-    levels: [Level; LEVELS],
-    /// How the outermost level watches each file.
-    pub(crate) watches: [Watch; SOURCES],
+    /// The levels that interrupt the outermost one, and each other.
+    inner: [Level; LEVELS - 1],
     /// In which of the module's functions the thread is.
     pub(crate) in_module: [Reentry; MODULE_FUNCTIONS],
     /// The canonical name of the host that libc was told last, and how long it is.
     canonical: StaticResult<usize>,
     /// Set while libc is asked whether it knows the synthetic user's id.
     pub(crate) in_system_check: Reentry,
+    outermost: Level,
+    /// How the outermost level watches each file.
+    pub(crate) watches: [Watch; SOURCES],
     /// 1 while a thread has it.
     in_use: AtomicU32,
     /// Which memory its thread was in when it came: see [`memory`].
@@ -275,16 +281,22 @@ unsafe impl Sync for ThreadState {}
 impl ThreadState {
     pub(crate) const fn new() -> Self {
         Self {
-            levels: [const { Level::new() }; LEVELS],
-            watches: [const { Watch::new() }; SOURCES],
+            inner: [const { Level::new() }; LEVELS - 1],
             in_module: [const { Reentry::new() }; MODULE_FUNCTIONS],
             canonical: StaticResult::new(),
             in_system_check: Reentry::new(),
+            outermost: Level::new(),
+            watches: [const { Watch::new() }; SOURCES],
             in_use: AtomicU32::new(0),
             memory: AtomicU32::new(0),
             number: AtomicU32::new(1),
             next: AtomicPtr::new(null_mut()),
         }
+    }
+
+    /// From the outermost one on.
+    fn levels(&self) -> impl Iterator<Item = &Level> {
+        core::iter::once(&self.outermost).chain(&self.inner)
     }
 
     /// Forgets the name.
@@ -324,7 +336,7 @@ impl ThreadState {
 
     /// Lets go of all that a thread held which is not there any more.
     fn reset(&self) {
-        for level in &self.levels {
+        for level in self.levels() {
             level.mark.set(0);
             level.clean_up();
             level.slots().for_each(Slot::clear);
@@ -372,8 +384,7 @@ fn states() -> impl Iterator<Item = &'static ThreadState> {
 
 /// True if a slot of any thread shows the value at that address.
 pub(crate) fn is_shown(address: *const ()) -> bool {
-    states()
-        .any(|state| state.levels.iter().any(|level| level.slots().any(|slot| slot.shows(address))))
+    states().any(|state| state.levels().any(|level| level.slots().any(|slot| slot.shows(address))))
 }
 
 /// A call in progress. While it lives, its level is its own.
@@ -396,7 +407,7 @@ impl Call {
         let Some(state) = (unsafe { locals.state.get().as_ref() }) else {
             return Self::enter_first(here);
         };
-        let [outermost, ..] = &state.levels;
+        let outermost = &state.outermost;
         if outermost.mark.0.load(Ordering::Relaxed) != 0 {
             return Self::enter_inner(state, here);
         }
@@ -413,13 +424,12 @@ impl Call {
     #[cold]
     fn enter_first(here: usize) -> Result<Self, Errno> {
         let state = register()?;
-        let [outermost, ..] = &state.levels;
-        Ok(Self::begin(state, outermost, here))
+        Ok(Self::begin(state, &state.outermost, here))
     }
 
     #[cold]
     fn enter_inner(state: &'static ThreadState, here: usize) -> Result<Self, Errno> {
-        let mut levels = state.levels.iter();
+        let mut levels = state.levels();
         let level = levels.find(|level| !level.mark.is_live(here)).ok_or(Errno::EAGAIN)?;
         // Whoever was deeper has been abandoned with it.
         let deeper = levels.filter(|level| level.mark.0.load(Ordering::Relaxed) != 0);
@@ -428,8 +438,7 @@ impl Call {
         let mut call = Self::begin(state, level, here);
         if was_marked {
             level.clean_up();
-            let [outermost, ..] = &state.levels;
-            if core::ptr::eq(level, outermost) {
+            if core::ptr::eq(level, &raw const state.outermost) {
                 call.outer = null();
             }
         }
@@ -443,8 +452,7 @@ impl Call {
     /// True if no other call of the thread has been interrupted for this one.
     #[inline(always)]
     pub(crate) fn is_outermost(&self) -> bool {
-        let [outermost, ..] = &self.state.levels;
-        core::ptr::eq(self.level, outermost)
+        core::ptr::eq(self.level, &raw const self.state.outermost)
     }
 
     /// What the call uses.

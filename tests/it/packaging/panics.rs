@@ -54,7 +54,9 @@ fn no_exported_function_reaches_a_panic() {
     let mut next: Vec<&str> = exports.lines().filter(|line| !line.starts_with('#')).collect();
     let count = next.len();
     // What the loader and a thread's end call.
-    next.extend(all.keys().map(String::as_str).filter(|name| name.contains("nss_wrapper_rs")));
+    let ours = all.keys().map(String::as_str).filter(|name| name.contains("nss_wrapper_rs"));
+    // A generic function of core's has the name of who uses it, too.
+    next.extend(ours.filter(|name| !is_about_a_new_descriptor(name)));
     assert!(next.len() > count + 20, "the library has no names of functions: {next:?}");
     assert!(all.keys().any(|name| panics(name)), "std has them for the panics of others");
     let mut seen = BTreeSet::new();
