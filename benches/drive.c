@@ -8,8 +8,9 @@
  *   l  lookups in passwd and group    t  with 1, 2 and 4 threads    h  shadow and hosts
  *   s  fstat(2) and stat(2) with threads
  *   f  first lookup of a process      p  whole processes                  m  resident memory
- * Prints CSV: kind,name,size,threads,library,median,low,high with nanoseconds (KiB for memory) and
- * the quartiles; or "late", "wrong", "crashed" as the median. All that is compared is taken in turn, and each round begins with another one.
+ *   y  the synthetic user             d  ids of 4, 9 and 10 digits        w  a changing file, a missing one
+ * Prints CSV: kind,name,size,threads,library,median,low,high with nanoseconds (KiB for memory, a count
+ * for page faults) and the quartiles; or "late", "wrong", "crashed" as the median. All that is compared is taken in turn, and each round begins with another one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,18 +24,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { OURS, PEER, GLIBC, LIBRARIES };
-static const char *const label[LIBRARIES] = {"ours", "peer", "glibc"};
+/* What is compared: three libraries, or this one with other files and variables. */
+enum { OURS, PEER, GLIBC, FILED, SYNTHETIC, DIGITS_4, DIGITS_9, DIGITS_10, CHANGING, MISSING, LIBRARIES };
+static const char *const label[LIBRARIES] = {"ours",     "peer",     "glibc",     "file",     "synthetic",
+                                             "4 digits", "9 digits", "10 digits", "changing", "missing"};
+static const int *compared; /* the ones that are compared now */
+static int compared_count;
+#define COMPARE(...) \
+    (compared = (const int[]){__VA_ARGS__}, compared_count = sizeof(int[]){__VA_ARGS__} / sizeof(int))
+#define EACH(library) (int at_ = 0, library; at_ < compared_count && ((library) = compared[at_], true); at_++)
 
 #define MAX_ROUNDS 4000
 #define PATIENCE_MS 10000 /* for one answer; the peer may never end loading a large hosts file */
 #define SLOW_NS 30e6      /* a library slower than this gets fewer rounds */
 
-static const char *size, *files, *lookup, *object[LIBRARIES];
+static const char *size, *files, *lookup, *object[2];
 static int rounds;
 static unsigned long chunk, process_ns;
 
@@ -56,12 +65,25 @@ static char **environment(int library, bool more) {
     int n = 0;
     if (e[0] != NULL)
         return e;
+    static const char *const kind_of_files[LIBRARIES] = {
+        [DIGITS_4] = ".4",           [DIGITS_9] = ".9",         [DIGITS_10] = ".10",
+        [CHANGING] = ".changing", [MISSING] = ".missing",
+    };
+    const char *kind = kind_of_files[library] != NULL ? kind_of_files[library] : "";
     snprintf(t[n++], 600, "PATH=/usr/bin:/bin");
     snprintf(t[n++], 600, "BENCH_PASSWD=%s/passwd", files);
-    if (library != GLIBC) {
-        snprintf(t[n++], 600, "LD_PRELOAD=%s", object[library]);
-        snprintf(t[n++], 600, "NSS_WRAPPER_PASSWD=%s/passwd", files);
-        snprintf(t[n++], 600, "NSS_WRAPPER_GROUP=%s/group", files);
+    if (library == DIGITS_4 || library == DIGITS_9 || library == DIGITS_10)
+        snprintf(t[n++], 600, "BENCH_FIRST_ID=%s",
+                 library == DIGITS_4 ? "1000" : library == DIGITS_9 ? "100000000" : "4000000000");
+    if (library == FILED || library == SYNTHETIC)
+        snprintf(t[n++], 600, "BENCH_UID=%d", library == FILED ? 100001 : 4242);
+    if (library == SYNTHETIC)
+        snprintf(t[n++], 600, "NSS_WRAPPER_USER=magic:x:%%u:%%g:Magic:/home/magic:/bin/sh");
+    if (library != GLIBC)
+        snprintf(t[n++], 600, "LD_PRELOAD=%s", object[library == PEER ? PEER : OURS]);
+    if (library != GLIBC && library != SYNTHETIC) {
+        snprintf(t[n++], 600, "NSS_WRAPPER_PASSWD=%s%s/passwd", files, kind);
+        snprintf(t[n++], 600, "NSS_WRAPPER_GROUP=%s%s/group", files, kind);
         if (more) {
             snprintf(t[n++], 600, "NSS_WRAPPER_SHADOW=%s/shadow", files);
             snprintf(t[n++], 600, "NSS_WRAPPER_HOSTS=%s/hosts", files);
@@ -94,6 +116,14 @@ static void print(const char *kind, const char *name, int threads, int library, 
     qsort(s->value, (size_t)s->count, sizeof *s->value, by_value);
     printf("%s,%s,%s,%d,%s,%.1f,%.1f,%.1f\n", kind, name, size, threads > 0 ? threads : 1, label[library],
            s->value[s->count / 2], s->value[s->count / 4], s->value[s->count * 3 / 4]);
+    fflush(stdout);
+}
+
+static void print_mean(const char *kind, const char *name, const char *of, int library, struct series *s) {
+    double sum = 0;
+    for (int i = 0; i < s->count; i++)
+        sum += s->value[i];
+    printf("%s,%s %s,%s,1,%s,%.2f,,\n", kind, of, name, size, label[library], sum / s->count);
     fflush(stdout);
 }
 
@@ -189,12 +219,12 @@ static double ask(int library, const char *function, int threads) {
 
 static void lookups(const char *kind, const char *function, int threads) {
     static struct series s[LIBRARIES];
-    double last[LIBRARIES];
+    double last[LIBRARIES] = {0};
     int count[LIBRARIES];
     memset(s, 0, sizeof s);
     /* The first answer loads the file, and is not counted. One thread asks for it: the peer may
        crash where two threads ask first. */
-    for (int library = 0; library < LIBRARIES; library++) {
+    for EACH (library) {
         last[library] = ask(library, function, 0);
         /* Nor are the next ones, where a library searches before it makes an index. What a process
            that asks once pays is measured by "first". */
@@ -203,15 +233,15 @@ static void lookups(const char *kind, const char *function, int threads) {
         count[library] = last[library] > SLOW_NS ? (rounds + 2) / 3 : rounds;
     }
     for (int round = 0; round < rounds; round++)
-        for (int i = 0; i < LIBRARIES; i++) {
-            int library = (round + i) % LIBRARIES;
+        for (int i = 0; i < compared_count; i++) {
+            int library = compared[(round + i) % compared_count];
             if (last[library] <= 0 || s[library].count == count[library])
                 continue;
             last[library] = ask(library, function, threads);
             if (last[library] > 0)
                 add(&s[library], last[library]);
         }
-    for (int library = 0; library < LIBRARIES; library++)
+    for EACH (library)
         if (last[library] > 0)
             print(kind, function, threads, library, &s[library]);
         else if (last[library] != ABSENT)
@@ -220,18 +250,19 @@ static void lookups(const char *kind, const char *function, int threads) {
 }
 
 static void serve_all(const char *kind, const char *const *functions, int threads, bool more) {
-    for (int library = 0; library < LIBRARIES; library++)
+    for EACH (library)
         start_worker(library, more);
     for (; *functions != NULL; functions++)
         lookups(kind, *functions, threads);
-    for (int library = 0; library < LIBRARIES; library++)
+    for EACH (library)
         stop_worker(library);
 }
 
 /* ---- processes from start to end ---- */
 
-/* Nanoseconds from start to end; or the number that the process prints. Negative if it fails. */
-static double process(char *const *argv, int library, bool prints) {
+/* Nanoseconds from start to end, and page faults; or the numbers that the process prints. Negative if it
+   fails. */
+static double process(char *const *argv, int library, bool prints, double *faults) {
     int out[2] = {-1, -1}, status;
     char text[64];
     ssize_t got = 0;
@@ -244,9 +275,11 @@ static double process(char *const *argv, int library, bool prints) {
         got = read(out[0], text, sizeof text - 1);
         close(out[0]);
     }
-    if (waitpid(pid, &status, 0) != pid)
-        die("waitpid");
+    struct rusage usage;
+    if (wait4(pid, &status, 0, &usage) != pid)
+        die("wait4");
     uint64_t took = now() - before;
+    *faults = (double)usage.ru_minflt;
     if (status != 0) {
         fprintf(stderr, "bench: %s %s, %s entries: %s: status %d\n", argv[0],
                 argv[1] != NULL ? argv[1] : "", size, label[library], status);
@@ -255,27 +288,38 @@ static double process(char *const *argv, int library, bool prints) {
     if (!prints)
         return (double)took;
     text[got > 0 ? got : 0] = '\0';
-    return strtod(text, NULL);
+    char *rest;
+    double value = strtod(text, &rest);
+    *faults = strtod(rest, NULL);
+    return value;
 }
 
 static void processes(const char *kind, const char *name, char *const *argv, bool prints,
                       uint64_t time) {
-    static struct series s[LIBRARIES];
+    static struct series s[LIBRARIES], f[LIBRARIES];
     bool out[LIBRARIES] = {false};
+    double faults;
     memset(s, 0, sizeof s);
-    for (int library = 0; library < LIBRARIES; library++)
-        out[library] = process(argv, library, prints) < 0;
+    memset(f, 0, sizeof f);
+    for EACH (library)
+        out[library] = process(argv, library, prints, &faults) < 0;
     uint64_t end = now() + time;
     for (int round = 0; round < MAX_ROUNDS && (round < 5 || now() < end); round++)
-        for (int i = 0; i < LIBRARIES; i++) {
-            int library = (round + i) % LIBRARIES;
-            double value = out[library] ? -1 : process(argv, library, prints);
-            if (value >= 0)
-                add(&s[library], value);
+        for (int i = 0; i < compared_count; i++) {
+            int library = compared[(round + i) % compared_count];
+            double value = out[library] ? -1 : process(argv, library, prints, &faults);
+            if (value < 0)
+                continue;
+            add(&s[library], value);
+            add(&f[library], faults);
         }
-    for (int library = 0; library < LIBRARIES; library++)
-        if (!out[library])
+    /* Where the loader puts a library decides how many faults it takes, so they are averaged. */
+    for EACH (library)
+        if (!out[library]) {
             print(kind, name, 1, library, &s[library]);
+            if (strcmp(kind, "memory") != 0)
+                print_mean("faults", name, kind, library, &f[library]);
+        }
 }
 
 /* To one processor, for steadier process starts. */
@@ -293,6 +337,27 @@ static void pin(bool on) {
             break;
         }
     sched_setaffinity(0, sizeof one, on ? &one : &all);
+}
+
+/* A process that changes a file a thousand times a second, by a digit here and there. */
+static pid_t start_writer(void) {
+    char path[600], text[4096];
+    snprintf(path, sizeof path, "%s.changing/passwd", files);
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    int fd = open(path, O_RDWR);
+    ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof text, 0);
+    if (len <= 0)
+        die(path);
+    for (char digit = '0';; digit = digit == '9' ? '0' : (char)(digit + 1)) {
+        for (ssize_t i = 6; i < len; i++)
+            if (memcmp(&text[i - 6], "Number", 6) == 0)
+                text[i] = digit;
+        if (pwrite(fd, text, (size_t)len, 0) != len)
+            die(path);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -315,10 +380,17 @@ int main(int argc, char **argv) {
 
     static const char *const users[] = {
         "fstat",    "stat",     "getpwuid_r",      "getpwnam_r",      "getgrgid_r",   "getgrnam_r",
-        "getpwuid", "getpwnam", "miss:getpwnam_r", "miss:getpwuid_r", "getgrouplist", NULL};
+        "getpwuid", "getpwnam", "miss:getpwnam_r", "miss:getpwuid_r", "getgrouplist", "initgroups", NULL};
     static const char *const threaded[] = {"getpwuid_r", "getpwnam_r", "getgrgid_r", NULL};
+    static const char *const firsts[] = {"getpwuid_r", "getpwnam_r", "getgrgid_r", "getgrnam_r",
+                                         "getgrouplist", "initgroups", NULL};
+    static const char *const self[] = {"self", NULL};
+    static const char *const digits[] = {"getpwuid_r", "getgrgid_r", NULL};
+    static const char *const changing[] = {"getpwnam_r", NULL};
+    static const char *const missing[] = {"miss:getpwnam_r", NULL};
     static const char *const status[] = {"fstat", "fstat:shared", "stat", NULL};
     static const char *const more[] = {"getspnam", "gethostbyname_r", "getaddrinfo", NULL};
+    COMPARE(OURS, PEER, GLIBC);
     if (strchr(stages, 'l'))
         serve_all("lookup", users, 0, false);
     if (strchr(stages, 't'))
@@ -332,7 +404,7 @@ int main(int argc, char **argv) {
 
     pin(true);
     if (strchr(stages, 'f'))
-        for (const char *const *name = threaded; *name != NULL; name++) {
+        for (const char *const *name = firsts; *name != NULL; name++) {
             char *one[] = {(char *)lookup, "first", (char *)*name, (char *)size, NULL};
             processes("first", *name, one, true, process_ns);
         }
@@ -342,15 +414,43 @@ int main(int argc, char **argv) {
         snprintf(listing, sizeof listing, "%s/listing", files);
         char *nothing[] = {"/usr/bin/true", NULL};
         char *id[] = {"/usr/bin/id", user, NULL};
+        char *whoami[] = {"/usr/bin/whoami", NULL};
         char *ls[] = {"/usr/bin/ls", "-l", listing, NULL};
         /* What is to be seen is a twentieth of the whole. */
         processes("process", "true", nothing, false, 2 * process_ns);
         processes("process", "id", id, false, process_ns);
+        processes("process", "whoami", whoami, false, process_ns);
         processes("process", "ls -l", ls, false, process_ns);
     }
     if (strchr(stages, 'm')) {
         char *rss[] = {(char *)lookup, "rss", (char *)size, NULL};
         processes("memory", "resident", rss, true, 0);
+    }
+    if (strchr(stages, 'y')) {
+        COMPARE(FILED, SYNTHETIC);
+        char *one[] = {(char *)lookup, "first", "self", (char *)size, NULL};
+        processes("first", "self", one, true, process_ns);
+        serve_all("lookup", self, 0, false);
+    }
+    if (strchr(stages, 'd')) {
+        COMPARE(DIGITS_4, DIGITS_9, DIGITS_10);
+        for (const char *const *name = digits; *name != NULL; name++) {
+            char *one[] = {(char *)lookup, "first", (char *)*name, (char *)size, NULL};
+            processes("first", *name, one, true, process_ns);
+        }
+        serve_all("lookup", digits, 0, false);
+    }
+    pin(false);
+    if (strchr(stages, 'w')) {
+        COMPARE(MISSING);
+        for (int threads = 1; threads <= 2; threads++)
+            serve_all("waiting", missing, threads, false);
+        COMPARE(CHANGING);
+        pid_t writer = start_writer();
+        for (int threads = 2; threads <= 20; threads += 18)
+            serve_all("waiting", changing, threads, false);
+        kill(writer, SIGKILL);
+        waitpid(writer, NULL, 0);
     }
     return 0;
 }

@@ -51,13 +51,11 @@ pub(crate) fn ours_first(
 
 /// True if libc asks services for the database whose rows do not stand in the system's files.
 pub(crate) fn has_other_services(database: &str) -> Result<bool, Errno> {
-    // A libc without services (musl) reads the files.
-    if CONFIGURE_LOOKUP.get().is_none() {
-        return Ok(false);
-    }
     let file = system_file()?;
     let text = file.as_deref().unwrap_or_default();
-    Ok(services(text, database).is_some_and(has_other))
+    let has_other = services(text, database).is_some_and(has_other);
+    // A libc without services (musl) reads the files. It is asked last: to look for a symbol takes longer.
+    Ok(has_other && CONFIGURE_LOOKUP.get().is_some())
 }
 
 fn has_other(services: &[u8]) -> bool {
