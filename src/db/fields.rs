@@ -255,11 +255,6 @@ pub(crate) mod tests {
         take(Line { rest: &rest, len: text.len(), colons, may_have_nul: true })
     }
 
-    /// The fields by the standard library's split, as glibc's parser has them.
-    fn plain_fields(text: &[u8]) -> Vec<&[u8]> {
-        skip_space(text).split(|&b| b == b':').collect()
-    }
-
     #[test]
     fn fields_are_those_between_colons_wherever_they_lie() {
         let mut state = 7_u64;
@@ -267,7 +262,7 @@ pub(crate) mod tests {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) as usize % below
         };
-        for _ in 0..50_000 {
+        for _ in 0..if cfg!(miri) { 50 } else { 50_000 } {
             let mut text = Vec::new();
             for _ in 0..next(9) {
                 let len = if next(8) == 0 { next(150) } else { next(12) };
@@ -281,7 +276,7 @@ pub(crate) mod tests {
                     assert!(content.is_empty() || content.starts_with(b"#"), "{text:?}");
                     return;
                 };
-                let want = plain_fields(&text);
+                let want: Vec<_> = skip_space(&text).split(|&b| b == b':').collect();
                 for n in 0..8 {
                     assert_eq!(fields.text(), *want.get(n).unwrap_or(&&b""[..]), "{text:?}, {n}");
                 }
@@ -302,11 +297,9 @@ pub(crate) mod tests {
             for odd in ['/', ':', 'a', '\u{b1}', ' ', '-'] {
                 let mut text: Vec<char> = "4123456789".chars().collect();
                 text[at] = odd;
-                texts.extend([
-                    text.iter().collect(),
-                    text[1..].iter().collect(),
-                    text[..9].iter().collect(),
-                ]);
+                for part in [&text[..], &text[1..], &text[..9]] {
+                    texts.push(part.iter().collect());
+                }
             }
         }
         for text in texts.iter().filter(|text| !text.contains(':')) {

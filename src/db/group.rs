@@ -107,11 +107,11 @@ impl Database for Group {
 
     unsafe fn copy_of(row: &libc::group) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow { ids: [row.gr_gid, 0], ..OwnedRow::default() };
-        // SAFETY: null or a C string: the caller's word.
+        // SAFETY: who calls this promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.gr_name) }?;
-        // SAFETY: null or a C string: the caller's word.
+        // SAFETY: who calls this promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.gr_passwd) }?;
-        // SAFETY: null, or an array of C strings that ends in null: the caller's word.
+        // SAFETY: who calls this promises that the field is as the man page says, or null.
         unsafe { copy.push_list(row.gr_mem, 0) }?;
         Ok(copy)
     }
@@ -199,7 +199,7 @@ mod tests {
     fn check(row: &GroupRow<'_>) {
         // SAFETY: zeros are a `struct group`.
         let (mut buf, mut out) = ([0xaa_u8; 128], unsafe { core::mem::zeroed::<libc::group>() });
-        for offset in 0..8 {
+        for offset in (0..8).step_by(if cfg!(miri) { 7 } else { 1 }) {
             let fits: Vec<bool> = (0..100)
                 .map(|len| {
                     let at = buf.as_mut_ptr().wrapping_add(offset).cast::<c_char>();

@@ -125,18 +125,18 @@ impl Database for Hosts {
 
     unsafe fn copy_of(row: &libc::hostent) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow::default();
-        // SAFETY: null or a C string: the caller's word.
+        // SAFETY: who calls this promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.h_name) }?;
-        // SAFETY: null, or an array of C strings that ends in null: the caller's word.
+        // SAFETY: who calls this promises that the field is as the man page says, or null.
         unsafe { copy.push_list(row.h_aliases, b' ') }?;
         let size = match (row.h_addrtype, row.h_length) {
             (libc::AF_INET, 4) => 4,
             (libc::AF_INET6, 16) => 16,
             _ => 0,
         };
-        // SAFETY: null, or an array of addresses that ends in null: the caller's word.
+        // SAFETY: who calls this promises that the field is as the man page says, or null.
         for address in unsafe { pointers(row.h_addr_list) } {
-            // SAFETY: an address of `h_length` bytes, which `size` is, or nothing is read.
+            // SAFETY: gethostbyname(3): an element has `h_length` bytes, which `size` is unless it is 0.
             copy.push(unsafe { core::slice::from_raw_parts(address.cast(), size) })?;
         }
         copy.end_part();
@@ -236,7 +236,7 @@ pub(crate) unsafe fn write_tuples<'a>(
     list: *mut *mut AddressTuple,
     mut room: Room<'_>,
 ) -> Result<(), Errno> {
-    // SAFETY: valid for a read: the caller's word.
+    // SAFETY: who calls this promises that `list` is valid for a read.
     let given = unsafe { *list };
     let skipped = usize::from(!given.is_null());
     let count = hosts.clone().count();
@@ -259,14 +259,14 @@ pub(crate) unsafe fn write_tuples<'a>(
         }
         let tuple = AddressTuple { next, name, family, address, scope_id: 0 };
         if n < skipped {
-            // SAFETY: not null, so valid for a write: the caller's word.
+            // SAFETY: who calls this promises that `*list`, which is not null, is valid for a write.
             unsafe { given.write(tuple) };
         } else {
             tuples.push(tuple)?;
         }
         name = null_mut();
     }
-    // SAFETY: valid for a write: the caller's word.
+    // SAFETY: who calls this promises that `list` is valid for a write.
     unsafe { list.write(first) };
     Ok(())
 }
@@ -328,7 +328,7 @@ mod tests {
     /// The least length that `fits`, at each alignment: all lengths from there on must do.
     fn least(fits: impl Fn(*mut u8, usize) -> bool) -> Vec<usize> {
         let mut buf = [0xaa_u8; 512];
-        let lengths = (0..8).map(|offset| {
+        let lengths = (0..8).step_by(if cfg!(miri) { 7 } else { 1 }).map(|offset| {
             let at = buf.as_mut_ptr().wrapping_add(offset);
             let fits: Vec<bool> = (0..400).map(|len| fits(at, len)).collect();
             let least = fits.iter().position(|&ok| ok).unwrap();
@@ -352,7 +352,7 @@ mod tests {
                 let mut out = unsafe { OutBuf::new(&raw mut row, at.cast(), len) };
                 write_all(hosts().into_iter(), family, &mut out).is_ok()
             };
-            assert_eq!(least(fits), [want; 8]);
+            assert!(least(fits).iter().all(|&n| n == want), "{want}");
         }
     }
 
@@ -398,7 +398,7 @@ mod tests {
                 unsafe { write_tuples(hosts().into_iter(), &raw mut list, room) }.is_ok()
             };
             let want = (3 - usize::from(given)) * size_of::<AddressTuple>() + "Name\0".len();
-            assert_eq!(least(fits), [want; 8]);
+            assert!(least(fits).iter().all(|&n| n == want), "{want}");
         }
     }
 

@@ -143,6 +143,12 @@ const SALT: u64 = 0xa076_1d64_78bd_642f;
 
 // Whatever part of a key differs is mixed twice: the products of numbers in a row are as regular as the
 // numbers, and would crowd in a few slots.
+//
+// foldhash 0.2 was measured beside this, with 500 secrets and names and ids in a row as the test below has
+// them. Its fast form takes 26 instructions in a loop over ids and 39 over names of eleven bytes, this one 31
+// and 50; but such keys crowd there: the worst secret has a key probe 130 times, this one's 2.3 times. Its
+// quality form lies as flat as this one (2.4) and takes as many instructions, 30 and 50. So it would bring a
+// dependency, and five words of secret in place of one, and save nothing.
 
 #[inline(always)]
 fn hash_of_number(secret: u64, id: u32) -> u64 {
@@ -290,13 +296,15 @@ mod tests {
 
     #[test]
     fn names_that_differ_in_a_byte_hash_differently() {
-        let names: Vec<String> = (0..10_000).map(|i| format!("user{i}")).collect();
+        let names: Vec<String> =
+            (0..if cfg!(miri) { 100 } else { 10_000 }).map(|i| format!("user{i}")).collect();
         let hashes: std::collections::HashSet<u64> =
             names.iter().map(|n| Key::name(n.as_bytes()).hash).collect();
         assert_eq!(hashes.len(), names.len());
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "arithmetic alone, and too much of it")]
     fn keys_that_meet_under_one_secret_do_not_under_another() {
         let (one, other) = (0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03);
         let slot = |hash: u64| hash >> 32 & 0xfff;
@@ -317,6 +325,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "arithmetic alone, and too much of it")]
     fn keys_in_a_row_lie_apart_whatever_the_secret_is() {
         let (slots, count) = (1 << 13, 6400);
         let names = |prefix: &'static str| -> Vec<Vec<u8>> {

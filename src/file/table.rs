@@ -545,6 +545,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "slow there")]
     fn a_name_in_every_line_has_every_line() {
         let text: String =
             (0..5000).map(|n| format!("10.0.{}.{} same h{n}\n", n / 250, n % 250)).collect();
@@ -555,6 +556,7 @@ mod tests {
 
     /// Quadratic work would take minutes here.
     #[test]
+    #[cfg_attr(miri, ignore = "slow there")]
     fn long_lines_and_equal_names_or_addresses_are_no_burden() {
         let names: String = (0..60_000).map(|n| format!(" n{n}")).collect();
         let again = "10.0.0.1 m\n".repeat(60_000);

@@ -50,10 +50,10 @@ interpose! {
         if node.is_null() || !is_on().unwrap_or(true) {
             call_next!(getaddrinfo(node, service, hints, list) or libc::EAI_SYSTEM)
         } else if CONFIGURE_LOOKUP.get().is_none() {
-            // SAFETY: the caller's own arguments, `node` not null.
+            // SAFETY: getaddrinfo(3) is asked of the program's own arguments; `node` is not null, as checked.
             unsafe { addrinfo_musl::addresses(query) }
         } else {
-            // SAFETY: the caller's own arguments, `node` not null.
+            // SAFETY: getaddrinfo(3) is asked of the program's own arguments; `node` is not null, as checked.
             unsafe { addresses(query) }
         }
     }
@@ -71,10 +71,10 @@ interpose! {
                     or libc::EAI_SYSTEM
             )
         } else if CONFIGURE_LOOKUP.get().is_none() {
-            // SAFETY: the caller's own arguments.
+            // SAFETY: the program has called getnameinfo(3) with these arguments.
             unsafe { addrinfo_musl::names(query) }
         } else {
-            // SAFETY: the caller's own arguments.
+            // SAFETY: the program has called getnameinfo(3) with these arguments.
             unsafe { names(query) }
         }
     }
@@ -87,7 +87,7 @@ interpose! {
 /// The arguments are those of getaddrinfo(3).
 pub(super) unsafe fn next_addresses(query: Query) -> c_int {
     let Some(next) = NEXT.getaddrinfo.get() else { return libc::EAI_SYSTEM };
-    // SAFETY: the arguments of the same function: the caller's word.
+    // SAFETY: who calls this promises the arguments of getaddrinfo(3), which `next` is.
     unsafe { next(query.node, query.service, query.hints, query.list) }
 }
 
@@ -99,7 +99,7 @@ pub(super) unsafe fn next_addresses(query: Query) -> c_int {
 pub(super) unsafe fn next_names(query: NameQuery) -> c_int {
     let Some(next) = NEXT.getnameinfo.get() else { return libc::EAI_SYSTEM };
     let NameQuery { address, size, node, service, flags } = query;
-    // SAFETY: the arguments of the same function: the caller's word.
+    // SAFETY: who calls this promises the arguments of getnameinfo(3), which `next` is.
     unsafe { next(address, size, node.0, node.1, service.0, service.1, flags) }
 }
 
@@ -111,7 +111,7 @@ unsafe fn addresses(query: Query) -> c_int {
         return libc::EAI_MEMORY;
     }
     let asked = nss_entry::begin_addresses();
-    // SAFETY: the caller's own arguments.
+    // SAFETY: who calls this promises the arguments of getaddrinfo(3).
     let error = unsafe { next_addresses(query) };
     let was_asked = asked != nss_entry::times_asked();
     let guard = ErrnoGuard::new();
@@ -125,14 +125,14 @@ unsafe fn addresses(query: Query) -> c_int {
         drop(guard);
         return if no_memory { libc::EAI_MEMORY } else { error };
     }
-    // SAFETY: the call succeeded, so it has stored a list there.
+    // SAFETY: getaddrinfo(3) has returned 0, so it has stored a list there.
     let first = unsafe { *query.list };
-    // SAFETY: libc's list, which nobody else has.
+    // SAFETY: glibc's getaddrinfo(3) has just made the list, and the program has not seen it.
     let named = unsafe { name_first(first, node, family, was_asked) };
     drop(guard);
     if named.is_err() {
         if let Some(free) = FREEADDRINFO.get() {
-            // SAFETY: the list is libc's, and the caller has not seen it.
+            // SAFETY: getaddrinfo(3) has made the list, and the program has not seen it.
             unsafe { free(first) };
         }
         // SAFETY: getaddrinfo(3) has the caller promise room for a pointer.
@@ -169,7 +169,7 @@ fn has_address(name: &[u8], family: c_int) -> bool {
 ///
 /// `hints` is null or valid for reads.
 pub(super) unsafe fn family_and_flags(hints: *const addrinfo) -> (c_int, c_int) {
-    // SAFETY: null or valid for reads: the caller's word.
+    // SAFETY: who calls this promises null or what is valid for reads.
     unsafe { hints.as_ref() }
         .map_or((libc::AF_UNSPEC, 0), |hints| (hints.ai_family, hints.ai_flags))
 }
@@ -187,7 +187,7 @@ unsafe fn name_first(
     was_asked: bool,
 ) -> Result<(), Errno> {
     let address = numeric(node);
-    // SAFETY: a list has a first result.
+    // SAFETY: getaddrinfo(3): a list has a first result.
     let is_named = address.is_none() && !unsafe { (*first).ai_canonname }.is_null();
     if is_named {
         return Ok(());
@@ -195,14 +195,14 @@ unsafe fn name_first(
     let (config, mut call) = (config::get()?, Call::enter()?);
     if let Some(ip) = address {
         return match listed_address(config, &mut call, ip)? {
-            // SAFETY: the list that glibc made: the caller's word.
+            // SAFETY: who calls this promises the list that glibc made.
             Some(host) => unsafe { set_name(first, host.name) },
             None => Ok(()),
         };
     }
     if was_asked {
         return match call.thread().canonical_name() {
-            // SAFETY: the list that glibc made: the caller's word.
+            // SAFETY: who calls this promises the list that glibc made.
             Some(name) => unsafe { set_name(first, name) },
             // Another service has answered.
             None => Ok(()),
@@ -210,7 +210,7 @@ unsafe fn name_first(
     }
     match listed(config, &mut call, node)? {
         Some(matches) => match canonical(&matches, family) {
-            // SAFETY: the list that glibc made: the caller's word.
+            // SAFETY: who calls this promises the list that glibc made.
             Some(host) => unsafe { set_name(first, host.name) },
             None => Ok(()),
         },
@@ -236,14 +236,14 @@ unsafe fn set_name(first: *mut addrinfo, name: &[u8]) -> Result<(), Errno> {
     if name.is_empty() {
         return Ok(());
     }
-    // SAFETY: takes a size.
+    // SAFETY: calloc(3) takes any numbers.
     let copy = unsafe { libc::calloc(name.len() + 1, 1) }.cast::<c_char>();
     if copy.is_null() {
         return Err(Errno::ENOMEM);
     }
-    // SAFETY: fresh memory, with room for the name and a NUL.
+    // SAFETY: `copy` is fresh memory from calloc(3), one byte longer than the name.
     unsafe { copy.copy_from_nonoverlapping(name.as_ptr().cast(), name.len()) };
-    // SAFETY: a list has a first result, and nobody else uses it.
+    // SAFETY: getaddrinfo(3): a list has a first result; the program has not seen this one yet.
     let place = unsafe { &mut (*first).ai_canonname };
     let old = core::mem::replace(place, copy);
     // SAFETY: null, or glibc's own copy, to which nobody else has a pointer.
@@ -259,7 +259,7 @@ unsafe fn names(query: NameQuery) -> c_int {
         return libc::EAI_MEMORY;
     }
     let asked = nss_entry::times_asked();
-    // SAFETY: the caller's own arguments.
+    // SAFETY: who calls this promises the arguments of getnameinfo(3).
     let error = unsafe { next_names(query) };
     let (node, node_len) = query.node;
     let is_wanted = !node.is_null() && node_len > 0 && query.flags & libc::NI_NUMERICHOST == 0;
@@ -294,15 +294,15 @@ pub(super) unsafe fn ip_of(address: *const sockaddr, size: socklen_t) -> Option<
     if !has(size_of::<libc::sockaddr_in>()) {
         return None;
     }
-    // SAFETY: long enough, as was checked.
+    // SAFETY: `has` shows that a whole `sockaddr_in` is there, which begins as a `sockaddr` does.
     match c_int::from(unsafe { (*address).sa_family }) {
         libc::AF_INET => {
-            // SAFETY: long enough, as was checked.
+            // SAFETY: `has` shows that a whole `sockaddr_in` is there.
             let v4 = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
             from_octets(libc::AF_INET, &v4.sin_addr.s_addr.to_ne_bytes())
         }
         libc::AF_INET6 if has(size_of::<libc::sockaddr_in6>()) => {
-            // SAFETY: long enough, as was checked.
+            // SAFETY: `has` shows that a whole `sockaddr_in6` is there.
             let v6 = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
             from_octets(libc::AF_INET6, &v6.sin6_addr.s6_addr)
         }

@@ -48,17 +48,17 @@ pub(super) unsafe fn addresses(query: Query) -> c_int {
     let error = match found {
         Err(_) => libc::EAI_MEMORY,
         Ok(Node::NoAddress) => libc::EAI_NONAME,
-        // SAFETY: the caller's own arguments.
+        // SAFETY: who calls this promises the arguments of getaddrinfo(3).
         Ok(Node::Given) => unsafe { next_addresses(query) },
         Ok(Node::Listed(text, name)) => {
-            // SAFETY: the caller's own arguments, with a C string in the node's place.
+            // SAFETY: who calls this promises such arguments; `text` ends in NUL: the function of that name.
             let error = unsafe { next_addresses(Query { node: text.as_ptr().cast(), ..query }) };
             if error == 0 {
-                // SAFETY: the call succeeded, so it has stored a list there.
+                // SAFETY: getaddrinfo(3) has returned 0, so it has stored a list there.
                 let first = unsafe { *query.list };
-                // SAFETY: a list has a first result.
+                // SAFETY: getaddrinfo(3): a list has a first result.
                 let canonical = unsafe { (*first).ai_canonname };
-                // SAFETY: null, or a C string in the list, which nobody else has.
+                // SAFETY: null, or a C string in the list, which the program has not seen yet.
                 unsafe { overwrite(canonical, &name) };
             }
             error
@@ -168,9 +168,9 @@ unsafe fn overwrite(place: *mut c_char, name: &[u8]) {
     if place.is_null() {
         return;
     }
-    // SAFETY: a C string: the caller's word.
+    // SAFETY: who calls this promises a C string; it is not null, as checked.
     let len = unsafe { CStr::from_ptr(place) }.count_bytes();
-    // SAFETY: so many bytes, and the NUL after them.
+    // SAFETY: `count_bytes` has found so many bytes and the NUL; who calls this promises that they can be written.
     let mut room = unsafe { Room::new(place.cast(), len + 1) };
     if name.len() <= len {
         // There is room for it.
@@ -185,7 +185,7 @@ unsafe fn overwrite(place: *mut c_char, name: &[u8]) {
 /// The arguments are those of getnameinfo(3).
 pub(super) unsafe fn names(query: NameQuery) -> c_int {
     let (node, node_len) = query.node;
-    // SAFETY: the caller's own arguments, or without the node's part.
+    // SAFETY: who calls this promises the arguments of getnameinfo(3), of which the node's part may be left out.
     let rest = |query| unsafe { next_names(query) };
     // SAFETY: getnameinfo(3) has the caller promise `size` bytes.
     let ip = unsafe { ip_of(query.address, query.size) };

@@ -10,20 +10,16 @@ use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow};
 use crate::resolve::{self, Interposed, LibcFamily, Status, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard};
-use crate::rt::out_buf::{OutBuf, c_bytes};
+use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
 
 /// Ends a `_r` function: stores the result pointer and says what it returns; `None` to call on. `missing`
 /// is returned for what is not there.
-///
-/// # Safety
-///
-/// `found` is valid for a write.
 #[inline(always)]
-unsafe fn finish_r<C>(
+fn finish_r<C>(
     status: Result<Status, Errno>,
     out: &OutBuf<'_, C>,
-    found: *mut *mut C,
+    mut found: Place<'_, *mut C>,
     missing: c_int,
 ) -> Option<c_int> {
     let (row, code) = match status {
@@ -32,21 +28,16 @@ unsafe fn finish_r<C>(
         Ok(Status::Pass) => return None,
         Err(error) => (null_mut(), error.get()),
     };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { found.write(row) };
+    found.set(row);
     Some(code)
 }
 
 /// `getXnam_r` and `getXid_r`: as [`finish_r`], with 0 for what is not there.
-///
-/// # Safety
-///
-/// `found` is valid for a write.
 #[inline(always)]
-unsafe fn find_r<D: Interposed>(
+fn find_r<D: Interposed>(
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
-    found: *mut *mut D::C,
+    found: Place<'_, *mut D::C>,
 ) -> Option<c_int> {
     let _guard = ErrnoGuard::new();
     let status = match resolve::is_ours::<D>() {
@@ -58,8 +49,7 @@ unsafe fn find_r<D: Interposed>(
         Ok(false) => Ok(Status::Pass),
         Err(error) => Err(error),
     };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { finish_r(status, out, found, 0) }
+    finish_r(status, out, found, 0)
 }
 
 /// The same for callers whose way may be a little longer: one copy of the code for all of them.
@@ -73,22 +63,14 @@ pub(super) fn find<D: Interposed>(
 }
 
 /// `getXent_r`: as [`finish_r`], with `ENOENT` at the end.
-///
-/// # Safety
-///
-/// `found` is valid for a write.
-unsafe fn next_r<D: Interposed>(
-    out: &mut OutBuf<'_, D::C>,
-    found: *mut *mut D::C,
-) -> Option<c_int> {
+fn next_r<D: Interposed>(out: &mut OutBuf<'_, D::C>, found: Place<'_, *mut D::C>) -> Option<c_int> {
     let _guard = ErrnoGuard::new();
     let status = match resolve::is_ours::<D>() {
         Ok(true) => Call::enter().and_then(|mut call| cursor::next::<D>(&mut call, out)),
         Ok(false) => Ok(Status::Pass),
         Err(error) => Err(error),
     };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { finish_r(status, out, found, libc::ENOENT) }
+    finish_r(status, out, found, libc::ENOENT)
 }
 
 /// Answers a function without `_r` from the calling thread's own memory; `None` to call on.
@@ -173,7 +155,8 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise room for a row, and `len` bytes at `buf`.
                 let mut room = unsafe { OutBuf::new(out, buf, len) };
                 // SAFETY: POSIX has the caller promise room for a pointer.
-                unsafe { find_r::<$database>(Key::name(key), &mut room, found) }
+                let place = unsafe { Place::new(found) };
+                find_r::<$database>(Key::name(key), &mut room, place)
                     .unwrap_or_else(|| call_next!($name_r(name, out, buf, len, found) or libc::ENOSYS))
             }
 
@@ -195,7 +178,8 @@ macro_rules! getent {
                     // SAFETY: POSIX has the caller promise room for a row, and `len` bytes at `buf`.
                     let mut room = unsafe { OutBuf::new(out, buf, len) };
                     // SAFETY: POSIX has the caller promise room for a pointer.
-                    unsafe { find_r::<$database>(Key::id(id), &mut room, found) }
+                    let place = unsafe { Place::new(found) };
+                    find_r::<$database>(Key::id(id), &mut room, place)
                         .unwrap_or_else(|| call_next!($id_r(id, out, buf, len, found) or libc::ENOSYS))
                 }
 
@@ -213,7 +197,8 @@ macro_rules! getent {
                 // SAFETY: getpwent_r(3) has the caller promise room for a row, and `len` bytes at `buf`.
                 let mut room = unsafe { OutBuf::new(out, buf, len) };
                 // SAFETY: getpwent_r(3) has the caller promise room for a pointer.
-                unsafe { next_r::<$database>(&mut room, found) }
+                let place = unsafe { Place::new(found) };
+                next_r::<$database>(&mut room, place)
                     .unwrap_or_else(|| call_next!($next_r(out, buf, len, found) or libc::ENOSYS))
             }
 

@@ -27,13 +27,13 @@ unsafe fn groups_of(
     user: *const c_char,
     first: gid_t,
 ) -> Result<Option<ScratchBuf<gid_t>>, Errno> {
-    // SAFETY: a C string: the caller's word.
+    // SAFETY: who calls this promises a C string.
     let name = unsafe { c_bytes(user) }.unwrap_or_default();
     let Some(mut groups) = membership::groups_of(call, name, first)? else {
         return Ok(None);
     };
     if groups.asks_libc {
-        // SAFETY: a C string: the caller's word.
+        // SAFETY: who calls this promises a C string.
         unsafe { add_those_of_libc(user, first, &mut groups.gids) }?;
     }
     Ok(Some(groups.gids))
@@ -53,7 +53,7 @@ unsafe fn add_those_of_libc(
         let room = usize::try_from(count).unwrap_or(0);
         let mut more = ScratchBuf::<gid_t>::zeroed(room)?;
         let in_libc = InLibc::enter();
-        // SAFETY: the caller's C string, and room for `count` elements.
+        // SAFETY: who calls this promises a C string; `more` has `count` elements.
         let total = unsafe { next(user, first, more.as_mut_ptr(), &raw mut count) };
         drop(in_libc);
         let needed = usize::try_from(count).unwrap_or(0);
@@ -75,13 +75,13 @@ unsafe fn add_those_of_libc(
 ///
 /// `count` is valid for reads and writes, and `gids` for writes of `*count` elements.
 unsafe fn store_gids(list: &[gid_t], gids: *mut gid_t, count: *mut c_int) -> c_int {
-    // SAFETY: valid for a read: the caller's word.
+    // SAFETY: who calls this promises that `count` is valid for reads.
     let room = usize::try_from(unsafe { *count }).unwrap_or(0);
     let total = c_int::try_from(list.len()).unwrap_or(c_int::MAX);
     let fits = list.len().min(room);
-    // SAFETY: `fits` is within both, and our list is not the caller's.
+    // SAFETY: who calls this promises `*count` elements; `fits` is no more, and our list is not the program's.
     unsafe { gids.copy_from_nonoverlapping(list.as_ptr(), fits) };
-    // SAFETY: valid for a write: the caller's word.
+    // SAFETY: who calls this promises that `count` is valid for writes.
     unsafe { *count = total };
     if list.len() > room { -1 } else { total }
 }
@@ -93,7 +93,7 @@ unsafe fn store_gids(list: &[gid_t], gids: *mut gid_t, count: *mut c_int) -> c_i
 fn set_groups(gids: &[gid_t]) -> c_int {
     let Some(set) = SETGROUPS.get() else { return Errno::ENOSYS.fail() };
     let guard = ErrnoGuard::new();
-    // SAFETY: reads so many elements.
+    // SAFETY: setgroups(2) reads as many elements as `gids` has.
     let failed = unsafe { set(gids.len() as _, gids.as_ptr()) };
     let error = Errno::last();
     drop(guard);
@@ -126,7 +126,7 @@ unsafe fn with_groups<R>(
     }
     let mut call = Call::enter();
     let list = match &mut call {
-        // SAFETY: the caller's word.
+        // SAFETY: who calls this promises a C string.
         Ok(call) => unsafe { groups_of(call, user, first) },
         Err(error) => Err(*error),
     };

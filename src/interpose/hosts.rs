@@ -14,7 +14,7 @@ use crate::db::hosts::{HostRow, write_all};
 use crate::resolve::hosts::{FOUND, HostStatus, find_address, find_name, is_on};
 use crate::resolve::{Interposed, LibcFamily, Status, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
-use crate::rt::out_buf::{OutBuf, c_bytes};
+use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
 
 impl Interposed for Hosts {
@@ -24,7 +24,7 @@ impl Interposed for Hosts {
     }
 }
 
-/// The address that C lent; `None` if its length is not the family's, or the family has no hosts.
+/// The address that the program gave; `None` if its length is not the family's, or the family has no hosts.
 ///
 /// # Safety
 ///
@@ -37,7 +37,7 @@ pub(super) unsafe fn c_address(
     if !matches!((family, len), (libc::AF_INET, 4) | (libc::AF_INET6, 16)) {
         return None;
     }
-    // SAFETY: valid for reads of `len` bytes: the caller's word.
+    // SAFETY: who calls this promises `len` bytes, which the check above shows to be the family's size.
     from_octets(family, unsafe { core::slice::from_raw_parts(address.cast(), len as usize) })
 }
 
@@ -68,27 +68,50 @@ fn next(call: &mut Call, out: &mut OutBuf<'_, hostent>) -> Result<HostStatus, Er
     Ok((cursor::next::<Hosts>(call, out)?, HostErrno::HOST_NOT_FOUND))
 }
 
+/// Where a `_r` function puts the host, the pointer to it, and why there is none.
+struct HostOut<'o> {
+    row: OutBuf<'o, hostent>,
+    found: Place<'o, *mut hostent>,
+    reason: Place<'o, c_int>,
+}
+
+impl HostOut<'_> {
+    /// # Safety
+    ///
+    /// Until the exported function returns `out`, `found` and `reason` are valid for writes, and so are
+    /// `len` bytes at `buf`.
+    unsafe fn new(
+        out: *mut hostent,
+        buf: *mut c_char,
+        len: size_t,
+        found: *mut *mut hostent,
+        reason: *mut c_int,
+    ) -> Self {
+        // SAFETY: who calls this promises that they are valid for writes for as long.
+        let row = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: who calls this promises that it is valid for writes for as long.
+        let found = unsafe { Place::new(found) };
+        // SAFETY: who calls this promises that it is valid for writes for as long.
+        Self { row, found, reason: unsafe { Place::new(reason) } }
+    }
+}
+
 /// Answers a `_r` function: 0 with the host or null, and why in `*reason`; `None` to call on. `missing`
 /// is what the function returns where there is none.
-///
-/// # Safety
-///
-/// `found` and `reason` are valid for writes.
-unsafe fn answer_r(
-    out: &mut OutBuf<'_, hostent>,
-    (found, reason): (*mut *mut hostent, *mut c_int),
+fn answer_r(
+    mut out: HostOut<'_>,
     missing: c_int,
     ask: impl FnOnce(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
 ) -> Option<c_int> {
     let guard = ErrnoGuard::new();
     let answer = match is_on() {
-        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call, out)),
+        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call, &mut out.row)),
         Ok(false) => return None,
         Err(error) => Err(error),
     };
     drop(guard);
     let (row, code, why) = match answer {
-        Ok((Status::Found, _)) => (out.row(), 0, HostErrno::NETDB_SUCCESS),
+        Ok((Status::Found, _)) => (out.row.row(), 0, HostErrno::NETDB_SUCCESS),
         Ok((Status::NotFound, why)) => (null_mut(), missing, why),
         Ok((Status::Pass, _)) => return None,
         Err(error) => {
@@ -96,10 +119,8 @@ unsafe fn answer_r(
             (null_mut(), error.get(), error.into())
         }
     };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { found.write(row) };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { reason.write(why.get()) };
+    out.found.set(row);
+    out.reason.set(why.get());
     Some(code)
 }
 
@@ -144,13 +165,12 @@ interpose! {
     ) -> c_int {
         // SAFETY: the man page has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
-        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
+        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
         let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
             find_name_or_address(call, key, libc::AF_INET, out)
         };
-        // SAFETY: the man page has the caller promise room for a pointer and a number.
-        unsafe { answer_r(&mut room, (found, reason), 0, ask) }.unwrap_or_else(|| {
+        answer_r(room, 0, ask).unwrap_or_else(|| {
             call_next!(gethostbyname_r(name, out, buf, len, found, reason) or libc::ENOSYS)
         })
     }
@@ -162,13 +182,12 @@ interpose! {
     ) -> c_int {
         // SAFETY: the man page has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
-        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
+        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
         let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
             find_name_or_address(call, key, family, out)
         };
-        // SAFETY: the man page has the caller promise room for a pointer and a number.
-        unsafe { answer_r(&mut room, (found, reason), 0, ask) }.unwrap_or_else(|| {
+        answer_r(room, 0, ask).unwrap_or_else(|| {
             call_next!(gethostbyname2_r(name, family, out, buf, len, found, reason) or libc::ENOSYS)
         })
     }
@@ -180,11 +199,10 @@ interpose! {
     ) -> c_int {
         // SAFETY: the man page has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
-        let mut room = unsafe { OutBuf::new(out, buf, len) };
+        // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
+        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
         let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| find_address(call, key, out);
-        // SAFETY: the man page has the caller promise room for a pointer and a number.
-        unsafe { answer_r(&mut room, (found, reason), 0, ask) }.unwrap_or_else(|| call_next!(
+        answer_r(room, 0, ask).unwrap_or_else(|| call_next!(
             gethostbyaddr_r(address, size, family, out, buf, len, found, reason) or libc::ENOSYS
         ))
     }
@@ -194,10 +212,9 @@ interpose! {
         out: *mut hostent, buf: *mut c_char, len: size_t, found: *mut *mut hostent,
         reason: *mut c_int,
     ) -> c_int {
-        // SAFETY: the man page has the caller promise room for a row, and `len` bytes at `buf`.
-        let mut room = unsafe { OutBuf::new(out, buf, len) };
-        // SAFETY: the man page has the caller promise room for a pointer and a number.
-        unsafe { answer_r(&mut room, (found, reason), libc::ENOENT, next) }
+        // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
+        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
+        answer_r(room, libc::ENOENT, next)
             .unwrap_or_else(|| call_next!(gethostent_r(out, buf, len, found, reason) or libc::ENOENT))
     }
 

@@ -14,7 +14,7 @@ use crate::rt::out_buf::Room;
 ///
 /// `name` is valid for writes of `len` bytes.
 unsafe fn write_hostname(host: &[u8], name: *mut c_char, len: size_t) -> c_int {
-    // SAFETY: valid for writes of `len` bytes: the caller's word.
+    // SAFETY: who calls this promises that `name` is valid for writes of `len` bytes.
     match unsafe { Room::new(name.cast(), len) }.string(host) {
         Ok(_) => 0,
         Err(_) => Errno::ENAMETOOLONG.fail(),

@@ -16,17 +16,13 @@ use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
 use crate::resolve::hosts::{HostStatus, find_address, find_name, listed, of_module};
 use crate::resolve::{self, Status, cursor, membership};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
-use crate::rt::out_buf::{OutBuf, Room, c_bytes};
+use crate::rt::out_buf::{OutBuf, Place, Room, c_bytes};
 use crate::rt::thread::{Call, InLibc, locals};
 
 /// Answers as an NSS service does. A row that is not ours is "not found", and libc goes on to its other
 /// services where it has been told to.
-///
-/// # Safety
-///
-/// `errnop` is valid for a write.
-unsafe fn answer<D: Database>(
-    errnop: *mut c_int,
+fn answer<D: Database>(
+    mut errnop: Place<'_, c_int>,
     ask: impl FnOnce(&mut Call) -> Result<Status, Errno>,
 ) -> c_int {
     let guard = ErrnoGuard::new();
@@ -46,8 +42,7 @@ unsafe fn answer<D: Database>(
         Err(error @ (Errno::EAGAIN | Errno::ENOMEM)) => (TRYAGAIN, error),
         Err(error) => (UNAVAIL, error),
     };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { errnop.write(error.get()) };
+    errnop.set(error.get());
     status
 }
 
@@ -74,13 +69,8 @@ pub(super) fn begin_addresses() -> usize {
 }
 
 /// Answers for hosts: `unknown` is the status of what our sources have not.
-///
-/// # Safety
-///
-/// `errnop` and `reason` are valid for writes.
-unsafe fn answer_host(
-    errnop: *mut c_int,
-    reason: *mut c_int,
+fn answer_host(
+    (mut errnop, mut reason): (Place<'_, c_int>, Place<'_, c_int>),
     unknown: c_int,
     ask: impl FnOnce(&mut Call) -> Result<HostStatus, Errno>,
 ) -> c_int {
@@ -102,11 +92,24 @@ unsafe fn answer_host(
         // With ERANGE libc asks again, with more room.
         Err(error) => (TRYAGAIN, error, error.into()),
     };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { errnop.write(error.get()) };
-    // SAFETY: valid for a write: the caller's word.
-    unsafe { reason.write(why.get()) };
+    errnop.set(error.get());
+    reason.set(why.get());
     status
+}
+
+/// Where libc wants an error number and an `h_errno` value.
+///
+/// # Safety
+///
+/// Both are valid for writes until the exported function returns.
+unsafe fn places<'p>(
+    errnop: *mut c_int,
+    reason: *mut c_int,
+) -> (Place<'p, c_int>, Place<'p, c_int>) {
+    // SAFETY: who calls this promises that it is valid for writes for as long.
+    let errnop = unsafe { Place::new(errnop) };
+    // SAFETY: who calls this promises that it is valid for writes for as long.
+    (errnop, unsafe { Place::new(reason) })
 }
 
 /// The addresses of all families, as a list.
@@ -129,7 +132,7 @@ unsafe fn find_tuples(
     let Some(matches) = matches else { return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND)) };
     let canonical = matches.rows().next().map_or(b"".as_slice(), |host| host.name);
     thread.remember_canonical(canonical)?;
-    // SAFETY: as the caller says.
+    // SAFETY: who calls this promises that of `list`.
     unsafe { write_tuples(matches.rows(), list, room) }?;
     Ok(resolve::hosts::FOUND)
 }
@@ -147,9 +150,9 @@ fn find_host(
     let thread = call.thread();
     let found = find_name(call, name, family, out)?;
     if found.0 == Status::Found {
-        // SAFETY: the row has just been written.
+        // SAFETY: `find_name` says `Found` once it has written the row.
         let canonical = unsafe { (*out.row()).h_name };
-        // SAFETY: a C string in the caller's buffer.
+        // SAFETY: `write_all` has put a C string in the caller's buffer there.
         thread.remember_canonical(unsafe { c_bytes(canonical) }.unwrap_or_default())?;
     }
     Ok(found)
@@ -173,7 +176,7 @@ macro_rules! entry_points {
                 let mut out = unsafe { OutBuf::new(out, buf, len) };
                 let ask = |call: &mut Call| getent::find::<$database>(call, key, &mut out);
                 // SAFETY: libc gives room for a number.
-                unsafe { answer::<$database>(errnop, ask) }
+                answer::<$database>(unsafe { Place::new(errnop) }, ask)
             }
 
             $(
@@ -185,7 +188,7 @@ macro_rules! entry_points {
                     let mut out = unsafe { OutBuf::new(out, buf, len) };
                     let ask = |call: &mut Call| getent::find::<$database>(call, Key::id(id), &mut out);
                     // SAFETY: libc gives room for a number.
-                    unsafe { answer::<$database>(errnop, ask) }
+                    answer::<$database>(unsafe { Place::new(errnop) }, ask)
                 }
             )?
 
@@ -195,7 +198,7 @@ macro_rules! entry_points {
                 let mut out = unsafe { OutBuf::new(out, buf, len) };
                 let ask = |call: &mut Call| cursor::next_of_ours::<$database>(call, &mut out);
                 // SAFETY: libc gives room for a number.
-                unsafe { answer::<$database>(errnop, ask) }
+                answer::<$database>(unsafe { Place::new(errnop) }, ask)
             }
 
             /// libc begins an enumeration.
@@ -244,7 +247,7 @@ export! {
             Ok(if groups.gids.len() > 1 { Status::Found } else { Status::NotFound })
         };
         // SAFETY: libc gives room for a number.
-        unsafe { answer::<Group>(errnop, ask) }
+        answer::<Group>(unsafe { Place::new(errnop) }, ask)
     }
 
     /// libc's question for the addresses of all families, as a list.
@@ -259,7 +262,7 @@ export! {
         // SAFETY: libc gives a list, empty or with a first tuple.
         let ask = |call: &mut Call| unsafe { find_tuples(call, key, list, room) };
         // SAFETY: libc gives room for two numbers.
-        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
+        answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
     }
 
     /// libc's question for the addresses of a family, and the canonical name.
@@ -267,12 +270,12 @@ export! {
         name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
         errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32, canonical: *mut *mut c_char,
     ) -> c_int {
-        // SAFETY: libc's own arguments.
+        // SAFETY: libc gives this function what it gives the other.
         let status = unsafe {
             _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason)
         };
         if status == SUCCESS && !canonical.is_null() {
-            // SAFETY: a host has been stored there.
+            // SAFETY: SUCCESS says that a host has been stored there.
             let name = unsafe { (*out).h_name };
             // SAFETY: libc gives room for a pointer.
             unsafe { canonical.write(name) };
@@ -291,7 +294,7 @@ export! {
         let mut out = unsafe { OutBuf::new(out, buf, len) };
         let ask = |call: &mut Call| find_host(call, key, family, &mut out);
         // SAFETY: libc gives room for two numbers.
-        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
+        answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
     }
 
     /// libc's question for the IPv4 addresses of a host.
@@ -300,7 +303,7 @@ export! {
         reason: *mut c_int,
     ) -> c_int {
         let family = libc::AF_INET;
-        // SAFETY: libc's own arguments.
+        // SAFETY: libc gives this function what it gives the other.
         unsafe { _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason) }
     }
 
@@ -315,7 +318,7 @@ export! {
         let mut out = unsafe { OutBuf::new(out, buf, len) };
         let ask = |call: &mut Call| find_address(call, key, &mut out);
         // SAFETY: libc gives room for two numbers.
-        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
+        answer_host(unsafe { places(errnop, reason) }, NOTFOUND, ask)
     }
 
     /// As `_nss_wrapper_rs_gethostbyaddr_r`, by the name that newer libcs ask for first.
@@ -323,7 +326,7 @@ export! {
         address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
         len: size_t, errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32,
     ) -> c_int {
-        // SAFETY: libc's own arguments.
+        // SAFETY: libc gives this function what it gives the other.
         unsafe {
             _nss_wrapper_rs_gethostbyaddr_r(address, size, family, out, buf, len, errnop, reason)
         }
@@ -340,7 +343,7 @@ export! {
             Ok((status, HostErrno::HOST_NOT_FOUND))
         };
         // SAFETY: libc gives room for two numbers.
-        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
+        answer_host(unsafe { places(errnop, reason) }, NOTFOUND, ask)
     }
 
     /// libc begins an enumeration of hosts.
@@ -367,15 +370,15 @@ unsafe fn add_gid(
     gids: *mut *mut gid_t,
     limit: c_long,
 ) -> Result<bool, Errno> {
-    // SAFETY: valid for reads and writes: the caller's word.
+    // SAFETY: who calls this promises that it is valid for reads and writes.
     let start = unsafe { &mut *start };
-    // SAFETY: valid for reads and writes: the caller's word.
+    // SAFETY: who calls this promises that it is valid for reads and writes.
     let size = unsafe { &mut *size };
-    // SAFETY: valid for reads and writes: the caller's word.
+    // SAFETY: who calls this promises that it is valid for reads and writes.
     let gids = unsafe { &mut *gids };
     let (filled, room) = (*start, *size);
     let count = usize::try_from(filled).unwrap_or(0);
-    // SAFETY: an array of so many filled elements: the caller's word.
+    // SAFETY: who calls this promises an array whose first `*start` elements are filled.
     let list = unsafe { core::slice::from_raw_parts(*gids, count) };
     if list.contains(&gid) {
         return Ok(true);
@@ -387,16 +390,16 @@ unsafe fn add_gid(
         let doubled = room.saturating_mul(2).max(16);
         let larger = if limit > 0 { doubled.min(limit) } else { doubled };
         let bytes = usize::try_from(larger).unwrap_or(0) * size_of::<gid_t>();
-        // SAFETY: from malloc(3): the caller's word.
+        // SAFETY: who calls this promises an array from malloc(3).
         let moved = unsafe { libc::realloc((*gids).cast(), bytes) }.cast::<gid_t>();
         if moved.is_null() {
             return Err(Errno::ENOMEM);
         }
         (*gids, *size) = (moved, larger);
     }
-    // SAFETY: there is room for one more element, as was seen to.
+    // SAFETY: the array has more than `filled` elements: it had, or realloc(3) has just made it so.
     let place = unsafe { (*gids).add(count) };
-    // SAFETY: an element of the array.
+    // SAFETY: an element of the array, which who calls this lets us write to.
     unsafe { place.write(gid) };
     *start = filled + 1;
     Ok(true)

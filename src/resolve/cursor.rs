@@ -361,7 +361,7 @@ fn next_of_libc<D: Database>(
         if let Some(next_r) = next_r {
             let (row, buf, len) = out.raw();
             let in_libc = InLibc::enter();
-            // SAFETY: the caller's own arguments, but for where the result pointer goes.
+            // SAFETY: the row and the buffer that the program gave its call, and a pointer of this function's own.
             let error = unsafe { next_r(row, buf, len, &raw mut found) };
             drop(in_libc);
             match Errno::new(error) {

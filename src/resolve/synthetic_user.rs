@@ -40,7 +40,7 @@ pub(crate) struct Line {
 
 /// The line of the process: kept, or made for this call because the process has changed its ids.
 pub(crate) enum User {
-    Kept(&'static Line),
+    Known(&'static Line),
     Fresh(Line),
 }
 
@@ -54,13 +54,13 @@ impl User {
         let ids = (sys::uid(), sys::gid());
         let kept = KEPT.get_or_try_init(|| Line::new(config, ids))?;
         let user =
-            if kept.ids == ids { Self::Kept(kept) } else { Self::Fresh(Line::new(config, ids)?) };
+            if kept.ids == ids { Self::Known(kept) } else { Self::Fresh(Line::new(config, ids)?) };
         Ok(user.line().is_good.then_some(user))
     }
 
     fn line(&self) -> &Line {
         match self {
-            Self::Kept(line) => line,
+            Self::Known(line) => line,
             Self::Fresh(line) => line,
         }
     }

@@ -62,7 +62,7 @@ impl ForkLock {
     }
 
     /// Tries once; else gives the owner.
-    fn take(&self, me: Owner) -> Result<(), Owner> {
+    pub(crate) fn take(&self, me: Owner) -> Result<(), Owner> {
         let seen = match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => {
                 annotate::acquired(self);

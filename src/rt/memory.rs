@@ -55,7 +55,8 @@ fn allocate<T: Zero>(count: usize) -> Result<NonNull<Header>, Errno> {
         let mapping = sys::map(size, MapFlags::empty())?;
         let first = (mapping.addr() + size_of::<Header>()).next_multiple_of(HUGE_BYTES);
         let first = mapping.cast::<u8>().with_addr(first);
-        sys::prefer_huge_pages(first.cast(), bytes);
+        // SAFETY: `map` has just given `size` bytes, in which `bytes` from the boundary on have room.
+        unsafe { sys::prefer_huge_pages(first.cast(), bytes) };
         // SAFETY: the boundary lies at least a header's size after the mapping's start.
         (unsafe { first.sub(size_of::<Header>()) }, mapping, size)
     } else {
@@ -347,7 +348,7 @@ pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
 pub(crate) fn prefetch<T>(array: &[T], at: usize) {
     let Some(place) = array.get(at) else { return };
     let place: *const T = place;
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a hint, which neither reads nor faults.
     unsafe {
         core::arch::asm!("prefetcht0 [{}]", in(reg) place, options(nostack, readonly, preserves_flags));
@@ -357,7 +358,7 @@ pub(crate) fn prefetch<T>(array: &[T], at: usize) {
     unsafe {
         core::arch::asm!("prfm pldl1keep, [{}]", in(reg) place, options(nostack, readonly, preserves_flags));
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     let _ = place;
 }
 

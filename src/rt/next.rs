@@ -64,11 +64,13 @@ impl<F> Next<F> {
     fn find(&self) -> *mut c_void {
         let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
         let scope = if self.scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
-        let mut found = dlsym(scope, name);
+        // SAFETY: `scope` is RTLD_NEXT or RTLD_DEFAULT.
+        let mut found = unsafe { dlsym(scope, name) };
         if found.is_none() && self.scope == Scope::After {
             // Loaded by libc as an NSS service the library comes after no other object. What libc
             // itself has is then found among all, where the library is not.
-            found = dlsym(libc::RTLD_DEFAULT, name).filter(|at| !is_ours(*at));
+            // SAFETY: RTLD_DEFAULT is a scope.
+            found = unsafe { dlsym(libc::RTLD_DEFAULT, name) }.filter(|at| !is_ours(*at));
         }
         let at = found.map_or(MISSING, NonNull::as_ptr);
         self.found.swap(at, Ordering::Relaxed);
@@ -145,7 +147,10 @@ unsafe extern "C" {
     safe static WEAK: WeakSymbols;
 }
 
-fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
+/// # Safety
+///
+/// `scope` is `RTLD_NEXT`, `RTLD_DEFAULT`, or what dlopen(3) returned and nobody has closed.
+unsafe fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
     /// dlsym itself, where libdl had to be asked for it.
     static FETCHED: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
     let dlsym = WEAK.dlsym.or_else(|| {
@@ -160,7 +165,7 @@ fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
         // SAFETY: null becomes None, all else is the address of dlsym.
         unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(at) }
     })?;
-    // SAFETY: `name` ends in NUL, and `scope` is RTLD_NEXT, RTLD_DEFAULT or what dlopen returned.
+    // SAFETY: `CStr` ends `name` in NUL, and who calls this promises the scope.
     // RTLD_NEXT goes by the address of the call, which is here, in this library.
     let found = unsafe { dlsym(scope, name.as_ptr()) };
     NonNull::new(found)
@@ -251,7 +256,8 @@ impl Library {
     /// Where a symbol of it is; `ENOMEM` if there was no room to find out.
     pub(crate) fn symbol(&self, name: &CStr) -> Result<Option<NonNull<c_void>>, Errno> {
         errno::clear();
-        match dlsym(self.0.as_ptr(), name) {
+        // SAFETY: `open` has the handle from dlopen(3), and nobody closes it.
+        match unsafe { dlsym(self.0.as_ptr(), name) } {
             None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
             found => Ok(found),
         }

@@ -1,8 +1,8 @@
-//! The one writer into memory that C lends.
+//! The one writer into memory that C gives for a result.
 //!
 //! Nothing is written past the buffer's end, pointers are aligned whatever the buffer is, and all that a
 //! result points to lies in the buffer: getpwnam_r(3). Taking room and checking room are one call.
-#![allow(unsafe_code, reason = "writes through pointers that C lends")]
+#![allow(unsafe_code, reason = "writes through pointers that C gives")]
 
 use core::ffi::c_char;
 use core::marker::PhantomData;
@@ -17,7 +17,7 @@ pub(crate) struct Room<'b> {
     buffer: PhantomData<&'b mut [u8]>,
 }
 
-impl Room<'_> {
+impl<'b> Room<'b> {
     /// # Safety
     ///
     /// `buffer` is valid for writes of `len` bytes for as long as this value and what it makes live.
@@ -29,7 +29,7 @@ impl Room<'_> {
     fn take(&mut self, size: usize) -> Result<*mut u8, Errno> {
         self.left = self.left.checked_sub(size).ok_or(Errno::ERANGE)?;
         let taken = self.next;
-        // SAFETY: `size` was no more than what was left, so this is inside the buffer or its end.
+        // SAFETY: `checked_sub` shows that `size` bytes were left, so this is inside the buffer or its end.
         self.next = unsafe { taken.add(size) };
         Ok(taken)
     }
@@ -38,7 +38,7 @@ impl Room<'_> {
     #[inline(always)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
         let to = self.take(bytes.len())?;
-        // SAFETY: `to` has room for `bytes`, and is the caller's memory, not ours.
+        // SAFETY: `take` gave `to` that much room; it is C's memory, and `bytes` are the library's or a key.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(to.cast())
     }
@@ -58,19 +58,19 @@ impl Room<'_> {
 
     /// Room for `count` values, to be written in order.
     #[inline(always)]
-    pub(crate) fn array<T>(&mut self, count: usize) -> Result<OutArray<T>, Errno> {
+    pub(crate) fn array<T>(&mut self, count: usize) -> Result<OutArray<'b, T>, Errno> {
         self.align::<T>()?;
         let size = count.checked_mul(size_of::<T>()).ok_or(Errno::ERANGE)?;
         let first = self.take(size)?;
         #[allow(clippy::cast_ptr_alignment, reason = "`align` has seen to it")]
         let first = first.cast();
-        Ok(OutArray { first, count, filled: 0 })
+        Ok(OutArray { first, count, filled: 0, buffer: PhantomData })
     }
 
     /// A copy of a line, of which parts can be made C strings.
     #[inline(always)]
-    pub(crate) fn line<'l>(&mut self, line: &'l [u8]) -> Result<LineCopy<'l>, Errno> {
-        Ok(LineCopy { line, start: self.string(line)?.cast() })
+    pub(crate) fn line<'l>(&mut self, line: &'l [u8]) -> Result<LineCopy<'b, 'l>, Errno> {
+        Ok(LineCopy { line, start: self.string(line)?.cast(), buffer: PhantomData })
     }
 
     /// An array of pointers, as long as the pointers come, and a null pointer at its end.
@@ -83,23 +83,23 @@ impl Room<'_> {
         room.align::<*mut c_char>().ok()?;
         let first = room.next;
         for pointer in pointers {
-            room.pointer(pointer?).ok()?;
+            room.behind(pointer?).ok()?;
         }
-        room.pointer(core::ptr::null_mut()).ok()?;
+        room.behind(core::ptr::null_mut::<c_char>()).ok()?;
         *self = room;
         #[allow(clippy::cast_ptr_alignment, reason = "`align` has seen to it")]
         let first = first.cast();
         Some(first)
     }
 
-    /// A pointer right behind others.
+    /// A value right behind others of its kind.
     #[inline(always)]
-    fn pointer(&mut self, pointer: *mut c_char) -> Result<(), Errno> {
-        let at = self.take(size_of::<*mut c_char>())?;
+    fn behind<T: Copy>(&mut self, value: T) -> Result<(), Errno> {
+        let at = self.take(size_of::<T>())?;
         #[allow(clippy::cast_ptr_alignment, reason = "what it is behind is aligned")]
-        let at = at.cast::<*mut c_char>();
-        // SAFETY: taken from the buffer, for this pointer.
-        unsafe { at.write(pointer) };
+        let at = at.cast::<T>();
+        // SAFETY: `take` gave the room, and `pointers` has aligned the first of these values.
+        unsafe { at.write(value) };
         Ok(())
     }
 
@@ -111,21 +111,22 @@ impl Room<'_> {
 }
 
 /// An array in the buffer, of which the first elements are written.
-pub(crate) struct OutArray<T> {
+pub(crate) struct OutArray<'b, T> {
     first: *mut T,
     count: usize,
     filled: usize,
+    buffer: PhantomData<&'b mut [u8]>,
 }
 
-impl<T> OutArray<T> {
+impl<T> OutArray<'_, T> {
     /// Writes the next element.
     pub(crate) fn push(&mut self, value: T) -> Result<(), Errno> {
         if self.filled == self.count {
             return Err(Errno::ERANGE);
         }
-        // SAFETY: `filled < count`, so inside the array.
+        // SAFETY: the check above: `filled < count`, so inside the array.
         let at = unsafe { self.first.add(self.filled) };
-        // SAFETY: taken from the buffer, and aligned by `Room::array`.
+        // SAFETY: `Room::array` took `count` aligned elements from the buffer.
         unsafe { at.write(value) };
         self.filled += 1;
         Ok(())
@@ -138,12 +139,13 @@ impl<T> OutArray<T> {
 }
 
 /// A line copied into the buffer.
-pub(crate) struct LineCopy<'l> {
+pub(crate) struct LineCopy<'b, 'l> {
     line: &'l [u8],
     start: *mut u8,
+    buffer: PhantomData<&'b mut [u8]>,
 }
 
-impl LineCopy<'_> {
+impl LineCopy<'_, '_> {
     /// The copy of a part of the line, ended by a NUL; `None` if it is not a part of it.
     #[inline(always)]
     pub(crate) fn part(&self, part: &[u8]) -> Option<*mut c_char> {
@@ -151,11 +153,11 @@ impl LineCopy<'_> {
         if place > self.line.len() || part.len() > self.line.len() - place {
             return None;
         }
-        // SAFETY: as was checked, it lies in the line, of which this is a copy.
+        // SAFETY: the check above: the place lies in the line or at its end, and `start` is a copy of the line.
         let at = unsafe { self.start.add(place) };
-        // SAFETY: the part's end lies in the copy too; behind the line the copy has a NUL.
+        // SAFETY: the check above: the part ends in the line or at its end, where the copy has a NUL.
         let end = unsafe { at.add(part.len()) };
-        // SAFETY: in the copy, or the NUL behind it.
+        // SAFETY: a byte of the copy or its NUL, which `Room::line` took from the caller's buffer.
         unsafe { end.write(0) };
         Some(at.cast())
     }
@@ -173,7 +175,7 @@ impl<'b, C> OutBuf<'b, C> {
     /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function
     /// returns.
     pub(crate) unsafe fn new(row: *mut C, buffer: *mut c_char, len: usize) -> Self {
-        // SAFETY: the caller's word about `buffer`.
+        // SAFETY: who calls this promises that `buffer` is valid for writes of `len` bytes for as long.
         Self { row, room: unsafe { Room::new(buffer.cast(), len) } }
     }
 
@@ -191,7 +193,7 @@ impl<'b, C> OutBuf<'b, C> {
     /// Writes the row, whose pointers lie in what [`OutBuf::room`] gave.
     #[inline(always)]
     pub(crate) fn set(&mut self, row: C) {
-        // SAFETY: valid for a write: the caller of `new` says so.
+        // SAFETY: who called `new` promised that it is valid for a write.
         unsafe { self.row.write(row) };
     }
 
@@ -201,7 +203,27 @@ impl<'b, C> OutBuf<'b, C> {
     }
 }
 
-/// A C string that the caller lent.
+/// Where C wants a value: a result pointer, an error number.
+pub(crate) struct Place<'p, T>(*mut T, PhantomData<&'p mut T>);
+
+impl<T> Place<'_, T> {
+    /// # Safety
+    ///
+    /// `place` is valid for writes until the exported function returns.
+    #[inline(always)]
+    pub(crate) unsafe fn new(place: *mut T) -> Self {
+        Self(place, PhantomData)
+    }
+
+    /// Writes the value.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, value: T) {
+        // SAFETY: who called `new` promised that it is valid for writes for as long as this value lives.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// A C string that the program gave.
 ///
 /// # Safety
 ///
@@ -211,6 +233,6 @@ pub(crate) unsafe fn c_bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: not null, so a C string that lives long enough: the caller's word.
+    // SAFETY: not null, so, as this function asks of its caller, a C string that lives long enough.
     Some(unsafe { core::ffi::CStr::from_ptr(text) }.to_bytes())
 }

@@ -17,11 +17,11 @@ unsafe impl RawMutex for ForkLock {
     type GuardMarker = GuardNoSend;
 
     fn lock(&self) {
-        while !self.try_lock() {}
+        while !self.wait() {}
     }
 
     fn try_lock(&self) -> bool {
-        self.wait()
+        self.take(thread::name()).is_ok()
     }
 
     unsafe fn unlock(&self) {
@@ -45,13 +45,15 @@ impl<T: OneWord> ForkMutex<T> {
 
     /// Sleeps until the lock is free; `None` if it may not be waited for, or not any longer.
     pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, T>> {
-        // SAFETY: nothing is done with the lock here; it is only written down.
-        thread::set_lock(Some(unsafe { self.0.raw() }));
-        let guard = self.0.try_lock();
-        if guard.is_none() {
+        // SAFETY: the lock is written down, and waited for, and not unlocked.
+        let lock = unsafe { self.0.raw() };
+        thread::set_lock(Some(lock));
+        if !lock.wait() {
             thread::set_lock(None);
+            return None;
         }
-        guard
+        // SAFETY: `wait` has said that this thread has the lock, and gives it to this guard alone.
+        Some(unsafe { self.0.make_guard_unchecked() })
     }
 }
 

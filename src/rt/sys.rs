@@ -146,7 +146,7 @@ pub(crate) fn open(path: &CStr, flags: OFlags) -> Result<Fd, Errno> {
 
 /// close(2). The caller knows that the descriptor is the library's own.
 pub(crate) fn close(fd: Fd) {
-    // SAFETY: closes a number; the caller has checked whose it is.
+    // SAFETY: closes a number, which is no error of memory. `file::read` and `rt::watch` look first whose it is.
     unsafe { rustix::io::close(fd.0) };
 }
 
@@ -216,17 +216,21 @@ pub(crate) fn map(size: usize, flags: MapFlags) -> Result<*mut c_void, Errno> {
 ///
 /// [`map`] gave `start` for `size` bytes, and nothing refers to them any more.
 pub(crate) unsafe fn unmap(start: *mut c_void, size: usize) {
-    // SAFETY: the caller says that the mapping is whole and unused.
+    // SAFETY: who calls this promises a whole mapping of `map`, to which nothing refers.
     _ = unsafe { rustix::mm::munmap(start, size) };
 }
 
 /// madvise(2): huge pages for a part of what [`map`] gave. A kernel that has none refuses, and
 /// nothing is lost.
-pub(crate) fn prefer_huge_pages(start: *mut c_void, size: usize) {
+///
+/// # Safety
+///
+/// [`map`] gave the `size` bytes at `start`.
+pub(crate) unsafe fn prefer_huge_pages(start: *mut c_void, size: usize) {
     if sandbox::may_kill() {
         return;
     }
-    // SAFETY: the advice changes how memory is kept, not what it holds.
+    // SAFETY: who calls this promises memory of ours; the advice changes how that is kept, not what it holds.
     _ = unsafe { rustix::mm::madvise(start, size, Advice::LinuxHugepage) };
 }
 
@@ -317,34 +321,41 @@ pub(crate) fn nanoseconds(time: (i64, i64)) -> i64 {
 /// The second eight of the random bytes that the kernel gives each new program: `AT_RANDOM` of
 /// getauxval(3). glibc makes the stack canary of the first eight, so those are left alone.
 pub(crate) fn random() -> Option<u64> {
-    // SAFETY: takes a number, returns a number.
-    let at = unsafe { libc::getauxval(libc::AT_RANDOM) };
-    let at = core::ptr::with_exposed_provenance::<[[u8; 8]; 2]>(usize::try_from(at).ok()?);
-    // SAFETY: null, or the address of 16 bytes that stay for the life of the process.
+    let at = usize::try_from(auxiliary(libc::AT_RANDOM)).ok().filter(|&at| at != 0)?;
+    let at = core::ptr::with_exposed_provenance::<[[u8; 8]; 2]>(at);
+    // SAFETY: null, or as getauxval(3) says 16 bytes, which the kernel has put on the stack for good.
     unsafe { at.as_ref() }.map(|&[_, second]| u64::from_ne_bytes(second))
 }
 
 /// True in a set-user-id program, or one that the kernel takes as seriously: `AT_SECURE`.
 pub(crate) fn is_secure() -> bool {
-    // SAFETY: takes a number, returns a number.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+    auxiliary(libc::AT_SECURE) != 0
+}
+
+/// What the kernel has told the new program: getauxval(3), which Miri has not.
+fn auxiliary(kind: libc::c_ulong) -> libc::c_ulong {
+    if cfg!(miri) {
+        return 0;
+    }
+    // SAFETY: getauxval(3) takes any number, and returns 0 for one that it does not know.
+    unsafe { libc::getauxval(kind) }
 }
 
 /// getuid(2), by libc's name: uid_wrapper and fakeroot answer it.
 pub(crate) fn uid() -> u32 {
-    // SAFETY: takes no argument.
+    // SAFETY: getuid(2) takes nothing, and always succeeds.
     unsafe { libc::getuid() }
 }
 
 /// geteuid(2), by libc's name.
 pub(crate) fn euid() -> u32 {
-    // SAFETY: takes no argument.
+    // SAFETY: geteuid(2) takes nothing, and always succeeds.
     unsafe { libc::geteuid() }
 }
 
 /// getgid(2), by libc's name.
 pub(crate) fn gid() -> u32 {
-    // SAFETY: takes no argument.
+    // SAFETY: getgid(2) takes nothing, and always succeeds.
     unsafe { libc::getgid() }
 }
 

@@ -24,7 +24,10 @@ pub(crate) struct ThreadLocals {
     pub(crate) hosts_asked: Cell<usize>,
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(all(
+    not(miri),
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
 mod initial_exec {
     use super::ThreadLocals;
     use core::arch::{asm, global_asm};
@@ -84,7 +87,7 @@ mod initial_exec {
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(not(any(miri, target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod by_key {
     use super::ThreadLocals;
     use crate::rt::next::{GET_SPECIFIC, KEY_CREATE, SET_SPECIFIC};
@@ -138,21 +141,46 @@ mod by_key {
 
     pub(super) fn address() -> *const ThreadLocals {
         /// For threads that find no memory: they share it, which can cost an answer and no memory.
-        struct Shared(ThreadLocals);
+        struct Fallback(ThreadLocals);
         // SAFETY: the cells are words, which the machines of this fallback read and write whole.
-        unsafe impl Sync for Shared {}
-        static SHARED: Shared = Shared(ThreadLocals::new());
-        find().unwrap_or(&raw const SHARED.0)
+        unsafe impl Sync for Fallback {}
+        static FALLBACK: Fallback = Fallback(ThreadLocals::new());
+        find().unwrap_or(&raw const FALLBACK.0)
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+/// Miri runs no assembler.
+#[cfg(miri)]
+mod in_std {
+    use super::ThreadLocals;
+
+    thread_local!(static LOCALS: ThreadLocals = const { ThreadLocals::new() });
+
+    pub(super) fn address() -> *const ThreadLocals {
+        LOCALS.with(core::ptr::from_ref)
+    }
+}
+
+#[cfg(not(any(
+    miri,
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+)))]
 use by_key as access;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(miri)]
+use in_std as access;
+#[cfg(all(
+    not(miri),
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
 use initial_exec as access;
 
 impl ThreadLocals {
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+    #[cfg(any(
+        miri,
+        not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))
+    ))]
     const fn new() -> Self {
         Self {
             state: Cell::new(core::ptr::null()),

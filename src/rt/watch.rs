@@ -152,7 +152,7 @@ fn has_symlink(path: &CStr) -> Result<bool, Errno> {
     Ok(false)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
     use std::ffi::CString;
