@@ -2,6 +2,8 @@
 
 use std::env::consts::ARCH;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf, absolute};
 
@@ -78,6 +80,40 @@ fn triple() -> String {
     }
 }
 
+/// Whether an ELF file is for 32 or 64 bits: a byte of its header.
+fn class(path: &Path) -> Option<u8> {
+    let mut header = [0; 5];
+    File::open(path).ok()?.read_exact(&mut header).ok()?;
+    Some(header[4])
+}
+
+/// The library's name for programs of every architecture, where libraries for several are installed: the
+/// loader puts a program's own directory of libraries in the place of `$LIB`. musl's does not, so the name is
+/// a path where there is one library.
+fn for_all(library: &Path) -> Option<PathBuf> {
+    let file = library.file_name()?;
+    let dir = library.parent()?;
+    let above = dir.parent()?;
+    let prefix = match dir.file_name()?.to_str()? {
+        "lib64" => {
+            let other = class(&above.join("lib").join(file))?;
+            (Some(other) != class(library)).then_some(above)
+        }
+        // Debian's multiarch.
+        own if own.contains("-linux-gnu") && above.ends_with("lib") => {
+            let has_it = |name: &OsStr| {
+                name != own
+                    && name.to_string_lossy().contains("-linux-gnu")
+                    && above.join(name).join(file).is_file()
+            };
+            let mut others = std::fs::read_dir(above).ok()?.flatten();
+            others.any(|other| has_it(&other.file_name())).then(|| above.parent())?
+        }
+        _ => None,
+    };
+    Some(prefix?.join("$LIB").join(file))
+}
+
 /// `LD_PRELOAD` with the library in front of what is there, and only once.
 ///
 /// # Errors
@@ -90,9 +126,12 @@ pub fn ld_preload(library: &Path, present: Option<&OsStr>) -> Result<OsString, S
         let path = library.display();
         return Err(format!("ld.so(8) takes no path with a space or colon in it: {path}"));
     }
+    let for_all = for_all(library);
+    let first = for_all.as_ref().map_or(own, |path| path.as_os_str().as_bytes());
     let present = present.unwrap_or_default().as_bytes();
-    let others = present.split(is_separator).filter(|other| !other.is_empty() && *other != own);
-    let all: Vec<&[u8]> = std::iter::once(own).chain(others).collect();
+    let is_other = |other: &&[u8]| !other.is_empty() && *other != own && *other != first;
+    let others = present.split(is_separator).filter(is_other);
+    let all: Vec<&[u8]> = std::iter::once(first).chain(others).collect();
     Ok(OsString::from_vec(all.join(&b':')))
 }
 
@@ -112,6 +151,34 @@ mod tests {
             let made = ld_preload(Path::new("/l.so"), present.map(OsStr::new));
             assert_eq!(made, Ok(OsString::from(want)), "{present:?}");
         }
+    }
+
+    #[test]
+    fn with_libraries_for_several_architectures_the_loader_chooses() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let top = dir.path();
+        let put = |name: &str, bytes: &[u8]| {
+            let path = top.join(name);
+            std::fs::create_dir_all(path.parent().expect("below")).expect("writable");
+            std::fs::write(&path, bytes).expect("writable");
+            path
+        };
+        let made = |path: &Path| {
+            let present = format!("{}:a.so:{}/$LIB/l.so", path.display(), top.display());
+            let made = ld_preload(path, Some(OsStr::new(&present))).expect("no separator");
+            made.to_string_lossy().replace(&top.display().to_string(), "TOP")
+        };
+        let multiarch = put("lib/x86_64-linux-gnu/l.so", b"\x7fELF\x02");
+        put("lib/i386-linux-gnu/other.so", b"\x7fELF\x01");
+        assert!(made(&multiarch).starts_with("TOP/lib/x86_64-linux-gnu/l.so:a.so"));
+        put("lib/i386-linux-gnu/l.so", b"\x7fELF\x01");
+        assert_eq!(made(&multiarch), "TOP/$LIB/l.so:a.so");
+        let wide = put("lib64/l.so", b"\x7fELF\x02");
+        assert!(made(&wide).starts_with("TOP/lib64/l.so:a.so"));
+        put("lib/l.so", b"\x7fELF\x02");
+        assert!(made(&wide).starts_with("TOP/lib64/l.so:a.so"));
+        put("lib/l.so", b"\x7fELF\x01");
+        assert_eq!(made(&wide), "TOP/$LIB/l.so:a.so");
     }
 
     #[test]

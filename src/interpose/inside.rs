@@ -87,3 +87,17 @@ inside! {
         mode: c_int, list: *mut *mut c_void, count: c_int, event: *mut c_void
     ) -> c_int: &[&HOSTS], or libc::EAI_SYSTEM;
 }
+
+/// What 32-bit programs with 64-bit times call in place of `glob`, since glibc 2.34.
+#[cfg(target_pointer_width = "32")]
+mod time64 {
+    use core::ffi::{c_char, c_int, c_void};
+
+    use super::{GLOB_NOSYS, USERS, configure, interpose};
+
+    inside! {
+        __glob64_time64(
+            pattern: *const c_char, flags: c_int, on_error: *mut c_void, found: *mut c_void
+        ) -> c_int: USERS, or GLOB_NOSYS;
+    }
+}
