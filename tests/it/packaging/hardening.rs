@@ -62,8 +62,8 @@ fn all_that_is_relocated_is_bound_at_the_start_and_read_only_then() {
             let words: Vec<_> =
                 line.split_once(']').map_or(line, |(_, rest)| rest).split_whitespace().collect();
             let [name, _, address, _, size, _, flags, ..] = words[..] else { continue };
-            let is_variable =
-                [".data", ".bss", ".tdata", ".tbss", ".tm_clone_table"].contains(&name);
+            let is_variable = [".bss", ".tdata", ".tbss", ".tm_clone_table"].contains(&name)
+                || name.starts_with(".data") && !name.starts_with(".data.rel.ro");
             if !name.starts_with('.') || !flags.contains('W') || is_variable {
                 continue;
             }
