@@ -134,10 +134,25 @@ mod tests {
         for (name, check) in checks {
             let mut count = 0;
             for input in std::fs::read_dir(corpus.join(name)).unwrap() {
-                check(&std::fs::read(input.unwrap().path()).unwrap());
+                let input = std::fs::read(input.unwrap().path()).unwrap();
+                check(&input);
+                if name == "pack" {
+                    every_fit(&input);
+                }
                 count += 1;
             }
             assert!(count > 0, "{name}");
+        }
+    }
+
+    /// Buffers at every alignment, and of lengths around what is needed.
+    fn every_fit(input: &[u8]) {
+        let mut input = input.to_vec();
+        for offset in 0..16 {
+            for spare in 64..192 {
+                (input[1], input[2]) = (offset, spare);
+                super::pack(&input);
+            }
         }
     }
 }

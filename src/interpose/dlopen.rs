@@ -59,13 +59,26 @@ pub(super) unsafe extern "C" fn dlopen() -> ! {
     }
 }
 
+/// Defines `nwrap_dlopen` with these instructions.
+#[cfg(not(any(test, fuzzing, miri)))]
+macro_rules! trampoline {
+    ($($line:literal,)*) => {
+        core::arch::global_asm!(
+            ".pushsection .text.dlopen,\"ax\",%progbits",
+            ".globl nwrap_dlopen",
+            ".hidden nwrap_dlopen",
+            ".type nwrap_dlopen, %function",
+            "nwrap_dlopen:",
+            $($line,)*
+            ".size nwrap_dlopen, . - nwrap_dlopen",
+            ".popsection",
+            before = sym nwrap_before_dlopen,
+        );
+    };
+}
+
 #[cfg(all(target_arch = "x86_64", not(any(test, fuzzing, miri))))]
-core::arch::global_asm!(
-    ".pushsection .text.dlopen,\"ax\",%progbits",
-    ".globl nwrap_dlopen",
-    ".hidden nwrap_dlopen",
-    ".type nwrap_dlopen, %function",
-    "nwrap_dlopen:",
+trampoline! {
     "endbr64",
     "push rdi",
     "push rsi",
@@ -76,37 +89,22 @@ core::arch::global_asm!(
     "pop rsi",
     "pop rdi",
     "jmp rax",
-    ".size nwrap_dlopen, . - nwrap_dlopen",
-    ".popsection",
-    before = sym nwrap_before_dlopen,
-);
+}
 
+// The stack is aligned to 16 bytes at the call: 4 for the return address, 8 here and 4 for the argument.
 #[cfg(all(target_arch = "x86", not(any(test, fuzzing, miri))))]
-core::arch::global_asm!(
-    ".pushsection .text.dlopen,\"ax\",%progbits",
-    ".globl nwrap_dlopen",
-    ".hidden nwrap_dlopen",
-    ".type nwrap_dlopen, %function",
-    "nwrap_dlopen:",
-    // The stack is aligned to 16 bytes at the call: 4 for the return address, 8 here and 4 for the argument.
+trampoline! {
     "sub esp, 8",
     "push dword ptr [esp + 16]",
     "call {before}",
     "add esp, 12",
     "jmp eax",
-    ".size nwrap_dlopen, . - nwrap_dlopen",
-    ".popsection",
-    before = sym nwrap_before_dlopen,
-);
+}
 
+// "hint #34" is bti c.
 #[cfg(all(target_arch = "aarch64", not(any(test, fuzzing, miri))))]
-core::arch::global_asm!(
-    ".pushsection .text.dlopen,\"ax\",%progbits",
-    ".globl nwrap_dlopen",
-    ".hidden nwrap_dlopen",
-    ".type nwrap_dlopen, %function",
-    "nwrap_dlopen:",
-    "hint #34", // bti c
+trampoline! {
+    "hint #34",
     "stp x29, x30, [sp, #-32]!",
     "stp x0, x1, [sp, #16]",
     "mov w0, w1",
@@ -115,10 +113,7 @@ core::arch::global_asm!(
     "ldp x0, x1, [sp, #16]",
     "ldp x29, x30, [sp], #32",
     "br x16",
-    ".size nwrap_dlopen, . - nwrap_dlopen",
-    ".popsection",
-    before = sym nwrap_before_dlopen,
-);
+}
 
 #[cfg(any(test, fuzzing, miri))]
 const _: unsafe extern "C" fn(c_int) -> usize = nwrap_before_dlopen;

@@ -114,13 +114,13 @@ pub(super) fn static_row<D: Database>(
 }
 
 /// `setXent`: true if libc's enumeration is to be begun too. After an error the next row begins anew.
-fn set<D: Interposed>() -> bool {
+pub(super) fn set<D: Interposed>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::set::<D>() == Ok(true)
 }
 
 /// `endXent`: true if libc's enumeration is to be ended too.
-fn end<D: Database>() -> bool {
+pub(super) fn end<D: Database>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::end::<D>() == Ok(true)
 }

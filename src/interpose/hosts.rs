@@ -6,7 +6,7 @@ use core::ptr::null_mut;
 
 use libc::{hostent, size_t, socklen_t};
 
-use super::getent::static_row;
+use super::getent::{self, static_row};
 use super::{call_next, interpose};
 use crate::db::Hosts;
 use crate::db::address::{Family, Literal, from_octets, literal};
@@ -124,6 +124,12 @@ fn answer_r(
     Some(code)
 }
 
+/// Answers `gethostbyname2_r`.
+fn answer_name_r(out: HostOut<'_>, name: Option<&[u8]>, family: c_int) -> Option<c_int> {
+    let name = name.unwrap_or_default();
+    answer_r(out, 0, |call, out| find_name_or_address(call, name, family, out))
+}
+
 /// Answers a function without `_r` from the thread's own memory, and says in `h_errno` why there is no
 /// host; `None` to call on.
 fn answer_static(
@@ -163,14 +169,11 @@ interpose! {
         name: *const c_char, out: *mut hostent, buf: *mut c_char, len: size_t,
         found: *mut *mut hostent, reason: *mut c_int,
     ) -> c_int {
-        // SAFETY: the man page has the caller promise a C string.
-        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        // SAFETY: gethostbyname_r(3) has the caller promise a C string.
+        let key = unsafe { c_bytes(name) };
         // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
         let room = unsafe { HostOut::new(out, buf, len, found, reason) };
-        let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
-            find_name_or_address(call, key, libc::AF_INET, out)
-        };
-        answer_r(room, 0, ask).unwrap_or_else(|| {
+        answer_name_r(room, key, libc::AF_INET).unwrap_or_else(|| {
             call_next!(gethostbyname_r(name, out, buf, len, found, reason) or libc::ENOSYS)
         })
     }
@@ -180,14 +183,11 @@ interpose! {
         name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
         found: *mut *mut hostent, reason: *mut c_int,
     ) -> c_int {
-        // SAFETY: the man page has the caller promise a C string.
-        let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
+        // SAFETY: gethostbyname2_r(3) has the caller promise a C string.
+        let key = unsafe { c_bytes(name) };
+        // SAFETY: gethostbyname2_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
         let room = unsafe { HostOut::new(out, buf, len, found, reason) };
-        let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
-            find_name_or_address(call, key, family, out)
-        };
-        answer_r(room, 0, ask).unwrap_or_else(|| {
+        answer_name_r(room, key, family).unwrap_or_else(|| {
             call_next!(gethostbyname2_r(name, family, out, buf, len, found, reason) or libc::ENOSYS)
         })
     }
@@ -249,20 +249,14 @@ interpose! {
 
     /// `sethostent(3)`: pins what the file holds now. An error shows at the next host.
     fn sethostent(stay_open: c_int) {
-        let guard = ErrnoGuard::new();
-        let asks_libc = cursor::set::<Hosts>() == Ok(true);
-        drop(guard);
-        if asks_libc {
+        if getent::set::<Hosts>() {
             call_next!(sethostent(stay_open) or ());
         }
     }
 
     /// `endhostent(3)`.
     fn endhostent() {
-        let guard = ErrnoGuard::new();
-        let asks_libc = cursor::end::<Hosts>() == Ok(true);
-        drop(guard);
-        if asks_libc {
+        if getent::end::<Hosts>() {
             call_next!(endhostent() or ());
         }
     }

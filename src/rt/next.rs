@@ -103,34 +103,31 @@ impl<F: Copy> Next<F> {
 // then end the program at its start, so these are weak, and without dlsym libc's private loader entries
 // fetch it.
 #[cfg(target_pointer_width = "64")]
-core::arch::global_asm!(
-    ".pushsection .data.rel.ro.nwrap_weak,\"aw\"",
-    ".balign 8",
-    ".weak dlsym",
-    ".weak __libc_dlopen_mode",
-    ".weak __libc_dlsym",
-    ".globl nwrap_weak_symbols",
-    ".hidden nwrap_weak_symbols",
-    "nwrap_weak_symbols:",
-    ".quad dlsym",
-    ".quad __libc_dlopen_mode",
-    ".quad __libc_dlsym",
-    ".popsection",
-);
+macro_rules! word {
+    () => {
+        ".quad "
+    };
+}
 #[cfg(target_pointer_width = "32")]
+macro_rules! word {
+    () => {
+        ".long "
+    };
+}
 core::arch::global_asm!(
     ".pushsection .data.rel.ro.nwrap_weak,\"aw\"",
-    ".balign 4",
+    ".balign {size}",
     ".weak dlsym",
     ".weak __libc_dlopen_mode",
     ".weak __libc_dlsym",
     ".globl nwrap_weak_symbols",
     ".hidden nwrap_weak_symbols",
     "nwrap_weak_symbols:",
-    ".long dlsym",
-    ".long __libc_dlopen_mode",
-    ".long __libc_dlsym",
+    concat!(word!(), "dlsym"),
+    concat!(word!(), "__libc_dlopen_mode"),
+    concat!(word!(), "__libc_dlsym"),
     ".popsection",
+    size = const size_of::<usize>(),
 );
 
 type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;

@@ -227,7 +227,7 @@ pub(crate) unsafe fn unmap(start: *mut c_void, size: usize) {
 ///
 /// [`map`] gave the `size` bytes at `start`.
 pub(crate) unsafe fn prefer_huge_pages(start: *mut c_void, size: usize) {
-    if sandbox::may_kill() {
+    if cfg!(miri) || sandbox::may_kill() {
         return;
     }
     // SAFETY: who calls this promises memory of ours; the advice changes how that is kept, not what it holds.
