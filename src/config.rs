@@ -314,7 +314,7 @@ pub(crate) fn hostname() -> Option<&'static [u8]> {
 
 /// True if the variable is set, if only to nothing: then the service's configuration does not count.
 fn is_set(name: &CStr) -> bool {
-    // SAFETY: `name` ends in NUL.
+    // SAFETY: `CStr` ends the name in NUL.
     !unsafe { libc::getenv(name.as_ptr()) }.is_null() && !sys::is_secure()
 }
 
@@ -324,7 +324,7 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
     debug_assert!(
         name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)
     );
-    // SAFETY: `name` ends in NUL.
+    // SAFETY: `CStr` ends the name in NUL.
     let value: *mut c_char = unsafe { libc::getenv(name.as_ptr()) };
     if value.is_null() || sys::is_secure() {
         return None;

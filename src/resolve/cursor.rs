@@ -92,7 +92,7 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
         None => None,
     };
     let place = Place { phase: Phase::File(0), has_synthetic }.to_word();
-    // SAFETY: the call has just asked for it.
+    // SAFETY: `current` has just given it to this call, which has asked for no other since.
     unsafe { D::FILE.source().begin_walk(call, snapshot, place, anew) }
 }
 
@@ -372,19 +372,19 @@ fn next_of_libc<D: Database>(
             // Where libc has no `getXent_r` (musl) nobody can call it but for `getXent`, whose result may
             // point into libc's own memory.
             let in_libc = InLibc::enter();
-            // SAFETY: takes nothing.
+            // SAFETY: getpwent(3) takes nothing; its result is the calling thread's or process's, and is copied at once.
             found = unsafe { next() };
             drop(in_libc);
         }
         // SAFETY: null, or libc stored the address of a row that it has filled.
         let Some(row) = (unsafe { found.as_ref() }) else { return Ok(false) };
-        // SAFETY: filled by libc, as its man page says.
+        // SAFETY: libc has filled what it returned, as getpwent(3) says.
         let copy = unsafe { D::copy_of(row) }?;
         if rest.is_listed_or_in_module::<D>(D::name(&D::row_of(&copy)))? {
             continue;
         }
         if next_r.is_none() {
-            // SAFETY: zeros and pointers: a struct of libc's is copied as C does.
+            // SAFETY: `found` is not null, and libc has filled it; a C struct may be copied.
             out.set(unsafe { found.read() });
         }
         return Ok(true);

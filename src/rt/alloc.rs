@@ -18,7 +18,7 @@ unsafe impl GlobalAlloc for Malloc {
         if layout.align() > ALIGN {
             return null_mut();
         }
-        // SAFETY: malloc takes any size.
+        // SAFETY: malloc(3) takes any size.
         unsafe { libc::malloc(layout.size()) }.cast()
     }
 
@@ -26,17 +26,17 @@ unsafe impl GlobalAlloc for Malloc {
         if layout.align() > ALIGN {
             return null_mut();
         }
-        // SAFETY: calloc takes any size.
+        // SAFETY: calloc(3) takes any size.
         unsafe { libc::calloc(layout.size(), 1) }.cast()
     }
 
     unsafe fn realloc(&self, at: *mut u8, _: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller has `at` from one of these functions, so it is malloc's.
+        // SAFETY: GlobalAlloc has the caller promise that `at` is from one of these functions, so it is malloc's.
         unsafe { libc::realloc(at.cast(), size) }.cast()
     }
 
     unsafe fn dealloc(&self, at: *mut u8, _: Layout) {
-        // SAFETY: the caller has `at` from one of these functions, and frees it once.
+        // SAFETY: GlobalAlloc has the caller promise that `at` is from one of these functions, and freed once.
         unsafe { libc::free(at.cast()) };
     }
 }
@@ -47,7 +47,7 @@ static MALLOC: Malloc = Malloc;
 /// The panic handler. No panic is reachable (tests/it/packaging/panics.rs reads the binary), so it aborts.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    // SAFETY: takes nothing, and does not return.
+    // SAFETY: abort(3) takes nothing, and does not return.
     unsafe { libc::abort() }
 }
 

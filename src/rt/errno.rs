@@ -127,7 +127,7 @@ pub(crate) fn clear() {
 
 /// Where the calling thread's `errno` is, for functions that are told where to report.
 pub(crate) fn place() -> *mut c_int {
-    // SAFETY: takes nothing, and returns the calling thread's own errno.
+    // SAFETY: `__errno_location` takes nothing, in glibc and in musl.
     unsafe { libc::__errno_location() }
 }
 

@@ -367,6 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "slow there")]
     fn arrays_of_any_size_begin_as_zeros_and_are_writable() {
         for count in
             [0, 1, 1000, HUGE_BYTES / 4 - 1, HUGE_BYTES / 4, HUGE_BYTES, 5 * HUGE_BYTES + 3]

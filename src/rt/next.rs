@@ -153,9 +153,10 @@ unsafe fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
     let dlsym = WEAK.dlsym.or_else(|| {
         let mut at = FETCHED.load(Ordering::Relaxed);
         if at.is_null() {
-            // SAFETY: glibc's private dlopen takes a name and a mode.
+            // SAFETY: glibc's `__libc_dlopen_mode` takes a C string and a mode (elf/dl-libc.c).
             let libdl = unsafe { WEAK.libc_dlopen?(c"libdl.so.2".as_ptr(), libc::RTLD_NOW) };
-            // SAFETY: glibc's private dlsym takes a handle, which it checks, and a name.
+            let libdl = NonNull::new(libdl)?.as_ptr();
+            // SAFETY: glibc's `__libc_dlsym` takes what the other has returned, but for null, and a C string.
             at = unsafe { WEAK.libc_dlsym?(libdl, c"dlsym".as_ptr()) };
             FETCHED.swap(at, Ordering::Relaxed);
         }
@@ -205,7 +206,7 @@ libc_symbols! {
 type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
 
 /// dlopen(3), which is interposed.
-// SAFETY: the type of dlopen(3).
+// SAFETY: dlopen(3) has that type.
 pub(crate) static DLOPEN: Next<Dlopen> = unsafe { Next::new("dlopen", Scope::After) };
 
 /// True if libc says that no other thread was ever started; false where it does not say (before glibc
@@ -276,7 +277,7 @@ fn is_without_descriptors() -> bool {
 /// dlsym, and so the log, frees the loader's own.
 pub(crate) fn complaint(room: &mut [u8]) -> &[u8] {
     let text = DLERROR.get().map_or(core::ptr::null(), |dlerror| {
-        // SAFETY: takes nothing.
+        // SAFETY: dlerror(3) takes nothing, and returns null or a C string.
         unsafe { dlerror() }
     });
     if text.is_null() {

@@ -48,7 +48,7 @@ impl Fd {
 
     #[inline(always)]
     fn borrow(self) -> BorrowedFd<'static> {
-        // SAFETY: it is never negative.
+        // SAFETY: whoever makes an `Fd` has the number from the kernel, or is `from_cell`: never negative.
         unsafe { core::hint::assert_unchecked(self.0 != -1) };
         // SAFETY: not -1. A number that is closed, or open as something else, is an error of the call,
         // not of memory.
@@ -194,7 +194,7 @@ pub(crate) fn status_flags(fd: Fd) -> Result<OFlags, Errno> {
 /// refuses.
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: writes one struct rlimit.
+    // SAFETY: getrlimit(2) writes one struct rlimit, which `limit` is.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     #[allow(clippy::useless_conversion, reason = "narrower on 32-bit machines")]
     limit.rlim_cur.into()
@@ -203,7 +203,7 @@ pub(crate) fn descriptor_limit() -> u64 {
 /// mmap(2): `size` bytes of zeros of the process's own.
 pub(crate) fn map(size: usize, flags: MapFlags) -> Result<*mut c_void, Errno> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: without an address the kernel chooses memory where nothing else is.
+    // SAFETY: mmap(2): without an address the kernel chooses memory where nothing else is.
     let at = unsafe {
         rustix::mm::mmap_anonymous(core::ptr::null_mut(), size, access, flags | MapFlags::PRIVATE)
     };
@@ -277,7 +277,7 @@ pub(crate) fn pid() -> u32 {
 /// The working directory's path with its NUL: getcwd(3). By libc's name: rustix has it with `Vec`,
 /// whose growth can abort. libc's is no cancellation point.
 pub(crate) fn working_directory(into: &mut [u8]) -> Option<&[u8]> {
-    // SAFETY: writes at most `into.len()` bytes.
+    // SAFETY: getcwd(3) writes at most as many bytes as it is told, which `into` has.
     let at = unsafe { libc::getcwd(into.as_mut_ptr().cast(), into.len()) };
     if at.is_null() {
         return None;
@@ -302,7 +302,7 @@ pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
 #[inline(always)]
 fn coarse_time(clock: libc::clockid_t) -> (i64, i64) {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec.
+    // SAFETY: clock_gettime(2) writes one timespec, which `now` is.
     unsafe { libc::clock_gettime(clock, &raw mut now) };
     #[allow(
         clippy::unnecessary_cast,
@@ -362,7 +362,7 @@ pub(crate) fn gid() -> u32 {
 /// getgroups(2), by libc's name: the supplementary groups that fit, and how many there are.
 pub(crate) fn groups(into: &mut [u32]) -> usize {
     let room = c_int::try_from(into.len()).unwrap_or(c_int::MAX);
-    // SAFETY: writes at most `room` elements; with no room it only counts.
+    // SAFETY: getgroups(2) writes at most `room` elements, which `into` has; with no room it only counts.
     let count = unsafe { libc::getgroups(room, into.as_mut_ptr()) };
     usize::try_from(count).unwrap_or(0)
 }
@@ -372,7 +372,7 @@ pub(crate) fn groups(into: &mut [u32]) -> usize {
 pub(crate) fn signal_stack() -> Option<(usize, usize)> {
     let mut stack =
         libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: reads no stack, and writes one.
+    // SAFETY: sigaltstack(2) takes null for no new stack, and writes one stack_t, which `stack` is.
     unsafe { libc::sigaltstack(core::ptr::null(), &raw mut stack) };
     (stack.ss_flags & libc::SS_DISABLE == 0).then_some((stack.ss_sp.addr(), stack.ss_size))
 }
