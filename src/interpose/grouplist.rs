@@ -1,19 +1,20 @@
-//! The functions about the groups of a user: getgrouplist(3), initgroups(3).
+//! The functions about the groups of a user: getgrouplist(3), initgroups(3), and libc's question for them.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_long};
 
 use libc::gid_t;
 
-use super::{call_next, interpose};
+use super::nss_entry::answer;
+use super::{call_next, export, interpose};
 use crate::config;
 use crate::db::Group;
 use crate::file::index::dedup_stable;
-use crate::resolve::{self, membership};
+use crate::resolve::{self, Status, membership};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::SETGROUPS;
-use crate::rt::out_buf::c_bytes;
+use crate::rt::out_buf::{Place, c_bytes};
 use crate::rt::sys;
 use crate::rt::thread::{Call, InLibc};
 
@@ -161,4 +162,80 @@ interpose! {
         unsafe { with_groups(user, first, set_groups) }
             .unwrap_or_else(|| call_next!(initgroups(user, first) or -1))
     }
+}
+
+export! {
+    /// libc's question for the groups of a user: what is not in the array yet is added to it, of which
+    /// `*start` elements are filled and `*size` there. libc frees it, so it grows by realloc(3), to no
+    /// more than `limit` elements if that is above 0.
+    fn _nss_wrapper_rs_initgroups_dyn(
+        user: *const c_char, first: gid_t, start: *mut c_long, size: *mut c_long,
+        gids: *mut *mut gid_t, limit: c_long, errnop: *mut c_int,
+    ) -> c_int {
+        // SAFETY: libc gives a C string.
+        let name = unsafe { c_bytes(user) }.unwrap_or_default();
+        let ask = |call: &mut Call| {
+            let Some(groups) = membership::groups_of(call, name, first)? else {
+                return Ok(Status::Pass);
+            };
+            // The caller has the first one.
+            for &gid in groups.gids.iter().skip(1) {
+                // SAFETY: libc gives an array from malloc(3) and its two lengths.
+                if !unsafe { add_gid(gid, start, size, gids, limit) }? {
+                    break;
+                }
+            }
+            Ok(if groups.gids.len() > 1 { Status::Found } else { Status::NotFound })
+        };
+        // SAFETY: libc gives room for a number.
+        answer::<Group>(unsafe { Place::new(errnop) }, ask)
+    }
+}
+
+/// Adds a group to libc's array, unless it is there; false if there may be no more.
+///
+/// # Safety
+///
+/// `*gids` is an array from malloc(3) of `*size` elements, `*start` of them filled; all are valid for reads
+/// and writes.
+unsafe fn add_gid(
+    gid: gid_t,
+    start: *mut c_long,
+    size: *mut c_long,
+    gids: *mut *mut gid_t,
+    limit: c_long,
+) -> Result<bool, Errno> {
+    // SAFETY: who calls this promises that it is valid for reads and writes.
+    let start = unsafe { &mut *start };
+    // SAFETY: who calls this promises that it is valid for reads and writes.
+    let size = unsafe { &mut *size };
+    // SAFETY: who calls this promises that it is valid for reads and writes.
+    let gids = unsafe { &mut *gids };
+    let (filled, room) = (*start, *size);
+    let count = usize::try_from(filled).unwrap_or(0);
+    // SAFETY: who calls this promises an array whose first `*start` elements are filled.
+    let list = unsafe { core::slice::from_raw_parts(*gids, count) };
+    if list.contains(&gid) {
+        return Ok(true);
+    }
+    if limit > 0 && filled >= limit {
+        return Ok(false);
+    }
+    if filled >= room {
+        let doubled = room.saturating_mul(2).max(16);
+        let larger = if limit > 0 { doubled.min(limit) } else { doubled };
+        let bytes = usize::try_from(larger).unwrap_or(0) * size_of::<gid_t>();
+        // SAFETY: who calls this promises an array from malloc(3).
+        let moved = unsafe { libc::realloc((*gids).cast(), bytes) }.cast::<gid_t>();
+        if moved.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        (*gids, *size) = (moved, larger);
+    }
+    // SAFETY: the array has more than `filled` elements: it had, or realloc(3) has just made it so.
+    let place = unsafe { (*gids).add(count) };
+    // SAFETY: an element of the array, which who calls this lets us write to.
+    unsafe { place.write(gid) };
+    *start = filled + 1;
+    Ok(true)
 }

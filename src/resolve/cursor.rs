@@ -11,7 +11,9 @@
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-use super::synthetic_user::{self, User};
+use super::place::{Phase, Place};
+use super::synthetic_user;
+use super::user_line::User;
 use super::{Interposed, LibcFamily, Status, asks_libc, asks_module};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::Key;
@@ -23,53 +25,6 @@ use crate::rt::errno::Errno;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::{Call, InLibc, ThreadState};
 
-/// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// In the snapshot, at an offset.
-    File(u64),
-    Module,
-    Libc,
-    /// The synthetic user's row, or that of a group of the process, by number.
-    Synthetic(u64),
-    End,
-}
-
-/// A phase in one word, and whether the synthetic user takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    phase: Phase,
-    has_synthetic: bool,
-}
-
-impl Place {
-    const COUNT_BITS: u32 = 58;
-
-    fn to_word(self) -> u64 {
-        let (phase, count) = match self.phase {
-            Phase::File(at) => (0, at),
-            Phase::Module => (1, 0),
-            Phase::Libc => (2, 0),
-            Phase::Synthetic(number) => (3, number),
-            Phase::End => (4, 0),
-        };
-        (phase << 1 | u64::from(self.has_synthetic)) << Self::COUNT_BITS | count
-    }
-
-    fn from_word(word: u64) -> Self {
-        let count = word & ((1 << Self::COUNT_BITS) - 1);
-        let high = word >> Self::COUNT_BITS;
-        let phase = match high >> 1 {
-            0 => Phase::File(count),
-            1 => Phase::Module,
-            2 => Phase::Libc,
-            3 => Phase::Synthetic(count),
-            _ => Phase::End,
-        };
-        Self { phase, has_synthetic: high & 1 == 1 }
-    }
-}
-
 /// [`Walk::module_epoch`] before the module's own enumeration is begun.
 const NOT_BEGUN: u64 = 0;
 /// The same where it has to be begun again.
@@ -78,11 +33,10 @@ const STALE: u64 = u64::MAX;
 /// Begins with what the file holds now. With `anew` an enumeration that has begun is forgotten.
 fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) -> Result<(), Errno> {
     let has_synthetic = match User::current(config)? {
-        Some(user) => match user.row().filter(|user| D::synthetic(user).is_some()) {
-            Some(row) => synthetic_user::takes_part::<D>(config, call, &row)?,
-            None => false,
-        },
-        None => false,
+        Some(user) if D::synthetic(&user.row()).is_some() => {
+            synthetic_user::takes_part::<D>(config, call, &user.row())?
+        }
+        _ => false,
     };
     let snapshot = match config.file(D::FILE) {
         Some(path) => match (Request { kind: D::FILE, path, call }).current::<D>()? {
@@ -173,7 +127,7 @@ fn next_with<D: Interposed>(
                 match row {
                     Some((row, after)) => {
                         let is_shown =
-                            !(place.has_synthetic && is_synthetic(config, D::name(&row))?);
+                            !(place.has_synthetic && User::is_called(config, D::name(&row))?);
                         if is_shown {
                             D::write(&row, out)?;
                         }
@@ -228,12 +182,6 @@ fn next_with<D: Interposed>(
     }
 }
 
-/// True if that is the synthetic user's name, which comes at the end.
-fn is_synthetic(config: &Config, name: &[u8]) -> Result<bool, Errno> {
-    let user = User::current(config)?;
-    Ok(user.as_ref().and_then(User::row).is_some_and(|user| user.name == name))
-}
-
 /// Writes the row of the synthetic user, or of a group of the process that nobody else names. False if
 /// there is no more.
 fn write_synthetic<D: Interposed>(
@@ -244,8 +192,7 @@ fn write_synthetic<D: Interposed>(
 ) -> Result<bool, Errno> {
     let Some(number) = number.checked_sub(1) else {
         let Some(user) = User::current(config)? else { return Ok(false) };
-        let Some(row) = user.row() else { return Ok(false) };
-        let Some(row) = D::synthetic(&row) else { return Ok(false) };
+        let Some(row) = D::synthetic(&user.row()) else { return Ok(false) };
         return D::write(&row, out).map(|()| true);
     };
     if !matches!(D::FILE, FileKind::Group) {
@@ -269,7 +216,7 @@ struct Rest<'a> {
 impl Rest<'_> {
     /// True if the file or the synthetic user has that name.
     fn is_listed<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
-        if self.has_synthetic && is_synthetic(self.config, name)? {
+        if self.has_synthetic && User::is_called(self.config, name)? {
             return Ok(true);
         }
         match self.snapshot {
@@ -388,28 +335,5 @@ fn next_of_libc<D: Database>(
             out.set(unsafe { found.read() });
         }
         return Ok(true);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_one_word_and_back() {
-        for phase in [
-            Phase::File(0),
-            Phase::File(1 << 40),
-            Phase::Module,
-            Phase::Libc,
-            Phase::Synthetic(0),
-            Phase::Synthetic(7),
-            Phase::End,
-        ] {
-            for has_synthetic in [false, true] {
-                let place = Place { phase, has_synthetic };
-                assert_eq!(Place::from_word(place.to_word()), place);
-            }
-        }
     }
 }

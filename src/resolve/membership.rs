@@ -1,6 +1,7 @@
 //! The groups that list a user as a member: getgrouplist(3).
 
 use super::synthetic_user;
+use super::user_line::User;
 use crate::config::{self, Config};
 use crate::db::key::Key;
 use crate::db::{Database, Group};
@@ -29,7 +30,7 @@ pub(crate) fn groups_of(call: &mut Call, user: &[u8], first: u32) -> Result<Opti
     let has_file = config.file(Group::FILE).is_some();
     let has_module = super::asks_module::<Group>(config);
     let is_ours = has_file || has_module && module::serves::<Group>(call.thread())?;
-    let is_synthetic = config.user.is_some() && is_synthetic_user(config, user)?;
+    let is_synthetic = config.user.is_some() && User::is_called(config, user)?;
     if !is_ours && !is_synthetic {
         return Ok(None);
     }
@@ -40,11 +41,6 @@ pub(crate) fn groups_of(call: &mut Call, user: &[u8], first: u32) -> Result<Opti
         gids.truncate(1);
     }
     Ok(Some(Groups { gids, asks_libc: !is_ours || config.fall_through }))
-}
-
-fn is_synthetic_user(config: &Config, name: &[u8]) -> Result<bool, Errno> {
-    let user = synthetic_user::User::current(config)?;
-    Ok(user.as_ref().and_then(|user| user.row()).is_some_and(|user| user.name == name))
 }
 
 fn add_all(

@@ -8,7 +8,9 @@ pub(crate) mod cursor;
 pub(crate) mod hosts;
 pub(crate) mod membership;
 pub(crate) mod nsswitch;
+mod place;
 pub(crate) mod synthetic_user;
+pub(crate) mod user_line;
 
 use core::ffi::{c_char, c_int};
 
