@@ -12,7 +12,7 @@ use core::ptr::null_mut;
 use libc::{addrinfo, sockaddr, socklen_t};
 
 use super::{addrinfo_musl, call_next, interpose, nss_entry, nss_service};
-use crate::config;
+use crate::config::{self, FileKind};
 use crate::db::address::{Family, from_octets, numeric};
 use crate::db::hosts::HostRow;
 use crate::resolve::hosts::{Matches, is_on, listed, listed_address};
@@ -107,7 +107,7 @@ pub(super) unsafe fn next_names(query: NameQuery) -> c_int {
 ///
 /// The arguments are those of getaddrinfo(3), and `node` is not null.
 unsafe fn addresses(query: Query) -> c_int {
-    if nss_service::HOSTS.configure().is_err() {
+    if nss_service::configure(FileKind::Hosts).is_err() {
         return libc::EAI_MEMORY;
     }
     let asked = nss_entry::begin_addresses();
@@ -255,7 +255,7 @@ unsafe fn set_name(first: *mut addrinfo, name: &[u8]) -> Result<(), Errno> {
 ///
 /// The arguments are those of getnameinfo(3).
 unsafe fn names(query: NameQuery) -> c_int {
-    if nss_service::HOSTS.configure().is_err() {
+    if nss_service::configure(FileKind::Hosts).is_err() {
         return libc::EAI_MEMORY;
     }
     let asked = nss_entry::times_asked();

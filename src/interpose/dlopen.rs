@@ -8,7 +8,8 @@
 
 use core::ffi::c_int;
 
-use super::nss_service::configure_all;
+use super::nss_service::configure_each;
+use crate::config::FileKind;
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::next::DLOPEN;
 
@@ -20,7 +21,7 @@ use crate::rt::next::DLOPEN;
 unsafe extern "C" fn nwrap_before_dlopen(mode: c_int) -> usize {
     if mode & libc::RTLD_DEEPBIND != 0 {
         let _guard = ErrnoGuard::new();
-        configure_all();
+        configure_each(&[FileKind::Passwd, FileKind::Group, FileKind::Shadow, FileKind::Hosts]);
     }
     match DLOPEN.address() {
         Some(next) => next.as_ptr().addr(),

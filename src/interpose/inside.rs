@@ -6,7 +6,8 @@ use core::ptr::null_mut;
 use libc::{sa_family_t, size_t, uid_t};
 
 use super::interpose;
-use super::nss_service::{GROUP_SERVICE, HOSTS, NssService, PASSWD_SERVICE};
+use super::nss_service::configure_each;
+use crate::config::FileKind;
 use crate::rt::errno::Errno;
 
 /// What `glob` returns where it is missing: `GLOB_NOSYS`.
@@ -14,15 +15,9 @@ const GLOB_NOSYS: c_int = 4;
 /// `WRDE_NOSPACE`; there is no code for what cannot be done.
 const WRDE_NOSPACE: c_int = 1;
 
-static USERS: &[&NssService] = &[&PASSWD_SERVICE];
-static USERS_AND_HOSTS: &[&NssService] = &[&PASSWD_SERVICE, &HOSTS];
-
-/// Has libc ask us for these. Without memory libc asks its own services, as it does if it finds none itself.
-fn configure(services: &[&NssService]) {
-    for service in services {
-        _ = service.configure();
-    }
-}
+const USERS: &[FileKind] = &[FileKind::Passwd];
+const USERS_AND_HOSTS: &[FileKind] = &[FileKind::Passwd, FileKind::Hosts];
+const HOSTS: &[FileKind] = &[FileKind::Hosts];
 
 /// Declares such functions: the services, and what is returned where libc lacks the function.
 macro_rules! inside {
@@ -30,7 +25,7 @@ macro_rules! inside {
         interpose! {$(
             /// As libc's, which asks NSS from inside.
             fn $name($($arg: $ty),*) -> $ret {
-                configure($services);
+                configure_each($services);
                 match NEXT.$name.get() {
                     // SAFETY: the caller's arguments, unchanged, to the same function.
                     Some(next) => unsafe { next($($arg),*) },
@@ -53,8 +48,8 @@ inside! {
     getlogin() -> *mut c_char: USERS, or null_mut();
     getlogin_r(name: *mut c_char, len: size_t) -> c_int: USERS, or libc::ENOSYS;
     __getlogin_r_chk(name: *mut c_char, len: size_t, size: size_t) -> c_int: USERS, or libc::ENOSYS;
-    grantpt(fd: c_int) -> c_int: &[&GROUP_SERVICE], or Errno::ENOSYS.fail();
-    gethostid() -> c_long: &[&HOSTS], or 0;
+    grantpt(fd: c_int) -> c_int: &[FileKind::Group], or Errno::ENOSYS.fail();
+    gethostid() -> c_long: HOSTS, or 0;
     ruserok(host: *const c_char, root: c_int, remote: *const c_char, local: *const c_char) -> c_int:
         USERS_AND_HOSTS, or -1;
     ruserok_af(
@@ -85,7 +80,7 @@ inside! {
     ) -> c_int: USERS_AND_HOSTS, or -1;
     getaddrinfo_a(
         mode: c_int, list: *mut *mut c_void, count: c_int, event: *mut c_void
-    ) -> c_int: &[&HOSTS], or libc::EAI_SYSTEM;
+    ) -> c_int: HOSTS, or libc::EAI_SYSTEM;
 }
 
 /// What 32-bit programs with 64-bit times call in place of `glob`, since glibc 2.34.
@@ -93,7 +88,7 @@ inside! {
 mod time64 {
     use core::ffi::{c_char, c_int, c_void};
 
-    use super::{GLOB_NOSYS, USERS, configure, interpose};
+    use super::{GLOB_NOSYS, USERS, configure_each, interpose};
 
     inside! {
         __glob64_time64(

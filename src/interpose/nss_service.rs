@@ -16,44 +16,32 @@ use crate::resolve::{self, asks_libc, nsswitch};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::next::CONFIGURE_LOOKUP;
 
-/// A database of nsswitch.conf(5) as libc asks for it.
-pub(super) struct NssService {
-    file: FileKind,
+/// Has libc ask here for what is in that kind of file, if that is wrapped. Threads that come here at once do
+/// the same thing twice. An error (no memory) leaves it as it was until the next call.
+pub(super) fn configure(kind: FileKind) -> Result<(), Errno> {
     /// libc has been told.
-    is_configured: AtomicBool,
+    static IS_CONFIGURED: [AtomicBool; 4] = [const { AtomicBool::new(false) }; 4];
+    let Some(is_configured) = IS_CONFIGURED.get(kind as usize) else { return Ok(()) };
+    if is_configured.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let guard = ErrnoGuard::new();
+    let told = match kind {
+        FileKind::Group => tell::<Group>(c"group"),
+        FileKind::Shadow => tell::<Shadow>(c"shadow"),
+        FileKind::Hosts => tell::<Hosts>(c"hosts"),
+        _ => tell::<Passwd>(c"passwd"),
+    };
+    drop(guard);
+    told?;
+    is_configured.swap(true, Ordering::Release);
+    Ok(())
 }
 
-pub(super) static PASSWD_SERVICE: NssService = NssService::new(FileKind::Passwd);
-pub(super) static GROUP_SERVICE: NssService = NssService::new(FileKind::Group);
-pub(super) static SHADOW_SERVICE: NssService = NssService::new(FileKind::Shadow);
-pub(super) static HOSTS: NssService = NssService::new(FileKind::Hosts);
-
-impl NssService {
-    const fn new(file: FileKind) -> Self {
-        Self { file, is_configured: AtomicBool::new(false) }
-    }
-
-    /// Has libc ask here, if the database is wrapped. Threads that come here at once do the same thing
-    /// twice. An error (no memory) leaves it as it was until the next call.
-    pub(super) fn configure(&self) -> Result<(), Errno> {
-        if self.is_configured.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let guard = ErrnoGuard::new();
-        let configured = self.configure_now();
-        drop(guard);
-        configured?;
-        self.is_configured.swap(true, Ordering::Release);
-        Ok(())
-    }
-
-    fn configure_now(&self) -> Result<(), Errno> {
-        match self.file {
-            FileKind::Group => tell::<Group>(c"group"),
-            FileKind::Shadow => tell::<Shadow>(c"shadow"),
-            FileKind::Hosts => tell::<Hosts>(c"hosts"),
-            _ => tell::<Passwd>(c"passwd"),
-        }
+/// The same for several. Without memory libc asks its own services, as it does if it finds none itself.
+pub(super) fn configure_each(kinds: &[FileKind]) {
+    for &kind in kinds {
+        _ = configure(kind);
     }
 }
 
@@ -76,13 +64,5 @@ fn tell<D: Database>(database: &CStr) -> Result<(), Errno> {
     match unsafe { configure(database.as_ptr(), line.as_ptr()) } {
         0 => Ok(()),
         _ => Err(Errno::ENOMEM),
-    }
-}
-
-/// Has libc ask here for every database that is wrapped.
-pub(super) fn configure_all() {
-    for service in [&PASSWD_SERVICE, &GROUP_SERVICE, &SHADOW_SERVICE, &HOSTS] {
-        // Without memory libc asks its own services.
-        _ = service.configure();
     }
 }
