@@ -152,41 +152,6 @@ fn as_strings(row: &GroupRow<'_>, mut room: Room<'_>) -> Result<libc::group, Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::fields::tests::with_line;
-
-    fn parse<R>(line: &[u8], take: impl FnOnce(Result<GroupRow<'_>, Reason>) -> R) -> R {
-        with_line(line, |line| take(Group::parse(&mut Fields::new(line).unwrap())))
-    }
-
-    fn members(line: &str) -> String {
-        parse(line.as_bytes(), |row| {
-            let names: Vec<_> =
-                row.unwrap().members().map(|name| name.escape_ascii().to_string()).collect();
-            names.join("|")
-        })
-    }
-
-    #[test]
-    fn members_are_taken_apart_as_glibc_does() {
-        for (line, want) in [
-            ("g:x:1:a,b", "a|b"),
-            ("g:x:1: a,, b ,", "a|b "),
-            ("g:x:1:a:b,c", "a:b|c"),
-            ("g:x:1:", ""),
-            ("g:x:1", ""),
-        ] {
-            assert_eq!(members(line), want, "{line}");
-        }
-    }
-
-    #[test]
-    fn malformed_lines_are_refused_with_a_reason() {
-        for line in
-            ["g", "g:x", "g:x::a", "g:x:q:a", "g:x:-1:a", "g:x:4294967296:a", "+", "-g:x:1:"]
-        {
-            assert!(parse(line.as_bytes(), |row| row.is_err()), "{line}");
-        }
-    }
 
     #[test]
     fn members_of_a_module_stay_apart_whatever_their_names_hold() {

@@ -132,48 +132,6 @@ fn as_strings(row: &PasswdRow<'_>, mut room: Room<'_>) -> Result<libc::passwd, E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::fields::tests::with_line;
-
-    /// Nothing for a blank line or a comment.
-    fn parse(line: &str, take: impl FnOnce(Result<Option<PasswdRow<'_>>, Reason>)) {
-        with_line(line.as_bytes(), |line| {
-            take(Fields::new(line).map(|mut fields| Passwd::parse(&mut fields)).transpose());
-        });
-    }
-
-    #[test]
-    fn every_field_is_found() {
-        parse("bob:x:1000:100:Bob, B.:/home/bob:/bin/sh", |row| {
-            let row = row.unwrap().unwrap();
-            let ids = (row.uid, row.gid);
-            assert_eq!((row.name, row.passwd, ids), (&b"bob"[..], &b"x"[..], (1000, 100)));
-            assert_eq!((row.gecos, row.dir), (&b"Bob, B."[..], &b"/home/bob"[..]));
-            assert_eq!((row.shell, row.line.len()), (&b"/bin/sh"[..], 40));
-        });
-    }
-
-    #[test]
-    fn odd_lines_that_glibc_accepts_are_accepted() {
-        parse(" \tbob:x:4294967295:+7", |row| {
-            let row = row.unwrap().unwrap();
-            assert_eq!((row.name, row.uid, row.gid), (&b"bob"[..], u32::MAX, 7));
-            assert!([row.gecos, row.dir, row.shell].iter().all(|field| field.is_empty()));
-        });
-        parse("bob:x:1:2:g:d:s:more\r", |row| assert_eq!(row.unwrap().unwrap().shell, b"s:more\r"));
-        parse(":x:1:2:::", |row| assert_eq!(row.unwrap().unwrap().name, b""));
-        for line in ["", "  \t\r", "# bob:x:1:2:::", "  #"] {
-            parse(line, |row| assert_eq!(row, Ok(None), "{line}"));
-        }
-    }
-
-    #[test]
-    fn malformed_lines_are_refused_with_a_reason() {
-        let lines = "bob bob:x bob:x:1 bob:x::1::: bob:x:1:::: bob:x:abc:1::: bob:x:1:1x::: bob:x:-1:1::: \
-            bob:x:4294967296:1::: bob:x:1:18446744073709551616::: +:x:1:1::: -bob:x:1:1:::";
-        for line in lines.split(' ') {
-            parse(line, |row| assert!(row.is_err(), "{line}"));
-        }
-    }
 
     #[test]
     fn null_pointers_of_a_module_are_empty_fields() {
