@@ -108,6 +108,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "reads a file of the system")]
     fn ours_comes_first() {
         assert_eq!(*ours_first("passwd", "", "files", false).unwrap(), *b"wrapper_rs\0");
         let line = ours_first("hosts", "[NOTFOUND=return]", "files dns", true).unwrap();
