@@ -31,7 +31,7 @@ const HOME: &CStr = c"HOME";
 /// What says the same as the variables for the NSS service: docs/service.md.
 const SERVICE_FILE: &CStr = c"/etc/nss_wrapper_rs.conf";
 const SERVICE_DIR: &CStr = c"/etc";
-/// More than any such file needs.
+/// More than any such file needs. One that fills it may be longer, and is not used.
 const SERVICE_FILE_BYTES: usize = 16 << 10;
 
 /// Text that is kept, with a NUL at its end.
@@ -246,19 +246,28 @@ fn level(value: &[u8]) -> u8 {
 struct ServiceFile {
     text: ScratchBuf<u8>,
     len: usize,
-    refused: bool,
+    /// Why nothing in it counts.
+    fault: Option<&'static str>,
 }
 
 impl ServiceFile {
     fn read() -> Result<Self, Errno> {
-        let missing = Self { text: ScratchBuf::new(), len: 0, refused: false };
+        let missing = Self { text: ScratchBuf::new(), len: 0, fault: None };
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
         let Ok(fd) = sys::open(SERVICE_FILE, flags) else { return Ok(missing) };
         let is_safe = sys::only_root_writes(fd) && sys::only_root_writes_path(SERVICE_DIR);
         let mut text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 })?;
-        let len = sys::pread(fd, &mut text, 0);
+        let len = sys::pread(fd, &mut text, 0).unwrap_or(0);
         sys::close(fd);
-        Ok(Self { text, len: len.unwrap_or(0), refused: !is_safe })
+        let fault = if !is_safe {
+            Some("others than root can write it or its directory")
+        } else if len == SERVICE_FILE_BYTES {
+            Some("it is longer than 16383 bytes")
+        } else {
+            None
+        };
+        let len = if fault.is_none() { len } else { 0 };
+        Ok(Self { text, len, fault })
     }
 
     /// What stands there for a variable: the rest of the last line that begins with `NAME=`.
@@ -275,12 +284,8 @@ impl ServiceFile {
     /// Says what is not obeyed.
     fn report(&self) {
         let file = Bytes(SERVICE_FILE.to_bytes());
-        if self.refused {
-            log!(
-                Error,
-                "config",
-                "{file}: others than root can write it or its directory, not used"
-            );
+        if let Some(fault) = self.fault {
+            log!(Error, "config", "{file}: {fault}, not used");
         }
         for line in self.lines() {
             let is_known =
@@ -372,7 +377,7 @@ mod tests {
             b"# c\nNSS_WRAPPER_USER=a:x:%u\nNSS_WRAPPER_USERS=b\nNSS_WRAPPER_GROUP=",
         )
         .unwrap();
-        let file = ServiceFile { len: text.len(), text, refused: false };
+        let file = ServiceFile { len: text.len(), text, fault: None };
         assert_eq!(file.value(USER), Some(&b"a:x:%u"[..]));
         assert_eq!((file.value(PASSWD), file.value(GROUP)), (None, None));
     }

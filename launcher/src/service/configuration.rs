@@ -30,6 +30,9 @@ const NAMES: [&str; 9] = [
     names::DEBUGLEVEL,
 ];
 
+/// The library uses no longer file.
+const LONGEST: usize = (16 << 10) - 1;
+
 /// Values by name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Configuration(BTreeMap<&'static str, String>);
@@ -68,6 +71,7 @@ impl Configuration {
             all.set(names::DEBUGLEVEL, level.to_string());
         }
         all.check_files(tree)?;
+        check_length(&all.to_text())?;
         Ok(all)
     }
 
@@ -118,6 +122,7 @@ impl Configuration {
 
     /// Reads the file's content; the message of an error begins with a line number.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        check_length(text).map_err(|why| format!("1: {why}"))?;
         let mut all = Self::default();
         for (at, line) in text.split('\n').enumerate() {
             if line.is_empty() || line.starts_with('#') {
@@ -131,6 +136,14 @@ impl Configuration {
         }
         Ok(all)
     }
+}
+
+fn check_length(text: &str) -> Result<(), String> {
+    let length = text.len();
+    if length <= LONGEST {
+        return Ok(());
+    }
+    Err(format!("a configuration of {length} bytes is too long for the library: {LONGEST} at most"))
 }
 
 /// The line for whoever runs a process.

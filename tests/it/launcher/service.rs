@@ -308,12 +308,14 @@ fn what_others_than_root_can_write_is_refused_and_nothing_changes() {
 fn what_cannot_be_a_service_is_one_clear_line_and_nothing_changes() {
     let image = Image::new("passwd: files\n");
     file(&image.root, "data/prose", "There are no users.\n");
+    let long = format!("a:x:%u:%g:{}:/:/bin/sh", "x".repeat(1 << 14));
     for (args, why) in [
         (&["--install-service"][..], "nothing says what the service is to answer"),
         (&["--install-service", "--passwd", "/data/none"], "/data/none: No such file"),
         (&["--install-service", "--passwd", "/data/prose"], "not a passwd(5) file"),
         (&["--install-service", "--user"], "a value is required for '--user"),
         (&["--install-service", "--user", "a:x:%u:%g:%q:/:/bin/sh"], "%q stands for nothing"),
+        (&["--install-service", "--user", &long], "bytes is too long for the library: 16383"),
         (&["--install-service", "--host", "a=::1"], "--hosts FILE"),
         (&["--install-service", "--user", LINE, "--library", "/etc/hosts"], "is no ELF file"),
         (&["--uninstall-service", "--user", LINE], "cannot be used with"),
@@ -356,4 +358,28 @@ fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
     "#;
     let script = format!("line='{LINE}'\n{script}");
     assert_eq!(stdout(&mut on_layers(&scene, &script)), "ipython\n");
+}
+
+/// The end of it would be cut off otherwise, and the rest obeyed.
+#[test]
+fn a_configuration_that_is_longer_than_the_library_reads_is_not_used() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        yes '# a comment' | head -c 16274 >>/etc/nss_wrapper_rs.conf
+        $as_10000 id -un 2>&1 || true
+        echo '# one more' >>/etc/nss_wrapper_rs.conf
+        $as_10000 id -un 2>&1 || true
+        "$launcher" --check 2>&1 || true
+    "#;
+    let script = format!("line='{LINE}'\n{script}");
+    let said = stdout(&mut on_layers(&scene, &script));
+    if is_root() {
+        // Otherwise the configuration is not root's in the eyes of the program.
+        let (before, after) = said.split_once('\n').expect("lines");
+        assert_eq!(before, "ipython");
+        has(after, "nss_wrapper_rs.conf: it is longer than 16383 bytes, not used\n");
+        has(after, "cannot find name for user ID 10000\n");
+    }
+    has(&said, "bytes is too long for the library: 16383 at most");
 }
