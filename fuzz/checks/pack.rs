@@ -10,7 +10,7 @@ use super::glibc::{Reader, text};
 use super::hosts::{Entry, list, model};
 use super::naive::Owned;
 use crate::db::address::Family;
-use crate::db::hosts::{AddressTuple, HostRow, write_all, write_tuples};
+use crate::db::hosts::{AddressTuple, HostRow, TupleList, write_all, write_tuples};
 use crate::db::key::Key;
 use crate::db::{Group, Hosts, Passwd, Shadow};
 use crate::rt::errno::Errno;
@@ -233,7 +233,8 @@ fn tuples<'a>(fit: Fit, most: usize, rows: &(impl Iterator<Item = HostRow<'a>> +
             // SAFETY: memory that `Fit::lend` lends for longer than this.
             let room = unsafe { Room::new(at, len) };
             // SAFETY: a pointer that is null, or to room for a tuple.
-            unsafe { write_tuples(rows.clone(), &raw mut list, room) }?;
+            let place = unsafe { TupleList::new(&raw mut list) };
+            write_tuples(rows.clone(), place, room)?;
             Ok((first, list.cast::<Tuple>()))
         };
         fit.lend(most, need, write, |(first, list), lent| {

@@ -6,7 +6,7 @@
 use core::ffi::{c_char, c_int};
 use core::iter::once;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 
 use super::address::{self, Family};
 use super::bytes::{is_space, skip_space, split_word};
@@ -15,7 +15,7 @@ use super::key::{Key, What};
 use super::{By, Database, OwnedRow, pointers};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
-use crate::rt::out_buf::{OutBuf, Room};
+use crate::rt::out_buf::{OutBuf, Place, Room};
 use crate::rt::thread::{Level, StaticResult};
 
 /// The database of hosts.
@@ -104,9 +104,7 @@ impl Database for Hosts {
     }
 
     fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
-        let file = skip_space(file);
-        let end = file.iter().position(|b| is_space(b) || *b == b'#').unwrap_or(file.len());
-        let address = address::address(file.get(..end)?)?;
+        let address = address::address(Self::listed_at(skip_space(file)))?;
         Some(Self::has(&HostRow { address, name: b"", alias_list: b"" }, key))
     }
 
@@ -224,33 +222,45 @@ pub(crate) struct AddressTuple {
 
 const _: () = assert!(size_of::<AddressTuple>() == 24 + 2 * size_of::<usize>());
 
-/// Writes the addresses of all families as a list: the first tuple to where `*list` points, or if that is
-/// null into the room too. The first has the canonical name.
-///
-/// # Safety
-///
-/// `list` is valid for a read and a write, and `*list` null or valid for a write, for as long as the list
-/// is used.
-pub(crate) unsafe fn write_tuples<'a>(
+/// Where libc wants such a list.
+pub(crate) struct TupleList<'l> {
+    list: Place<'l, *mut AddressTuple>,
+    /// The first tuple, if libc has room for that.
+    first: Option<Place<'l, AddressTuple>>,
+}
+
+impl TupleList<'_> {
+    /// # Safety
+    ///
+    /// Until the exported function returns `list` is valid for reads and writes, and `*list` null or valid for
+    /// writes.
+    pub(crate) unsafe fn new(list: *mut *mut AddressTuple) -> Self {
+        // SAFETY: who calls this promises that it is valid for reads.
+        let first = NonNull::new(unsafe { *list });
+        // SAFETY: who calls this promises that it is valid for writes, not being null.
+        let first = first.map(|first| unsafe { Place::new(first.as_ptr()) });
+        // SAFETY: who calls this promises that it is valid for writes.
+        Self { list: unsafe { Place::new(list) }, first }
+    }
+}
+
+/// Writes the addresses of all families as a list, the tuples that libc has no room for into ours. The first
+/// has the canonical name.
+pub(crate) fn write_tuples<'a>(
     hosts: impl Iterator<Item = HostRow<'a>> + Clone,
-    list: *mut *mut AddressTuple,
+    TupleList { mut list, mut first }: TupleList<'_>,
     mut room: Room<'_>,
 ) -> Result<(), Errno> {
-    // SAFETY: who calls this promises that `list` is valid for a read.
-    let given = unsafe { *list };
-    let skipped = usize::from(!given.is_null());
     let count = hosts.clone().count();
+    let skipped = usize::from(first.is_some());
     let mut tuples = room.array::<AddressTuple>(count.saturating_sub(skipped))?;
-    let mut name = room.string(hosts.clone().next().map_or(b"", |host| host.name))?;
     // Nothing is written before there is room for all.
-    let (first, second) = if given.is_null() {
-        (tuples.address(0), tuples.address(1))
-    } else {
-        (given, tuples.address(0))
-    };
+    let mut name = room.string(hosts.clone().next().map_or(b"", |host| host.name))?;
+    if first.is_none() {
+        list.set(tuples.address(0));
+    }
     for (n, host) in hosts.enumerate() {
-        let next = second.wrapping_add(n);
-        let next = if n + 1 < count { next } else { null_mut() };
+        let next = if n + 1 < count { tuples.address(n + 1 - skipped) } else { null_mut() };
         let (family, _) = Family::of(host.address).to_c();
         let mut address = [0; 16];
         match host.address {
@@ -258,16 +268,12 @@ pub(crate) unsafe fn write_tuples<'a>(
             IpAddr::V6(ip) => address = ip.octets(),
         }
         let tuple = AddressTuple { next, name, family, address, scope_id: 0 };
-        if n < skipped {
-            // SAFETY: who calls this promises that `*list`, which is not null, is valid for a write.
-            unsafe { given.write(tuple) };
-        } else {
-            tuples.push(tuple)?;
+        match first.take() {
+            Some(mut first) => first.set(tuple),
+            None => tuples.push(tuple)?,
         }
         name = null_mut();
     }
-    // SAFETY: who calls this promises that `list` is valid for a write.
-    unsafe { list.write(first) };
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::hosts::c_address;
 use super::{export, getent};
 use crate::config;
 use crate::db::address::Family;
-use crate::db::hosts::{AddressTuple, write_tuples};
+use crate::db::hosts::{AddressTuple, TupleList, write_tuples};
 use crate::db::key::Key;
 use crate::db::{Database, Group, Hosts, Passwd, Shadow};
 use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
@@ -113,14 +113,10 @@ unsafe fn places<'p>(
 }
 
 /// The addresses of all families, as a list.
-///
-/// # Safety
-///
-/// `list` is as `write_tuples` takes it.
-unsafe fn find_tuples(
+fn find_tuples(
     call: &mut Call,
     name: &[u8],
-    list: *mut *mut AddressTuple,
+    list: TupleList<'_>,
     room: Room<'_>,
 ) -> Result<HostStatus, Errno> {
     let (config, thread) = (config::get()?, call.thread());
@@ -132,8 +128,7 @@ unsafe fn find_tuples(
     let Some(matches) = matches else { return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND)) };
     let canonical = matches.rows().next().map_or(b"".as_slice(), |host| host.name);
     thread.remember_canonical(canonical)?;
-    // SAFETY: who calls this promises that of `list`.
-    unsafe { write_tuples(matches.rows(), list, room) }?;
+    write_tuples(matches.rows(), list, room)?;
     Ok(resolve::hosts::FOUND)
 }
 
@@ -234,7 +229,8 @@ export! {
         // SAFETY: libc gives `len` bytes at `buf`.
         let room = unsafe { Room::new(buf.cast(), len) };
         // SAFETY: libc gives a list, empty or with a first tuple.
-        let ask = |call: &mut Call| unsafe { find_tuples(call, key, list, room) };
+        let list = unsafe { TupleList::new(list) };
+        let ask = |call: &mut Call| find_tuples(call, key, list, room);
         // SAFETY: libc gives room for two numbers.
         answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
     }
