@@ -8,6 +8,8 @@ The answers travel in the variables themselves: no file is written, and nothing 
 
 from __future__ import annotations
 
+import grp
+import ipaddress
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,12 +33,27 @@ def launcher() -> Path:
     return _HERE / "nss-wrapper"
 
 
-def _line(*fields: object) -> str:
-    texts = [str(field) for field in fields]
+def _line(name: str, *fields: object) -> str:
+    if not name or name[0] in "+-#" or any(character in ", \t" for character in name):
+        raise ValueError(f"no user and no group can have the name {name!r}")
+    texts = [name, *(str(field) for field in fields)]
     for text in texts:
-        if any(character in text for character in ":\n\0"):
-            raise ValueError(f"no field may have a colon, a line break or a NUL in it: {text!r}")
+        if any(character == ":" or not character.isprintable() for character in text):
+            raise ValueError(f"no field may have a colon or a control character in it: {text!r}")
     return ":".join(texts)
+
+
+def _id(number: int) -> int:
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"ids are numbers of 32 bits: {number}")
+    return number
+
+
+def _system_has_group(gid: int) -> bool:
+    try:
+        return bool(grp.getgrgid(gid).gr_name)
+    except KeyError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ class User:
         return self.uid if self.gid is None else self.gid
 
     def __str__(self) -> str:
-        return _line(self.name, "x", self.uid, self.primary_gid, self.gecos, self.home, self.shell)
+        return _line(self.name, "x", _id(self.uid), _id(self.primary_gid), self.gecos, self.home, self.shell)
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,9 @@ class Group:
     members: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return _line(self.name, "x", self.gid, ",".join(self.members))
+        for member in self.members:
+            _line(member)
+        return _line(self.name, "x", _id(self.gid), ",".join(self.members))
 
 
 def environment(
@@ -82,15 +101,16 @@ def environment(
 ) -> dict[str, str]:
     """The environment for a program that is to see these users, groups and hosts.
 
-    A user's group id that none of ``groups`` has gets a group of the user's name. ``hosts`` has an
-    address, or several, for each name. What is not named here is asked of the system, unless
-    ``fall_through`` is false. ``base`` is the environment to start from: this process's.
+    A user's group id that neither ``groups`` nor the system has gets a group of the user's name.
+    ``hosts`` has an address, or several, for each name. What is not named here is asked of the system,
+    unless ``fall_through`` is false. ``base`` is the environment to start from: this process's.
     """
     env = dict(os.environ if base is None else base)
     user_list, group_list = list(users), list(groups)
     named = {group.gid for group in group_list}
     for user in user_list:
-        if user.primary_gid not in named:
+        known = fall_through and _system_has_group(_id(user.primary_gid))
+        if user.primary_gid not in named and not known:
             named.add(user.primary_gid)
             group_list.append(Group(user.name, user.primary_gid))
     host_lines = [
@@ -99,8 +119,10 @@ def environment(
         for address in ([addresses] if isinstance(addresses, str) else addresses)
     ]
     for line in host_lines:
-        if len(line.split()) != 2 or "#" in line:
+        words = line.split()
+        if len(words) != 2 or "#" in line:
             raise ValueError(f"not an address and a name: {line!r}")
+        ipaddress.ip_address(words[0].split("%")[0])
     tables = {
         "NSS_WRAPPER_PASSWD": [str(user) for user in user_list],
         "NSS_WRAPPER_GROUP": [str(group) for group in group_list],

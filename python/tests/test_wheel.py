@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nss_wrapper_rs import Group, User, environment
+from nss_wrapper_rs import Group, User, environment, library
 
 FakeUsers = Callable[..., dict[str, str]]
 
@@ -37,11 +37,47 @@ def test_the_systems_users_stay_unless_they_are_to_go() -> None:
     assert subprocess.run(["id", "-u", "root"], env=env, capture_output=True).returncode != 0
 
 
-def test_a_field_that_would_be_two_is_refused() -> None:
+def test_a_group_of_the_system_keeps_its_name(fake_users: FakeUsers) -> None:
+    env = fake_users(users=[User("alice", 2000, 0)])
+    assert said(env, "id", "alice") == "uid=2000(alice) gid=0(root) groups=0(root)"
+    env = fake_users(users=[User("alice", 2000, 0)], fall_through=False)
+    assert said(env, "id", "alice") == "uid=2000(alice) gid=0(alice) groups=0(alice)"
+
+
+def test_groups_are_listed_both_ways(fake_users: FakeUsers) -> None:
+    env = fake_users(users=[User("alice", 2000, home="/home/a b")], groups=[Group("lab", 77, ("alice", "bob"))])
+    code = (
+        "import grp, os, pwd; print(grp.getgrgid(77)[3], grp.getgrnam('lab')[2], pwd.getpwnam('alice')[5],"
+        " os.getgrouplist('alice', 5), [g[0] for g in grp.getgrall()].count('lab'))"
+    )
+    assert said(env, sys.executable, "-c", code) == "['alice', 'bob'] 77 /home/a b [5, 77] 1"
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a\nroot:x:0:0:::", "+", "#a", "a b", "a,b", "a\x00"])
+def test_what_would_be_another_line_or_field_is_refused(name: str) -> None:
     with pytest.raises(ValueError):
-        environment(users=[User("a:b", 1)])
+        environment(users=[User(name, 1)])
     with pytest.raises(ValueError):
-        environment(hosts={"two names": "127.0.0.1"})
+        environment(groups=[Group(name, 1)])
+    with pytest.raises(ValueError):
+        environment(groups=[Group("a", 1, (name,))])
+
+
+def test_what_is_no_id_and_no_host_is_refused() -> None:
+    for uid in (-1, 1 << 32):
+        with pytest.raises(ValueError):
+            environment(users=[User("a", uid)])
+    for name, address in (("two names", "127.0.0.1"), ("a#", "::1"), ("a", "10.0.0"), ("", "::1")):
+        with pytest.raises(ValueError):
+            environment(hosts={name: address})
+    with pytest.raises(ValueError):
+        environment(users=[User(f"user{uid}", uid) for uid in range(9000)])
+
+
+def test_what_is_preloaded_stays_behind_the_library() -> None:
+    env = environment(base={"LD_PRELOAD": "a.so b.so"})
+    assert env["LD_PRELOAD"] == f"{library()}:a.so:b.so"
+    assert environment(base=env)["LD_PRELOAD"] == env["LD_PRELOAD"]
 
 
 def test_the_command_is_the_launcher() -> None:
