@@ -90,7 +90,7 @@ enum Sharing {
 
 impl Sharing {
     fn among_threads() -> Self {
-        if !is_musl() && sandbox::may_kill() { Self::Sandboxed } else { Self::Shared }
+        if !is_musl() && sandbox::may_kill_lately() { Self::Sandboxed } else { Self::Shared }
     }
 }
 

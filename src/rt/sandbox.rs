@@ -23,6 +23,20 @@ pub(crate) fn may_kill() -> bool {
         && is_own(Status::read(c"/proc/thread-self/status"), || Status::read(c"/proc/1/status"))
 }
 
+/// The same for what threads do whenever a file changes: what a thread saw less than a second ago counts, if it
+/// was in no sandbox then.
+pub(crate) fn may_kill_lately() -> bool {
+    const LATELY_NS: i64 = 1_000_000_000;
+    let Some(seen) = thread::unfiltered_at_ns() else { return may_kill() };
+    let now = sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE);
+    if seen.get() != 0 && now.saturating_sub(seen.get()) < LATELY_NS {
+        return false;
+    }
+    let kills = may_kill();
+    seen.set(if kills { 0 } else { now });
+    kills
+}
+
 fn is_own(own: Option<Status>, first: impl FnOnce() -> Option<Status>) -> bool {
     match own {
         None => true,
@@ -48,17 +62,17 @@ struct Status {
 }
 
 impl Status {
-    /// `None` if the file cannot be read, or is not as expected. The call has no other file open.
+    /// `None` if the file cannot be read, or is not as expected.
     fn read(path: &CStr) -> Option<Self> {
         let fd = sys::open(path, OFlags::empty()).ok()?;
-        thread::set_reading(Some(fd));
+        let outer = thread::set_reading(Some(fd));
         let opened = sys::fstat_as_libc(fd);
         let status = Self::parse(|into| sys::read(fd, into).ok());
         // In another thread the program may have closed all descriptors, and have this number now.
         if opened.is_ok() && sys::fstat_as_libc(fd) == opened {
             sys::close(fd);
         }
-        thread::set_reading(None);
+        thread::set_reading(outer);
         status
     }
 

@@ -263,6 +263,8 @@ pub(crate) struct ThreadState {
     canonical: StaticResult<usize>,
     /// Set while libc is asked whether it knows the synthetic user's id.
     pub(crate) in_system_check: Reentry,
+    /// When the thread was last seen to be in no sandbox, by the coarse monotonic clock; 0 for never.
+    unfiltered_at_ns: Cell<i64>,
     outermost: Level,
     /// How the outermost level watches each file.
     pub(crate) watches: [Watch; SOURCES],
@@ -285,6 +287,7 @@ impl ThreadState {
             in_module: [const { Reentry::new() }; MODULE_FUNCTIONS],
             canonical: StaticResult::new(),
             in_system_check: Reentry::new(),
+            unfiltered_at_ns: Cell::new(0),
             outermost: Level::new(),
             watches: [const { Watch::new() }; SOURCES],
             in_use: AtomicU32::new(0),
@@ -346,6 +349,7 @@ impl ThreadState {
             level.hosts.replace(null_mut());
         }
         self.canonical.replace(null_mut());
+        self.unfiltered_at_ns.set(0);
         self.watches.iter().for_each(Watch::release);
         let entered = self.in_module.iter().chain([&self.in_system_check]);
         entered.flat_map(|entered| &entered.0).for_each(|(mark, _)| mark.set(0));
@@ -519,12 +523,18 @@ pub(crate) fn with_scratch(then: impl FnOnce(&ScratchList)) {
     }
 }
 
-/// Writes down a descriptor that the present call has open for reading, or that it has none any more.
-pub(crate) fn set_reading(fd: Option<Fd>) {
+/// Where a thread that has asked keeps when it was last seen to be in no sandbox: `rt::sandbox`.
+pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
+    // SAFETY: null, or a part of this thread's, which is never freed.
+    unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.unfiltered_at_ns)
+}
+
+/// Writes down a descriptor that the present call has open for reading, or that it has none any more; returns
+/// what was written there before.
+pub(crate) fn set_reading(fd: Option<Fd>) -> Option<Fd> {
     // SAFETY: null, or a level of this thread's part, which is never freed.
-    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
-        level.reading.set(fd.map_or(0, Fd::to_cell));
-    }
+    let level = unsafe { ThreadLocals::current().level.get().as_ref() }?;
+    Fd::from_cell(level.reading.replace(fd.map_or(0, Fd::to_cell)))
 }
 
 /// Writes down a lock that the present call takes, or that it has none any more.
