@@ -52,7 +52,7 @@ fn find_r<D: Interposed>(
     finish_r(status, out, found, 0)
 }
 
-/// The same for callers whose way may be a little longer: one copy of the code for all of them.
+/// `resolve::find` for callers whose way may be a little longer: one copy of the code for all of them.
 #[inline(never)]
 pub(super) fn find<D: Interposed>(
     call: &mut Call,

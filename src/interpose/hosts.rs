@@ -98,6 +98,7 @@ impl HostOut<'_> {
 
 /// Answers a `_r` function: 0 with the host or null, and why in `*reason`; `None` to call on. `missing`
 /// is what the function returns where there is none.
+#[inline(always)]
 fn answer_r(
     mut out: HostOut<'_>,
     missing: c_int,
@@ -125,6 +126,7 @@ fn answer_r(
 }
 
 /// Answers `gethostbyname2_r`.
+#[inline(always)]
 fn answer_name_r(out: HostOut<'_>, name: Option<&[u8]>, family: c_int) -> Option<c_int> {
     let name = name.unwrap_or_default();
     answer_r(out, 0, |call, out| find_name_or_address(call, name, family, out))
