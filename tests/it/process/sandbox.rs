@@ -104,7 +104,7 @@ fn a_filter_of_what_glibcs_files_module_calls_lets_every_lookup_live() {
     let ask = ask.to_str().expect("text");
     for (question, first, later) in situations() {
         let questions = repeated(question);
-        let mut calls = files.calls_of_glibc(&questions, false);
+        let mut calls = files.calls_of_glibc(&questions[..2], false);
         if question.starts_with("threads") {
             // A lock of libc's that two want at once takes this one; whether they do is chance.
             calls.push_str(&format!(",{}", libc::SYS_futex));
@@ -119,7 +119,7 @@ fn a_filter_of_what_glibcs_files_module_calls_lets_every_lookup_live() {
     }
     // libc itself asks which addresses the machine has.
     let questions = repeated("getaddrinfo box domain 2 1 0 0");
-    let calls = files.calls_of_glibc(&questions, true);
+    let calls = files.calls_of_glibc(&questions[..2], true);
     let said = stdout(&mut files.wrapped(&[&["kill", &calls, ask], &questions[..]].concat()));
     assert_eq!(said.matches("[10.1.2.3]:53/").count(), questions.len(), "{said}");
 }
