@@ -88,6 +88,10 @@ impl Database for Group {
     }
 
     #[inline(always)]
+    fn write_line(row: &GroupRow<'_>, out: &mut OutBuf<'_, libc::group>) -> bool {
+        as_line(row, out.room()).map(|packed| out.set(packed)).is_some()
+    }
+
     fn write(row: &GroupRow<'_>, out: &mut OutBuf<'_, libc::group>) -> Result<(), Errno> {
         let packed = match as_line(row, out.room()) {
             Some(packed) => packed,

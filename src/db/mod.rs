@@ -58,6 +58,11 @@ pub(crate) trait Database: Sized + 'static {
     fn listed_at(_file: &[u8]) -> &[u8] {
         b""
     }
+    /// Writes the row in the quickest way, if it fits so.
+    #[inline(always)]
+    fn write_line(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> bool {
+        Self::write(row, out).is_ok()
+    }
     /// Writes the row and all that it points to; `ERANGE` if the buffer is too small.
     fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
     /// Where the results of the functions without `_r` are kept.

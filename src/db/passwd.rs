@@ -67,6 +67,10 @@ impl Database for Passwd {
     }
 
     #[inline(always)]
+    fn write_line(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> bool {
+        as_line(row, out.room()).map(|packed| out.set(packed)).is_some()
+    }
+
     fn write(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
         let packed = match as_line(row, out.room()) {
             Some(packed) => packed,

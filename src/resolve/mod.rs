@@ -78,11 +78,11 @@ pub(crate) fn find<D: Interposed>(
         let state = request.current::<D>()?;
         if let FileState::Loaded(table) = state {
             if let Some(row) = table.find_in_index::<D>(&key) {
-                log_file::<D>(config, key, "found in");
-                return D::write(&row, out).map(|()| Status::Found);
+                if D::write_line(&row, out) && !log::is_on(Level::Trace) {
+                    return Ok(Status::Found);
+                }
             }
-            if find_slowly::<D>(table, key, out)? {
-                log_file::<D>(config, key, "found in");
+            if find_slowly::<D>(config, table, key, out)? {
                 return Ok(Status::Found);
             }
         }
@@ -92,16 +92,19 @@ pub(crate) fn find<D: Interposed>(
     find_elsewhere::<D>(config, call, key, out)
 }
 
-/// The same without an index, or by a new one. True if the row was there.
+/// The same without an index, or by a new one; or where the answer is logged, or takes another way into the
+/// caller's buffer. True if the row was there.
 #[cold]
 #[inline(never)]
 fn find_slowly<D: Database>(
+    config: &'static Config,
     table: &Table,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
-    let row = table.find::<D>(key)?;
-    row.map_or(Ok(false), |row| D::write(&row, out).map(|()| true))
+    let Some(row) = table.find::<D>(key)? else { return Ok(false) };
+    log_file::<D>(config, key, "found in");
+    D::write(&row, out).map(|()| true)
 }
 
 /// Says what the file has to say to the question.

@@ -4,6 +4,8 @@
 use core::ffi::c_int;
 use core::fmt;
 
+use crate::rt::next::H_ERRNO_LOCATION;
+
 /// An `errno` value; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(c_int);
@@ -88,11 +90,6 @@ impl fmt::Display for Errno {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostErrno(c_int);
 
-unsafe extern "C" {
-    /// Where the calling thread's `h_errno` is. In every libc, though not in the `libc` crate.
-    safe fn __h_errno_location() -> *mut c_int;
-}
-
 impl HostErrno {
     /// `errno` says more.
     pub(crate) const NETDB_INTERNAL: Self = Self(-1);
@@ -109,8 +106,11 @@ impl HostErrno {
 
     /// Stores the number in `h_errno`.
     pub(crate) fn set(self) {
+        let Some(location) = H_ERRNO_LOCATION.get() else { return };
+        // SAFETY: `__h_errno_location` takes nothing.
+        let place = unsafe { location() };
         // SAFETY: glibc and musl return a valid pointer for the life of the thread.
-        unsafe { *__h_errno_location() = self.0 };
+        unsafe { place.write(self.0) };
     }
 }
 

@@ -177,8 +177,13 @@ macro_rules! libc_symbols {
     )*};
 }
 
-// What old libcs keep in another library, or lack.
+// What old libcs keep in another library, or lack; and what few processes need: each symbol that the library
+// refers to takes the loader some 550 instructions at the start of every process.
 libc_symbols! {
+    GETCWD = "getcwd": unsafe extern "C" fn(*mut c_char, usize) -> *mut c_char;
+    GETEUID = "geteuid": unsafe extern "C" fn() -> libc::uid_t;
+    GETGROUPS = "getgroups": unsafe extern "C" fn(c_int, *mut libc::gid_t) -> c_int;
+    H_ERRNO_LOCATION = "__h_errno_location": unsafe extern "C" fn() -> *mut c_int;
     CONFIGURE_LOOKUP = "__nss_configure_lookup":
         unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
     DLERROR = "dlerror": unsafe extern "C" fn() -> *const c_char;

@@ -18,6 +18,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 use rustix::thread::futex;
 
 use crate::rt::errno::Errno;
+use crate::rt::next::{GETCWD, GETEUID, GETGROUPS};
 use crate::rt::sandbox;
 pub(crate) use rustix::fs::OFlags;
 
@@ -277,8 +278,9 @@ pub(crate) fn pid() -> u32 {
 /// The working directory's path with its NUL: getcwd(3). By libc's name: rustix has it with `Vec`,
 /// whose growth can abort. libc's is no cancellation point.
 pub(crate) fn working_directory(into: &mut [u8]) -> Option<&[u8]> {
+    let getcwd = GETCWD.get()?;
     // SAFETY: getcwd(3) writes at most as many bytes as it is told, which `into` has.
-    let at = unsafe { libc::getcwd(into.as_mut_ptr().cast(), into.len()) };
+    let at = unsafe { getcwd(into.as_mut_ptr().cast(), into.len()) };
     if at.is_null() {
         return None;
     }
@@ -350,7 +352,7 @@ pub(crate) fn uid() -> u32 {
 /// geteuid(2), by libc's name.
 pub(crate) fn euid() -> u32 {
     // SAFETY: geteuid(2) takes nothing, and always succeeds.
-    unsafe { libc::geteuid() }
+    GETEUID.get().map_or(0, |geteuid| unsafe { geteuid() })
 }
 
 /// getgid(2), by libc's name.
@@ -361,9 +363,10 @@ pub(crate) fn gid() -> u32 {
 
 /// getgroups(2), by libc's name: the supplementary groups that fit, and how many there are.
 pub(crate) fn groups(into: &mut [u32]) -> usize {
+    let Some(getgroups) = GETGROUPS.get() else { return 0 };
     let room = c_int::try_from(into.len()).unwrap_or(c_int::MAX);
     // SAFETY: getgroups(2) writes at most `room` elements, which `into` has; with no room it only counts.
-    let count = unsafe { libc::getgroups(room, into.as_mut_ptr()) };
+    let count = unsafe { getgroups(room, into.as_mut_ptr()) };
     usize::try_from(count).unwrap_or(0)
 }
 

@@ -395,6 +395,7 @@ pub(crate) fn is_shown(address: *const ()) -> bool {
 pub(crate) struct Call {
     state: &'static ThreadState,
     level: &'static Level,
+    /// What was in progress before, unless the level is the outermost one.
     outer: *const Level,
     /// Not to be handed to another thread.
     here: PhantomData<*const ()>,
@@ -408,49 +409,44 @@ impl Call {
         let locals = ThreadLocals::current();
         let here = frame_address();
         // SAFETY: null, or what `register` has put there, which is never freed.
-        let Some(state) = (unsafe { locals.state.get().as_ref() }) else {
-            return Self::enter_first(here);
+        let state = match unsafe { locals.state.get().as_ref() } {
+            Some(state) => state,
+            None => register()?,
         };
-        let outermost = &state.outermost;
-        if outermost.mark.0.load(Ordering::Relaxed) != 0 {
-            return Self::enter_inner(state, here);
+        let outer = locals.level.get();
+        let mut level = &state.outermost;
+        if level.mark.0.load(Ordering::Relaxed) == 0 {
+            Self::begin(level, here);
+        } else {
+            level = Self::begin_inner(state, here)?;
         }
-        Ok(Self::begin(state, outermost, here))
+        Ok(Self { state, level, outer, here: PhantomData })
     }
 
     #[inline(always)]
-    fn begin(state: &'static ThreadState, level: &'static Level, here: usize) -> Self {
+    fn begin(level: &'static Level, here: usize) {
         level.mark.set(here);
-        let outer = ThreadLocals::current().level.replace(level);
-        Self { state, level, outer, here: PhantomData }
+        ThreadLocals::current().level.set(level);
     }
 
+    /// Begins on the first level whose call is not there any more.
     #[cold]
-    fn enter_first(here: usize) -> Result<Self, Errno> {
-        let state = register()?;
-        Ok(Self::begin(state, &state.outermost, here))
-    }
-
-    #[cold]
-    fn enter_inner(state: &'static ThreadState, here: usize) -> Result<Self, Errno> {
+    fn begin_inner(state: &'static ThreadState, here: usize) -> Result<&'static Level, Errno> {
         let mut levels = state.levels();
         let level = levels.find(|level| !level.mark.is_live(here)).ok_or(Errno::EAGAIN)?;
         // Whoever was deeper has been abandoned with it.
         let deeper = levels.filter(|level| level.mark.0.load(Ordering::Relaxed) != 0);
         // Marked first, so that a handler leaves the level alone while it is cleaned.
         let was_marked = level.mark.0.load(Ordering::Relaxed) != 0;
-        let mut call = Self::begin(state, level, here);
+        Self::begin(level, here);
         if was_marked {
             level.clean_up();
-            if core::ptr::eq(level, &raw const state.outermost) {
-                call.outer = null();
-            }
         }
         for level in deeper {
             level.clean_up();
             level.mark.set(0);
         }
-        Ok(call)
+        Ok(level)
     }
 
     /// True if no other call of the thread has been interrupted for this one.
@@ -501,10 +497,12 @@ impl Call {
 impl Drop for Call {
     #[inline(always)]
     fn drop(&mut self) {
+        let mut outer = null();
         if !self.is_outermost() {
             self.level.slots().for_each(Slot::clear);
+            outer = self.outer;
         }
-        ThreadLocals::current().level.set(self.outer);
+        ThreadLocals::current().level.set(outer);
         self.level.mark.set(0);
     }
 }
@@ -546,6 +544,7 @@ pub(crate) fn set_lock(lock: Option<&'static ForkLock>) {
 }
 
 /// Gives the calling thread a part.
+#[cold]
 fn register() -> Result<&'static ThreadState, Errno> {
     let locals = ThreadLocals::current();
     let is_loader = LOADER.load(Ordering::Relaxed) == core::ptr::from_ref(locals).addr();
