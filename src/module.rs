@@ -13,7 +13,7 @@ use libc::{gid_t, hostent, socklen_t};
 
 use crate::config::{self, FileKind, Text};
 use crate::db::address::Family;
-use crate::db::hosts::addresses_of;
+use crate::db::hosts::address_at;
 use crate::db::key::{Key, What};
 use crate::db::{Database, Group, Hosts, OwnedRow};
 use crate::rt::errno::{self, Errno};
@@ -590,7 +590,7 @@ pub(crate) fn host_by_address(
 fn host(reply: Result<Reply, Errno>) -> Result<Option<OwnedRow>, Errno> {
     match reply {
         Ok(Reply::Row(host)) => {
-            let has_address = addresses_of(&host).next().is_some();
+            let has_address = address_at(&host, 0).is_some();
             Ok(has_address.then_some(host))
         }
         Ok(_) => Ok(None),

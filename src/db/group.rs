@@ -82,9 +82,8 @@ impl Database for Group {
         row.members().map(Key::name)
     }
 
-    fn listed_at(file: &[u8]) -> &[u8] {
-        let end = file.iter().position(|b| b",\n".contains(b)).unwrap_or(file.len());
-        file.get(..end).unwrap_or_default()
+    fn ends_listed(byte: u8) -> bool {
+        matches!(byte, b',' | b'\n')
     }
 
     #[inline(always)]

@@ -108,9 +108,8 @@ impl Database for Hosts {
         Some(Self::has(&HostRow { address, name: b"", alias_list: b"" }, key))
     }
 
-    fn listed_at(file: &[u8]) -> &[u8] {
-        let end = file.iter().position(|b| is_space(b) || *b == b'#').unwrap_or(file.len());
-        file.get(..end).unwrap_or_default()
+    fn ends_listed(byte: u8) -> bool {
+        is_space(&byte) || byte == b'#'
     }
 
     fn write(row: &HostRow<'_>, out: &mut OutBuf<'_, libc::hostent>) -> Result<(), Errno> {
@@ -143,17 +142,23 @@ impl Database for Hosts {
     }
 
     fn row_of(copy: &OwnedRow) -> HostRow<'_> {
-        let first = addresses_of(copy).next().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let first = address_at(copy, 0).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         HostRow { address: first, name: copy.part(0), alias_list: copy.part(1) }
     }
 }
 
-/// All addresses of a copy.
-pub(crate) fn addresses_of(copy: &OwnedRow) -> impl Iterator<Item = IpAddr> + Clone {
+/// An address of a copy, by its number.
+pub(crate) fn address_at(copy: &OwnedRow, at: usize) -> Option<IpAddr> {
     let [family, size] = copy.ids;
-    let family = c_int::try_from(family).unwrap_or(0);
-    let octets = copy.part(2).chunks_exact((size as usize).max(1));
-    octets.filter_map(move |octets| address::from_octets(family, octets))
+    let octets = copy.part(2).chunks_exact((size as usize).max(1)).nth(at)?;
+    address::from_octets(c_int::try_from(family).unwrap_or(0), octets)
+}
+
+/// How many there are.
+pub(crate) fn address_count(copy: &OwnedRow) -> usize {
+    let [_, size] = copy.ids;
+    // All are of one family, or none is an address.
+    address_at(copy, 0).map_or(0, |_| copy.part(2).len() / (size as usize).max(1))
 }
 
 /// The hosts that have an address of the family, with that.
@@ -178,13 +183,13 @@ pub(crate) fn write_all<'a>(
     out: &mut OutBuf<'_, libc::hostent>,
 ) -> Result<bool, Errno> {
     // The canonical name is that of the first host that has an address of the family.
-    let Some((_, first)) = shown(family, &hosts).next() else { return Ok(false) };
-    let canonical = first.name;
+    let mut first = None;
     let (mut address_count, mut alias_count) = (0, 0);
     for (_, host) in shown(family, &hosts) {
         address_count += 1;
-        alias_count += aliases(&host, canonical).count();
+        alias_count += aliases(&host, first.get_or_insert(host.name)).count();
     }
+    let Some(canonical) = first else { return Ok(false) };
     let mut room = out.room();
     // The pointers first, so that the addresses after them are aligned too.
     let mut addresses = room.array(address_count + 1)?;

@@ -54,9 +54,9 @@ pub(crate) trait Database: Sized + 'static {
     fn begins_with(_file: &[u8], _key: &Key<'_>) -> Option<bool> {
         None
     }
-    /// The name that stands in a file where one of [`Database::all_keys`] begins.
-    fn listed_at(_file: &[u8]) -> &[u8] {
-        b""
+    /// True if one of [`Database::all_keys`] ends before that byte of a file.
+    fn ends_listed(_byte: u8) -> bool {
+        true
     }
     /// Writes the row in the quickest way, if it fits so.
     #[inline(always)]

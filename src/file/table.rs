@@ -286,7 +286,20 @@ impl Table {
 
     /// True if the key's name stands at `place`.
     fn is_listed<D: Database>(&self, place: usize, key: &Key<'_>) -> bool {
-        key.is_name(D::listed_at(self.text.get(place..).unwrap_or_default()))
+        let file = self.text.get(place..).unwrap_or_default();
+        let ends_at = |at: usize| file.get(at).is_none_or(|&byte| D::ends_listed(byte));
+        match key.what {
+            // As it was asked for, to the letter.
+            What::Name(name) | What::Host(name)
+                if file.starts_with(name) && ends_at(name.len()) =>
+            {
+                true
+            }
+            _ => {
+                let end = file.iter().position(|&byte| D::ends_listed(byte));
+                key.is_name(file.get(..end.unwrap_or(file.len())).unwrap_or_default())
+            }
+        }
     }
 
     #[cold]

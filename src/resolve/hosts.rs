@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::Status;
 use crate::config::{self, Config};
 use crate::db::address::Family;
-use crate::db::hosts::{HostRow, addresses_of, write_all};
+use crate::db::hosts::{HostRow, address_at, address_count, write_all};
 use crate::db::key::{Key, without_dot};
 use crate::db::{Database, Hosts, OwnedRow};
 use crate::file::source::{FileState, Request, Snapshot};
@@ -59,29 +59,51 @@ impl<'t> FileLines<'t> {
         Self { table, lines, first }
     }
 
-    fn rows(&self) -> impl Iterator<Item = HostRow<'_>> + Clone {
-        let more = self.lines.get(FEW..).unwrap_or_default();
-        self.first.iter().flatten().copied().chain(self.table.rows_at::<Hosts>(more))
+    /// The row of the line of that number; nothing where the lines end.
+    fn row(&self, at: usize) -> Option<HostRow<'_>> {
+        match self.first.get(at) {
+            Some(row) => *row,
+            None => self.table.rows_at::<Hosts>(self.lines.get(at..)?).next(),
+        }
     }
 }
 
 impl Matches<'_> {
     /// The hosts as lines of a file, whichever they are.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = HostRow<'_>> + Clone {
-        let (lines, copies) = match self {
-            Self::Lines(lines) => (Some(lines), None),
-            Self::Copies(copies) => (None, Some(copies)),
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows { matches: self, at: 0 }
+    }
+}
+
+/// The rows of [`Matches`]. (Adapters of iterators would do, but are slow to copy and to step.)
+#[derive(Clone)]
+pub(crate) struct Rows<'m> {
+    matches: &'m Matches<'m>,
+    /// How many have been seen.
+    at: usize,
+}
+
+impl<'m> Iterator for Rows<'m> {
+    type Item = HostRow<'m>;
+
+    fn next(&mut self) -> Option<HostRow<'m>> {
+        let at = self.at;
+        self.at += 1;
+        let copies = match self.matches {
+            Matches::Lines(lines) => return lines.row(at),
+            Matches::Copies(copies) => copies,
         };
-        let lines = lines.into_iter().flat_map(FileLines::rows);
         // All addresses stand under the name of the first copy, whose aliases come with the first.
-        let first = copies.and_then(|copies| copies.iter().flatten().next());
-        let addresses = copies.into_iter().flatten().flatten().flat_map(addresses_of);
-        let copied = addresses.enumerate().filter_map(move |(at, address)| {
-            let row = Hosts::row_of(first?);
-            let alias_list = if at == 0 { row.alias_list } else { b"" };
-            Some(HostRow { address, name: row.name, alias_list })
-        });
-        lines.chain(copied)
+        let row = Hosts::row_of(copies.iter().flatten().next()?);
+        let alias_list = if at == 0 { row.alias_list } else { b"" };
+        let mut left = at;
+        for copy in copies.iter().flatten() {
+            match address_at(copy, left) {
+                Some(address) => return Some(HostRow { address, name: row.name, alias_list }),
+                None => left -= address_count(copy),
+            }
+        }
+        None
     }
 }
 
