@@ -104,7 +104,9 @@ impl Database for Hosts {
     }
 
     fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
-        let address = address::address(Self::listed_at(skip_space(file)))?;
+        let file = skip_space(file);
+        let end = file.iter().position(|&byte| Self::ends_listed(byte)).unwrap_or(file.len());
+        let address = address::address(file.get(..end)?)?;
         Some(Self::has(&HostRow { address, name: b"", alias_list: b"" }, key))
     }
 
