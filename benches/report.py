@@ -503,6 +503,15 @@ def machine():
     return ", ".join(part for part in parts if part)
 
 
+def busy():
+    """What else the machine did, if it did much: then times are long, and ratios of what is short uncertain."""
+    load, processors = os.getloadavg()[1], os.cpu_count() or 1
+    if load < 2 * processors:
+        return ""
+    return (f"\n**The machine did other work meanwhile** (a load of {load:.0f} on {processors} processors): times are long, "
+            "and ratios of what takes less than some microseconds, or several threads, are uncertain.\n")  # fmt: skip
+
+
 def page(m, plots):
     pictures = "\n".join(f"![{title}]({file})\n" for file, title in plots)
     return f"""<!-- Made by ci/bench. Do not edit. -->
@@ -513,7 +522,7 @@ Each number is taken in one run with what it is compared with, in turn, and is a
 `libnss-wrapper`; glibc's files module reads the same files, mounted at `/etc/passwd` and so on. Entries are asked for at
 random from all over the file. A ratio below 1 is in favour of nss_wrapper_rs. "late" stands for no answer within 10 s,
 "–" for a function that one side does not have. Measured on {machine()}.
-
+{busy()}
 {pictures}
 ## What users pay
 
