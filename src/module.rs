@@ -260,7 +260,7 @@ impl Names<'_> {
             return Ok(None);
         };
         self.found += 1;
-        // SAFETY: the function's address, and F is its type: the caller's word.
+        // SAFETY: the function's address, and who calls this promises that F is its type.
         Ok(Some(unsafe { core::mem::transmute_copy(&at) }))
     }
 }
@@ -301,13 +301,13 @@ pub(crate) fn find<D: Database>(
         (What::Name(name), Some(by_name), _) => {
             let key = c_string(name)?;
             ask::<D>(thread, Function::ByName, question, None, |row, buf, len, error| {
-                // SAFETY: a C string, and what `ask` lends.
+                // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
                 unsafe { by_name(as_c(&key).as_ptr(), row, buf, len, error) }
             })
         }
         (What::Id(id), _, Some(by_id)) => {
             ask::<D>(thread, Function::ById, question, None, |row, buf, len, error| {
-                // SAFETY: what `ask` lends.
+                // SAFETY: what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
                 unsafe { by_id(id, row, buf, len, error) }
             })
         }
@@ -340,7 +340,7 @@ pub(crate) fn next<D: Database>(
     let Some(next) = functions.next else { return Ok(Reply::Absent) };
     ask::<D>(thread, Function::Next, 0, room, |row, buf, len, error| {
         let len = room.map_or(len, |room| room.min(len));
-        // SAFETY: what `ask` lends.
+        // SAFETY: what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
         let status = unsafe { next(row, buf, len, error) };
         // What is not available has no rows: glibc.
         if status == UNAVAIL { NOTFOUND } else { status }
@@ -554,7 +554,7 @@ pub(crate) fn host_by_name(
         let (family, _) = family.to_c();
         return host(ask::<Hosts>(thread, function, question, None, |row, buf, len, error| {
             let (key, mut reason) = (as_c(&key).as_ptr(), 0);
-            // SAFETY: a C string, and what `ask` lends.
+            // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
             unsafe { by_name2(key, family, row.cast(), buf, len, error, &raw mut reason) }
         }));
     }
@@ -564,7 +564,7 @@ pub(crate) fn host_by_name(
     };
     host(ask::<Hosts>(thread, function, question, None, |row, buf, len, error| {
         let (key, mut reason) = (as_c(&key).as_ptr(), 0);
-        // SAFETY: a C string, and what `ask` lends.
+        // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
         unsafe { by_name(key, row.cast(), buf, len, error, &raw mut reason) }
     }))
 }
@@ -582,7 +582,7 @@ pub(crate) fn host_by_address(
     let size = socklen_t::try_from(octets.len()).unwrap_or(0);
     host(ask::<Hosts>(thread, Function::HostByAddress, question, None, |row, buf, len, error| {
         let (from, mut reason) = (octets.as_ptr().cast(), 0);
-        // SAFETY: `size` bytes of an address, and what `ask` lends.
+        // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
         unsafe { by_address(from, size, family, row.cast(), buf, len, error, &raw mut reason) }
     }))
 }

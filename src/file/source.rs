@@ -149,9 +149,9 @@ struct Reload<'a> {
 /// The slot is one of a source, and is borrowed for `'a`.
 #[inline(always)]
 unsafe fn shown_for<'a>(slot: &SlotRef<'_>) -> Option<&'a Snapshot> {
-    // SAFETY: the caller's word.
+    // SAFETY: who calls this promises a slot of a source, which shows nothing but snapshots.
     let snapshot = unsafe { Published::<Snapshot>::shown(slot) }?;
-    // SAFETY: not freed while the slot shows it, and the caller has the slot for `'a`.
+    // SAFETY: not freed while the slot shows it, and who calls this promises the slot for `'a`.
     Some(unsafe { &*core::ptr::from_ref(snapshot) })
 }
 
@@ -371,7 +371,7 @@ impl Source {
         anew: bool,
     ) -> Result<(), Errno> {
         let mut slot = call.walk_slots().0;
-        // SAFETY: the slot of this source in the call's level shows it: the caller's word.
+        // SAFETY: who calls this promises that the slot of this source in the call's level shows it.
         unsafe { self.walks.begin(snapshot, place, anew, &mut slot) }?;
         self.walks.reclaim(&self.snapshot, &mut slot);
         Ok(())

@@ -190,9 +190,9 @@ impl<T: Zero> OwnedBuf<T> {
     ///
     /// `raw` is from `into_raw`, and has not been taken back.
     pub(crate) unsafe fn raw_parts(raw: NonNull<Header>) -> (*mut T, usize) {
-        // SAFETY: the caller says that the header is alive; the elements stand behind it.
+        // SAFETY: who calls this promises that the header is alive; the elements stand behind it.
         let elements = unsafe { raw.add(1) }.cast().as_ptr();
-        // SAFETY: the caller says that the header is alive.
+        // SAFETY: who calls this promises that the header is alive.
         (elements, unsafe { raw.as_ref() }.count)
     }
 }
@@ -216,7 +216,7 @@ impl<T> DerefMut for OwnedBuf<T> {
         let count = self.len();
         // SAFETY: the elements stand behind the header.
         let first = unsafe { self.header.as_ptr().add(1) }.cast::<T>();
-        // SAFETY: as in `deref`, and borrowed for the caller alone.
+        // SAFETY: `count` elements that were zeroed, which is a value of `T`, and borrowed for whoever calls this alone.
         unsafe { core::slice::from_raw_parts_mut(first, count) }
     }
 }
@@ -388,10 +388,11 @@ mod tests {
     #[test]
     fn what_is_added_stays_in_order_while_the_array_grows() {
         let mut buf = ScratchBuf::<u32>::new();
-        for n in 0..10_000 {
+        let most = if cfg!(miri) { 500 } else { 10_000 };
+        for n in 0..most {
             buf.push(n).unwrap();
         }
-        assert!(buf.iter().copied().eq(0..10_000));
+        assert!(buf.iter().copied().eq(0..most));
         buf.truncate(3);
         assert_eq!(*buf, [0, 1, 2]);
         assert_eq!(buf.keep().unwrap()[..3], [0, 1, 2]);

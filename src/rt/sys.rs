@@ -371,8 +371,11 @@ pub(crate) fn groups(into: &mut [u32]) -> usize {
 }
 
 /// sigaltstack(2): where the alternative signal stack begins and how long it is, if there is one. By
-/// libc's name: rustix keeps it for programs without libc.
+/// libc's name: rustix keeps it for programs without libc. Miri has neither it nor signals.
 pub(crate) fn signal_stack() -> Option<(usize, usize)> {
+    if cfg!(miri) {
+        return None;
+    }
     let mut stack =
         libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
     // SAFETY: sigaltstack(2) takes null for no new stack, and writes one stack_t, which `stack` is.

@@ -34,12 +34,13 @@ pub(crate) const SOURCES: usize = 6;
 /// one is told `EAGAIN`.
 const LEVELS: usize = 8;
 
-/// An address in the stack frame of a call in progress; 0 where there is none.
-pub(crate) struct Mark(AtomicUsize);
+/// An address in the stack frame of a call in progress; 0 where there is none. It is of a thread's own memory,
+/// so no reference to it may go to another thread.
+pub(crate) struct Mark(AtomicUsize, PhantomData<*const ()>);
 
 impl Mark {
     pub(crate) const fn new() -> Self {
-        Self(AtomicUsize::new(0))
+        Self(AtomicUsize::new(0), PhantomData)
     }
 
     /// True if the call that set the mark is still there: it called or was interrupted by the one
@@ -178,11 +179,12 @@ impl<T> StaticResult<T> {
     pub(crate) fn grow(&self) -> Result<(), Errno> {
         let size = (self.memory().2 * 2).max(RESULT_BYTES);
         let new = OwnedBuf::<u8>::zeroed(size)?;
-        self.replace(new.into_raw());
+        self.replace(Some(new));
         Ok(())
     }
 
-    fn replace(&self, new: *mut Header) {
+    fn replace(&self, new: Option<OwnedBuf<u8>>) {
+        let new = new.map_or(null_mut(), OwnedBuf::into_raw);
         if let Some(old) = NonNull::new(self.buffer.replace(new)) {
             // SAFETY: from `into_raw` in `grow`, and no longer in the cell.
             drop(unsafe { OwnedBuf::<u8>::from_raw(old) });
@@ -277,9 +279,6 @@ pub(crate) struct ThreadState {
     next: AtomicPtr<ThreadState>,
 }
 
-// SAFETY: other threads look at the atomic fields alone; the cells are the thread's own.
-unsafe impl Sync for ThreadState {}
-
 impl ThreadState {
     pub(crate) const fn new() -> Self {
         Self {
@@ -305,7 +304,7 @@ impl ThreadState {
     /// Forgets the name.
     pub(crate) fn clear_canonical(&self) {
         let (len, _, _) = self.canonical.memory();
-        // SAFETY: the thread's own memory.
+        // SAFETY: the row of `canonical` is one `usize`, and this thread's own memory.
         unsafe { len.write(0) };
     }
 
@@ -318,9 +317,9 @@ impl ThreadState {
             self.canonical.grow()?;
         }
         let (len, buffer, _) = self.canonical.memory();
-        // SAFETY: there is room for the name, as was checked.
+        // SAFETY: `grow` has seen to room for the name, and the memory is this thread's own.
         unsafe { buffer.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
-        // SAFETY: the thread's own memory.
+        // SAFETY: the row of `canonical` is one `usize`, and this thread's own memory.
         unsafe { len.write(name.len()) };
         Ok(())
     }
@@ -343,12 +342,12 @@ impl ThreadState {
             level.mark.set(0);
             level.clean_up();
             level.slots().for_each(Slot::clear);
-            level.passwd.replace(null_mut());
-            level.group.replace(null_mut());
-            level.shadow.replace(null_mut());
-            level.hosts.replace(null_mut());
+            level.passwd.replace(None);
+            level.group.replace(None);
+            level.shadow.replace(None);
+            level.hosts.replace(None);
         }
-        self.canonical.replace(null_mut());
+        self.canonical.replace(None);
         self.unfiltered_at_ns.set(0);
         self.watches.iter().for_each(Watch::release);
         let entered = self.in_module.iter().chain([&self.in_system_check]);
@@ -357,7 +356,22 @@ impl ThreadState {
 }
 
 /// The part of the thread that has loaded the library; it needs no memory and no pthread key.
-static FIRST: ThreadState = ThreadState::new();
+static FIRST: First = First(ThreadState::new());
+
+/// A part that all threads reach, though `ThreadState` itself is not to be handed to another one.
+struct First(ThreadState);
+
+// SAFETY: this file hands a part to its own thread alone, and looks at the atomic fields of the others.
+unsafe impl Sync for First {}
+
+impl core::ops::Deref for First {
+    type Target = ThreadState;
+
+    fn deref(&self) -> &ThreadState {
+        &self.0
+    }
+}
+
 /// The thread that has loaded the library, by the address of its [`ThreadLocals`].
 static LOADER: AtomicUsize = AtomicUsize::new(0);
 /// More than one thread has asked, in this process or the one that it was forked from.
@@ -376,7 +390,7 @@ pub(crate) fn at_load() {
 
 /// All parts, whether a thread has them or not. They are never freed.
 fn states() -> impl Iterator<Item = &'static ThreadState> {
-    let mut next = &raw const FIRST;
+    let mut next = &raw const FIRST.0;
     core::iter::from_fn(move || {
         // SAFETY: null, `FIRST`, or one that `register` has leaked.
         let state = unsafe { next.as_ref() }?;
@@ -488,7 +502,7 @@ impl Call {
     pub(crate) fn walk_slots(&mut self) -> (SlotRef<'_>, SlotRef<'_>) {
         // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
         let walk = unsafe { SlotRef::new(&self.level.walk) };
-        // SAFETY: likewise.
+        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
         let walked = unsafe { SlotRef::new(&self.level.walked) };
         (walk, walked)
     }
@@ -553,7 +567,7 @@ fn register() -> Result<&'static ThreadState, Errno> {
         if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
             FIRST.reset();
         }
-        locals.state.set(&raw const FIRST);
+        locals.state.set(&raw const FIRST.0);
         return Ok(&FIRST);
     }
     HAS_THREADS.swap(true, Ordering::SeqCst);
@@ -589,7 +603,7 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
         .store(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
     let state: &'static ThreadState = alloc::boxed::Box::leak(state);
     annotate::releases(core::ptr::from_ref(state));
-    let mut last = &FIRST;
+    let mut last: &ThreadState = &FIRST;
     loop {
         let end = last.next.compare_exchange(
             null_mut(),
