@@ -77,6 +77,13 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         if is_same && (is_steady || tries_left == 0 || text.is_err()) {
             return Ok(Read { text: text?, stamp, begun, is_steady });
         }
+        // Replaced again and again between the two calls: what was opened was there at that moment.
+        match after {
+            Ok(opened) if is_closed && tries_left == 0 && opened.kind() == libc::S_IFREG => {
+                return Ok(Read { text: text?, stamp: opened, begun, is_steady: false });
+            }
+            _ => {}
+        }
     }
     Err(Errno::EAGAIN)
 }
