@@ -11,6 +11,7 @@
 
 use core::ffi::CStr;
 
+use crate::rt::errno::Errno;
 use crate::rt::sys::{self, OFlags};
 use crate::rt::thread;
 
@@ -19,8 +20,14 @@ use crate::rt::thread;
 #[cold]
 pub(crate) fn may_kill() -> bool {
     // Miri has no fstatat(2), and kills nobody.
-    !cfg!(miri)
-        && is_own(Status::read(c"/proc/thread-self/status"), || Status::read(c"/proc/1/status"))
+    if cfg!(miri) {
+        return false;
+    }
+    match Status::read(c"/proc/thread-self/status") {
+        // What needs a descriptor fails by itself then, and the log has to say why.
+        Err(Errno::EMFILE | Errno::ENFILE) => false,
+        own => is_own(own.ok(), || Status::read(c"/proc/1/status").ok()),
+    }
 }
 
 /// The same for what threads do whenever a file changes: what a thread saw less than a second ago counts, if it
@@ -62,9 +69,9 @@ struct Status {
 }
 
 impl Status {
-    /// `None` if the file cannot be read, or is not as expected.
-    fn read(path: &CStr) -> Option<Self> {
-        let fd = sys::open(path, OFlags::empty()).ok()?;
+    /// `EINVAL` if the file is not as expected.
+    fn read(path: &CStr) -> Result<Self, Errno> {
+        let fd = sys::open(path, OFlags::empty())?;
         let outer = thread::set_reading(Some(fd));
         let opened = sys::fstat_as_libc(fd);
         let status = Self::parse(|into| sys::read(fd, into).ok());
@@ -73,7 +80,7 @@ impl Status {
             sys::close(fd);
         }
         thread::set_reading(outer);
-        status
+        status.ok_or(Errno::EINVAL)
     }
 
     fn parse(mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<Self> {
