@@ -254,7 +254,9 @@ impl ServiceFile {
     fn read() -> Result<Self, Errno> {
         let missing = Self { text: ScratchBuf::new(), len: 0, fault: None };
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
-        let Ok(fd) = sys::open(SERVICE_FILE, flags) else { return Ok(missing) };
+        let Ok(fd) = sys::open(SERVICE_FILE, flags, &sys::FdCell::new()) else {
+            return Ok(missing);
+        };
         let is_safe = sys::only_root_writes(fd) && sys::only_root_writes_path(SERVICE_DIR);
         let mut text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 })?;
         let len = sys::pread(fd, &mut text, 0).unwrap_or(0);

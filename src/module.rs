@@ -2,11 +2,13 @@
 //! them for nsswitch.conf(5). Loaded at the first question that gets to it.
 //!
 //! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its functions
-//! the same question does not get to it again, and another one once more, so none asks itself for ever.
+//! the same question gets to it once more, since it may be that of a signal handler, and three questions in
+//! all; so none asks itself for ever.
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use libc::{gid_t, hostent, socklen_t};
@@ -21,7 +23,7 @@ use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{Library, complaint};
 use crate::rt::sync::TryOnce;
-use crate::rt::thread::{MODULE_FUNCTIONS, Marked, ThreadState};
+use crate::rt::thread::{Call, Level, MODULE_FUNCTIONS, Marked, ThreadState};
 
 /// What the module says.
 pub(crate) enum Reply {
@@ -135,11 +137,15 @@ impl Function {
     }
 }
 
-/// Marks that the calling thread is in a function of the module with a question; `None` if it is with the
-/// same one, or with three others. The mark is an address in the caller's frame.
+/// How many calls of a function with the same question can be in each other: one that asks itself cannot be
+/// told from a signal handler that asks for what the interrupted call is about.
+const SAME_QUESTIONS: usize = 2;
+
+/// Marks that the calling thread is in a function of the module with a question; `None` if it is twice with
+/// the same one, or with three. The mark is an address in the caller's frame.
 #[inline(always)]
 fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Marked<'static>> {
-    thread.in_module.get(function)?.enter(question, 1)
+    thread.in_module.get(function)?.enter(question, SAME_QUESTIONS)
 }
 
 /// What has become of the configured module.
@@ -440,19 +446,21 @@ fn as_c(text: &[u8]) -> &CStr {
 /// Adds the module's groups of a user to `gids`. A module that cannot tell loses its groups only, as in
 /// glibc: callers of getgrouplist(3) take any failure for a lack of room.
 pub(crate) fn groups_of(
-    thread: &'static ThreadState,
+    call: &Call,
     user: &[u8],
     first: gid_t,
     gids: &mut ScratchBuf<u32>,
 ) -> Result<(), Errno> {
+    let thread = call.thread();
     let State::Loaded(module) = state(thread)? else { return Ok(()) };
     let Some(groups_of) = module.groups_of else { return groups_with(thread, user, gids) };
     let Some(_inside) = enter(thread, Function::GroupsOf as usize, Key::name(user).hash) else {
         return Ok(());
     };
     let key = c_string(user)?;
-    let mut list = GidList::new(first)?;
-    let (start, size, place) = (&raw mut list.start, &raw mut list.size, &raw mut list.gids);
+    let mut list = GidList::new(call.level(), first)?;
+    let (start, size) = (&raw mut list.start, &raw mut list.size);
+    let place = call.level().module_gids.as_ptr();
     errno::clear();
     // SAFETY: a C string, and an array from malloc of `size` elements, `start` of them filled. A limit
     // below 1 is none.
@@ -503,40 +511,37 @@ fn groups_with(
     close::<Group>(thread)
 }
 
-/// The array that `initgroups_dyn` fills, and makes larger by realloc(3).
+/// The array that `initgroups_dyn` fills, and makes larger by realloc(3). It stands in the level, where it is
+/// found when the call has been abandoned.
 struct GidList {
-    gids: *mut gid_t,
+    level: &'static Level,
     start: c_long,
     size: c_long,
 }
 
 impl GidList {
-    fn new(first: gid_t) -> Result<Self, Errno> {
+    fn new(level: &'static Level, first: gid_t) -> Result<Self, Errno> {
         const COUNT: c_long = 16;
         // SAFETY: takes a size. The memory must be libc's, for the module's realloc.
-        let gids = unsafe { libc::calloc(16, size_of::<gid_t>()) }.cast::<gid_t>();
-        if gids.is_null() {
-            return Err(Errno::ENOMEM);
-        }
+        level.module_gids.set(unsafe { libc::calloc(16, size_of::<gid_t>()) }.cast());
+        let list = Self { level, start: 1, size: COUNT };
+        let place = NonNull::new(level.module_gids.get()).ok_or(Errno::ENOMEM)?;
         // SAFETY: fresh memory for more than one element.
-        unsafe { gids.write(first) };
-        Ok(Self { gids, start: 1, size: COUNT })
+        unsafe { place.write(first) };
+        Ok(list)
     }
 
     fn filled(&self) -> &[gid_t] {
         let count = usize::try_from(self.start.min(self.size)).unwrap_or(0);
-        if self.gids.is_null() {
-            return &[];
-        }
+        let Some(first) = NonNull::new(self.level.module_gids.get()) else { return &[] };
         // SAFETY: the module has filled the first `start` elements of an array of `size`.
-        unsafe { core::slice::from_raw_parts(self.gids, count) }
+        unsafe { core::slice::from_raw_parts(first.as_ptr(), count) }
     }
 }
 
 impl Drop for GidList {
     fn drop(&mut self) {
-        // SAFETY: from malloc, by us or by the module's realloc.
-        unsafe { libc::free(self.gids.cast()) };
+        self.level.free_module_gids();
     }
 }
 

@@ -21,7 +21,7 @@ mod pack;
 mod table;
 
 use crate::db::{Database, Group, Passwd, Shadow};
-use crate::file::table::Table;
+use crate::file::table::{LoneTable, Table};
 use crate::file::text::{ScratchText, Text};
 use naive::{Naive, Owned};
 
@@ -75,9 +75,9 @@ fn text(bytes: &[u8]) -> Text {
 }
 
 /// A file's content as a table.
-fn load<D: Database>(content: &[u8]) -> Table {
+fn load<D: Database>(content: &[u8]) -> LoneTable {
     let path = crate::config::Path::new(b"/file").unwrap();
-    let table = Table::load::<D>(ScratchText::copy_of(content).unwrap()).unwrap();
+    let table = LoneTable::load::<D>(content).unwrap();
     table.report::<D>(&path);
     table
 }

@@ -4,7 +4,7 @@ use super::glibc::Reader;
 use super::naive::{Naive, Owned};
 use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow};
-use crate::file::table::{Lines, Table};
+use crate::file::table::{Lines, LoneTable};
 
 /// Byte 0 says which database; then questions, a newline, and a file.
 pub fn table(data: &[u8]) {
@@ -20,7 +20,7 @@ pub fn table(data: &[u8]) {
 }
 
 /// A file as a table that is searched by the next question, and as one that makes an index for it.
-fn to_be_searched_and_indexed<D: Database>(content: &[u8]) -> [Table; 2] {
+fn to_be_searched_and_indexed<D: Database>(content: &[u8]) -> [LoneTable; 2] {
     [0, 4].map(|questions| {
         let table = super::load::<D>(content);
         for _ in 0..questions {

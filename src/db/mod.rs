@@ -16,7 +16,7 @@ use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{OutBuf, c_bytes};
 use crate::rt::thread::{Level, StaticResult};
 use fields::{Fields, Reason};
-use key::Key;
+use key::{Key, What};
 
 pub(crate) use group::Group;
 pub(crate) use hosts::Hosts;
@@ -89,6 +89,17 @@ pub(crate) enum By {
     Name,
     /// A uid, a gid, an address.
     Id,
+}
+
+impl By {
+    /// What the key asks for. (Hosts are not found by name in this way.)
+    #[inline(always)]
+    pub(crate) fn of(key: &Key<'_>) -> Self {
+        match key.what {
+            What::Name(_) | What::Host(_) => Self::Name,
+            What::Id(_) | What::Address(_) => Self::Id,
+        }
+    }
 }
 
 /// A row's copy: the texts behind each other, and the numbers. What they mean, each database says.

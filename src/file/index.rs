@@ -4,19 +4,26 @@
 //! key's hash, so that a probe touches the file's bytes only for the line it looks for.
 
 use crate::rt::errno::Errno;
-use crate::rt::memory::{OwnedBuf, ScratchBuf};
+use crate::rt::memory::ScratchBuf;
 
-/// The first line of each key.
-pub(crate) struct Index {
-    slots: OwnedBuf<u32>,
-    /// The bits of a slot that hold the offset plus one.
-    offset_bits: u32,
+/// The first line of each key: a look at what [`IndexBuilder::finish`] has given.
+#[derive(Clone, Copy)]
+pub(crate) struct Index<'i> {
+    pub(crate) slots: &'i [u32],
+    /// The bits of a slot that hold the offset plus one: [`offset_bits`].
+    pub(crate) offset_bits: u32,
 }
 
 /// An [`Index`] that is being made.
 pub(crate) struct IndexBuilder {
     slots: ScratchBuf<u32>,
     offset_bits: u32,
+}
+
+/// The bits of a slot that hold an offset of `size` bytes, plus one.
+pub(crate) fn offset_bits(size: usize) -> u32 {
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    u32::MAX.checked_shr(size.leading_zeros()).unwrap_or(0)
 }
 
 /// A larger file has no index.
@@ -27,9 +34,7 @@ impl IndexBuilder {
     pub(crate) fn new(count: usize, size: usize) -> Result<Self, Errno> {
         // At most four fifths full, so that a probe is short.
         let slots = ScratchBuf::zeroed((count + count / 4 + 1).next_power_of_two())?;
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let offset_bits = u32::MAX.checked_shr(size.leading_zeros()).unwrap_or(0);
-        Ok(Self { slots, offset_bits })
+        Ok(Self { slots, offset_bits: offset_bits(size) })
     }
 
     /// Adds the line at `offset`, unless `same` says of an earlier one that it has the key; gives that.
@@ -40,7 +45,7 @@ impl IndexBuilder {
         offset: usize,
         same: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        let mut candidates = Candidates::new(&self.slots, self.offset_bits, hash);
+        let mut candidates = self.index().candidates(hash);
         let found = candidates.by_ref().find(|&candidate| same(candidate));
         let at = candidates.at;
         if found.is_some() {
@@ -54,17 +59,21 @@ impl IndexBuilder {
         None
     }
 
-    /// The index, to be kept.
-    pub(crate) fn keep(self) -> Result<Index, Errno> {
-        Ok(Index { slots: self.slots.keep()?, offset_bits: self.offset_bits })
+    fn index(&self) -> Index<'_> {
+        Index { slots: &self.slots, offset_bits: self.offset_bits }
+    }
+
+    /// The slots, to be kept.
+    pub(crate) fn finish(self) -> ScratchBuf<u32> {
+        self.slots
     }
 }
 
-impl Index {
+impl<'i> Index<'i> {
     /// The lines that may have the key, in the order in which they were added.
     #[inline(always)]
-    pub(crate) fn candidates(&self, hash: u64) -> Candidates<'_> {
-        Candidates::new(&self.slots, self.offset_bits, hash)
+    pub(crate) fn candidates(self, hash: u64) -> Candidates<'i> {
+        Candidates::new(self.slots, self.offset_bits, hash)
     }
 }
 
@@ -110,57 +119,50 @@ fn tag(hash: u64) -> u32 {
     hash as u32
 }
 
-/// All lines of each key: for each a run of offsets, in the file's order.
-pub(crate) struct MultiIndex {
-    /// From a key to its number.
-    numbers: Index,
-    /// Where each key stands first, and where its run begins; at the end where the last run ends.
-    keys: OwnedBuf<u32>,
-    /// The runs behind each other.
-    lines: OwnedBuf<u32>,
+/// All lines of each key, for each a run of offsets in the file's order: a look at what
+/// [`MultiIndexBuilder::finish`] has given. That is [`HEAD`] numbers, the slots of an index from keys to
+/// their numbers, pairs of where each key stands first and where its run begins, with one more pair at the
+/// end, and the runs behind each other.
+#[derive(Clone, Copy)]
+pub(crate) struct MultiIndex<'i> {
+    numbers: Index<'i>,
+    keys: &'i [u32],
+    lines: &'i [u32],
 }
+
+/// How many slots there are, how many numbers for keys, and the index's [`offset_bits`].
+const HEAD: usize = 3;
 
 /// A [`MultiIndex`] that is being made. The file is gone through twice: keys are counted, then their
 /// lines are put where there is room for them.
 pub(crate) struct MultiIndexBuilder {
     numbers: IndexBuilder,
-    /// Pairs: where a key stands first, and how many lines it has, then where its next line goes.
+    /// Pairs: where a key stands first, and how many lines it has.
     keys: ScratchBuf<u32>,
-    lines: ScratchBuf<u32>,
 }
+
+/// The second half of that.
+pub(crate) struct MultiIndexFiller(ScratchBuf<u32>);
 
 impl MultiIndexBuilder {
     /// Room for `count` keys in the file's lines.
     pub(crate) fn new(count: usize) -> Result<Self, Errno> {
-        let (keys, lines) = (ScratchBuf::new(), ScratchBuf::new());
-        Ok(Self { numbers: IndexBuilder::new(count, count)?, keys, lines })
+        Ok(Self { numbers: IndexBuilder::new(count, count)?, keys: ScratchBuf::new() })
     }
 
-    /// The number of a key that stands at `place`; `same` says whether it stands at another place too.
-    fn number(
-        &mut self,
-        hash: u64,
-        place: u32,
-        same: &impl Fn(usize) -> bool,
-    ) -> Result<usize, Errno> {
-        let next = self.keys.len() / 2;
-        let keys = &self.keys;
-        let is_key = |number: usize| keys.get(2 * number).is_some_and(|&at| same(at as usize));
-        if let Some(number) = self.numbers.insert(hash, next, is_key) {
-            return Ok(number);
-        }
-        self.keys.extend(&[place, 0])?;
-        Ok(next)
-    }
-
-    /// Counts a line of the key that stands at `place`.
+    /// Counts a line of the key that stands at `place`; `same` says whether it stands at another place too.
     pub(crate) fn count(
         &mut self,
         hash: u64,
         place: u32,
         same: impl Fn(usize) -> bool,
     ) -> Result<(), Errno> {
-        let number = self.number(hash, place, &same)?;
+        let next = self.keys.len() / 2;
+        let keys = &self.keys;
+        let is_key = |number: usize| keys.get(2 * number).is_some_and(|&at| same(at as usize));
+        let Some(number) = self.numbers.insert(hash, next, is_key) else {
+            return self.keys.extend(&[place, 1]);
+        };
         if let Some(count) = self.keys.get_mut(2 * number + 1) {
             *count += 1;
         }
@@ -168,50 +170,75 @@ impl MultiIndexBuilder {
     }
 
     /// Ends the counting.
-    pub(crate) fn make_room(&mut self) -> Result<(), Errno> {
+    pub(crate) fn make_room(mut self) -> Result<MultiIndexFiller, Errno> {
         let mut total = 0;
         for count in self.keys.iter_mut().skip(1).step_by(2) {
             let begin = total;
             total += *count;
             *count = begin;
         }
-        self.lines = ScratchBuf::zeroed(total as usize)?;
-        self.keys.extend(&[0, total])
-    }
-
-    /// Adds the line that begins at `line` to the key that stands at `place`.
-    pub(crate) fn add(&mut self, hash: u64, line: u32, same: impl Fn(usize) -> bool) {
-        let keys = &self.keys;
-        let is_key = |number: usize| keys.get(2 * number).is_some_and(|&at| same(at as usize));
-        let (slots, bits) = (&self.numbers.slots, self.numbers.offset_bits);
-        let Some(number) = Candidates::new(slots, bits, hash).find(|&number| is_key(number)) else {
-            return;
-        };
-        let Some(next) = self.keys.get_mut(2 * number + 1) else { return };
-        if let Some(place) = self.lines.get_mut(*next as usize) {
-            *place = line;
-            *next += 1;
+        self.keys.extend(&[0, total])?;
+        let (slots, keys) = (&self.numbers.slots, &self.keys);
+        let of = |len: usize| u32::try_from(len).map_err(|_| Errno::ENOMEM);
+        let head: [u32; HEAD] = [of(slots.len())?, of(keys.len())?, self.numbers.offset_bits];
+        let mut all = ScratchBuf::zeroed(HEAD + slots.len() + keys.len() + total as usize)?;
+        let parts = head.iter().chain(slots.iter()).chain(keys.iter());
+        for (to, from) in all.iter_mut().zip(parts) {
+            *to = *from;
         }
-    }
-
-    /// The index, to be kept.
-    pub(crate) fn keep(mut self) -> Result<MultiIndex, Errno> {
-        // Each run has been filled up to where the next begins: shift the ends back to beginnings.
-        let mut begin = 0;
-        for end in self.keys.iter_mut().skip(1).step_by(2) {
-            begin = core::mem::replace(end, begin);
-        }
-        let (numbers, keys) = (self.numbers.keep()?, self.keys.keep()?);
-        Ok(MultiIndex { numbers, keys, lines: self.lines.keep()? })
+        Ok(MultiIndexFiller(all))
     }
 }
 
-impl MultiIndex {
-    /// The lines of a key; `same` says whether it stands at a place.
-    pub(crate) fn lines(&self, hash: u64, same: impl Fn(usize) -> bool) -> &[u32] {
+impl MultiIndexFiller {
+    /// Adds the line that begins at `line` to the key for which `same` says that it stands at a place.
+    pub(crate) fn add(&mut self, hash: u64, line: u32, same: impl Fn(usize) -> bool) {
+        let Some(index) = MultiIndex::new(&self.0) else { return };
+        let Some(number) = index.number(hash, same) else { return };
+        let (keys_at, lines_at) =
+            (HEAD + index.numbers.slots.len(), self.0.len() - index.lines.len());
+        // While the runs are filled, each begins where its next line goes.
+        let Some(next) = self.0.get_mut(keys_at + 2 * number + 1) else { return };
+        let at = lines_at + *next as usize;
+        *next += 1;
+        if let Some(place) = self.0.get_mut(at) {
+            *place = line;
+        }
+    }
+
+    /// The memory, to be kept.
+    pub(crate) fn finish(mut self) -> ScratchBuf<u32> {
+        // Each run has been filled up to where the next begins: shift the ends back to beginnings.
+        let keys =
+            MultiIndex::new(&self.0).map(|index| (index.numbers.slots.len(), index.keys.len()));
+        let (slots, keys) = keys.unwrap_or_default();
+        let keys = self.0.get_mut(HEAD + slots..HEAD + slots + keys).unwrap_or_default();
+        let mut begin = 0;
+        for end in keys.iter_mut().skip(1).step_by(2) {
+            begin = core::mem::replace(end, begin);
+        }
+        self.0
+    }
+}
+
+impl<'i> MultiIndex<'i> {
+    /// The parts of the memory; `None` if it is not such.
+    pub(crate) fn new(all: &'i [u32]) -> Option<Self> {
+        let (&[slots, keys, offset_bits], rest) = all.split_first_chunk::<HEAD>()?;
+        let (slots, rest) = rest.split_at_checked(slots as usize)?;
+        let (keys, lines) = rest.split_at_checked(keys as usize)?;
+        Some(Self { numbers: Index { slots, offset_bits }, keys, lines })
+    }
+
+    fn number(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<usize> {
         let is_key =
             |&number: &usize| self.keys.get(2 * number).is_some_and(|&at| same(at as usize));
-        let Some(number) = self.numbers.candidates(hash).find(is_key) else { return &[] };
+        self.numbers.candidates(hash).find(is_key)
+    }
+
+    /// The lines of a key; `same` says whether it stands at a place.
+    pub(crate) fn lines(&self, hash: u64, same: impl Fn(usize) -> bool) -> &'i [u32] {
+        let Some(number) = self.number(hash, same) else { return &[] };
         let run = self.keys.get(2 * number + 1).zip(self.keys.get(2 * number + 3));
         let Some((&begin, &end)) = run else { return &[] };
         self.lines.get(begin as usize..end as usize).unwrap_or_default()
@@ -251,7 +278,7 @@ mod tests {
             let earlier = index.insert(Key::id(key).hash, at, |other| keys[other] == key);
             assert_eq!(earlier, (at >= 4000).then(|| at - 4000));
         }
-        let index = index.keep().unwrap();
+        let index = index.index();
         for key in 0..4000 {
             let found = index.candidates(Key::id(key).hash).find(|&at| keys[at] == key);
             assert_eq!(found, Some(key as usize));
@@ -261,11 +288,11 @@ mod tests {
 
     #[test]
     fn an_index_of_nothing_finds_nothing() {
-        let index = IndexBuilder::new(0, 0).unwrap().keep().unwrap();
-        assert_eq!(index.candidates(Key::id(0).hash).next(), None);
-        let mut multi = MultiIndexBuilder::new(0).unwrap();
-        multi.make_room().unwrap();
-        assert!(multi.keep().unwrap().lines(Key::id(0).hash, |_| true).is_empty());
+        let index = IndexBuilder::new(0, 0).unwrap();
+        assert_eq!(index.index().candidates(Key::id(0).hash).next(), None);
+        let multi = MultiIndexBuilder::new(0).unwrap().make_room().unwrap().finish();
+        let multi = MultiIndex::new(&multi).unwrap();
+        assert!(multi.lines(Key::id(0).hash, |_| true).is_empty());
     }
 
     #[test]
@@ -277,12 +304,13 @@ mod tests {
             let own = key(place as usize);
             multi.count(Key::id(own).hash, place, |other| key(other) == own).unwrap();
         }
-        multi.make_room().unwrap();
+        let mut multi = multi.make_room().unwrap();
         for place in 0..100_u32 {
             let own = key(place as usize);
             multi.add(Key::id(own).hash, 10 * place, |other| key(other) == own);
         }
-        let multi = multi.keep().unwrap();
+        let multi = multi.finish();
+        let multi = MultiIndex::new(&multi).unwrap();
         for own in 0..7 {
             let want: Vec<u32> = (0..100).filter(|n| n % 7 == own).map(|n| 10 * n).collect();
             assert_eq!(multi.lines(Key::id(own).hash, |at| key(at) == own), want);

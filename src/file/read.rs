@@ -5,8 +5,9 @@ use crate::config::Path;
 use crate::rt::errno::Errno;
 use crate::rt::next::{is_musl, is_single_threaded};
 use crate::rt::sandbox;
-use crate::rt::sys::{self, Fd, OFlags, Stamp, nanoseconds};
+use crate::rt::sys::{self, Fd, FdCell, Stamp, nanoseconds};
 use crate::rt::thread;
+use crate::rt::watch::{READING, TOLD};
 
 /// What a file held.
 pub(crate) struct Read {
@@ -37,10 +38,6 @@ impl Clocks {
 /// Reads again this often when the file changes meanwhile; then what came is taken, unsettled.
 const TRIES: u32 = 8;
 
-/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that a number can be told
-/// from one that the program has taken.
-const FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
-
 /// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an empty
 /// file; anything else is an error, and is not opened: that could block, or be noticed at the other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
@@ -60,14 +57,14 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
             sharing = Some(Sharing::among_threads());
             continue;
         };
-        let fd = sys::open(path.as_c(), FLAGS)?;
-        thread::set_reading(Some(fd));
+        let own = FdCell::new();
+        let place = thread::opened().map_or(&own, |[place, ..]| place);
+        let fd = sys::open(path.as_c(), READING, place)?;
         let text = read_open(fd, &stamp, sharing);
         let after = sys::fstat_as_libc(fd);
         // Another file: it was replaced just now, or is one that the program has on this number.
         let is_same = after.is_ok_and(|after| after.file() == stamp.file());
-        let is_closed = close_if_ours(fd, sharing, is_same);
-        thread::set_reading(None);
+        let is_closed = close_if_ours(fd, place, sharing, is_same);
         let is_same = is_same && is_closed;
         // A child that a signal handler has forked meanwhile may have read a part in our place: with read(2)
         // both move one position.
@@ -117,8 +114,7 @@ fn read_open(fd: Fd, stamp: &Stamp, sharing: Sharing) -> Result<ScratchText, Err
 
 /// Closes what was opened to be read; false if it is not ours any more: the program may close all
 /// descriptors in another thread, and have the number already. `is_same` says that it is the same file.
-fn close_if_ours(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
-    let told = OFlags::ACCMODE | OFlags::NONBLOCK | OFlags::PATH;
+fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> bool {
     // Less sure, where fcntl(2) cannot be asked: ours has not been moved.
     let is_unmoved = || match sys::position(fd) {
         Ok(position) => position == 0,
@@ -128,10 +124,11 @@ fn close_if_ours(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
         Sharing::Alone => true,
         Sharing::Sandboxed => is_unmoved(),
         Sharing::Shared => match sys::status_flags(fd) {
-            Ok(flags) => flags & told == FLAGS & told,
+            Ok(flags) => flags & TOLD == READING & TOLD,
             Err(error) => is_refused(error) && is_unmoved(),
         },
     };
+    place.take();
     if is_ours {
         sys::close(fd);
     }

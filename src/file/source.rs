@@ -21,9 +21,9 @@ use crate::db::Database;
 use crate::db::key::Key;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
-use crate::rt::published::{Published, SlotRef, address_of};
+use crate::rt::published::{Published, SlotRef, Value, address_of};
 use crate::rt::sync::ForkMutex;
-use crate::rt::sys::{self, Fd, Stamp};
+use crate::rt::sys::{self, Fd, FdCell, Stamp};
 use crate::rt::thread::{self, Call, SOURCES};
 use crate::rt::watch::{Watch, close_watch_fd, open_high};
 
@@ -37,6 +37,14 @@ pub(crate) struct Snapshot {
     is_settled: AtomicBool,
     /// When this stamp was seen first, by the coarse monotonic clock.
     first_seen_ns: i64,
+}
+
+// SAFETY: numbers, flags, and cells that are empty in a new one: `Table::of`.
+unsafe impl Value for Snapshot {
+    unsafe fn release(&self) {
+        // SAFETY: the caller says that nobody uses it.
+        unsafe { self.table.release() };
+    }
 }
 
 /// A configured file.
@@ -124,7 +132,7 @@ impl<'a> Request<'a> {
             kind: self.kind,
             path: self.path,
             watch,
-            load: Table::load::<D>,
+            table_of: Table::of::<D>,
             report: Table::report::<D>,
         };
         source.reload(&what, slot, walk_slot)
@@ -138,7 +146,7 @@ struct Reload<'a> {
     /// The outermost call's.
     watch: Option<&'a Watch>,
     /// [`Table::load`] and [`Table::report`] of the file's database.
-    load: fn(ScratchText) -> Result<Table, Errno>,
+    table_of: fn(&ScratchText) -> Table,
     report: fn(&Table, &Path),
 }
 
@@ -228,11 +236,12 @@ pub(crate) fn hold_all(config: &Config) -> Result<(), Errno> {
         let (Some(path), source) = (config.file(kind), kind.source()) else { continue };
         let mut slot = call.snapshot_slot(kind.number());
         let Some(snapshot) = source.snapshot.get(&mut slot) else { continue };
-        if let Some(fd) = open_high(path.as_c(), &snapshot.stamp) {
+        let own = FdCell::new();
+        let place = thread::opened().map_or(&own, |[_, place, _]| place);
+        if let Some(fd) = open_high(path.as_c(), &snapshot.stamp, place) {
             let before = source.held.swap(fd.to_cell(), Ordering::Relaxed);
-            if let Some(before) = Fd::from_cell(before) {
-                close_watch_fd(before, snapshot.stamp.file());
-            }
+            place.set(Fd::from_cell(before));
+            close_watch_fd(place, snapshot.stamp.file());
         }
     }
     Ok(())
@@ -339,19 +348,21 @@ impl Source {
             load: AtomicU32::new(load),
             is_settled: AtomicBool::new(is_settled),
             first_seen_ns,
-            table: (what.load)(read.text)?,
+            table: (what.table_of)(&read.text),
         };
+        self.walks.reclaim(&self.snapshot, walk_slot);
+        let fill = |snapshot: &'static Snapshot| snapshot.table.fill(read.text);
         let is_first = self.snapshot.is_empty();
         let (snapshot, is_ours) = if is_first {
-            self.snapshot.publish_first(snapshot, slot)?
+            self.snapshot.publish_first(snapshot, fill, slot)?
         } else {
-            (self.snapshot.publish(snapshot, slot)?, true)
+            (self.snapshot.publish(snapshot, fill, slot)?, true)
         };
         // The same bytes under another stamp have been reported, and the system's files are not ours.
         if is_ours && !is_known && !what.kind.is_system() {
             (what.report)(snapshot, path);
         }
-        if !is_first {
+        if !(is_first && is_ours) {
             self.walks.reclaim(&self.snapshot, walk_slot);
         }
         Ok(true)
@@ -364,7 +375,7 @@ impl Source {
     ///
     /// `snapshot` is the address of one that the call has asked for, and not asked again since.
     pub(crate) unsafe fn begin_walk(
-        &self,
+        &'static self,
         call: &mut Call,
         snapshot: Option<*const ()>,
         place: u64,
@@ -378,7 +389,7 @@ impl Source {
     }
 
     /// Ends the enumeration, if one is begun.
-    pub(crate) fn end_walk(&self, call: &mut Call) {
+    pub(crate) fn end_walk(&'static self, call: &mut Call) {
         if self.walks.end() {
             self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
         }

@@ -6,8 +6,9 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use memchr::memmem::FinderBuilder;
+use once_cell::race::OnceRef;
 
-use super::index::{Index, IndexBuilder, LIMIT_BYTES, MultiIndex, MultiIndexBuilder};
+use super::index::{Index, IndexBuilder, LIMIT_BYTES, MultiIndex, MultiIndexBuilder, offset_bits};
 use super::text::{ScratchText, Text};
 use crate::config::Path;
 use crate::db::fields::{Fields, Line, NUL, Reason};
@@ -15,8 +16,7 @@ use crate::db::key::{Key, LastAreRare, Needle, What};
 use crate::db::{By, Database};
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
-use crate::rt::memory::{ScratchBuf, prefetch};
-use crate::rt::sync::TryOnce;
+use crate::rt::memory::{BufCell, ScratchBuf, prefetch};
 
 /// A file of rows. Which database they are of, whoever has the table knows.
 pub(crate) struct Table {
@@ -30,9 +30,27 @@ pub(crate) struct Table {
     malformed: usize,
     /// How many bytes searches have gone through.
     searched: AtomicUsize,
-    by_name: TryOnce<Index>,
-    by_id: TryOnce<Index>,
-    by_listed: TryOnce<MultiIndex>,
+    offset_bits: u32,
+    indexes: Indexes,
+    /// Where they lie, once the table is where it stays.
+    home: OnceRef<'static, Indexes>,
+}
+
+/// The memory of a table's indexes, each made when it is worth that.
+struct Indexes {
+    by_name: BufCell<u32>,
+    by_id: BufCell<u32>,
+    by_listed: BufCell<u32>,
+}
+
+impl Indexes {
+    #[inline(always)]
+    fn by(&self, by: By) -> &BufCell<u32> {
+        match by {
+            By::Name => &self.by_name,
+            By::Id => &self.by_id,
+        }
+    }
 }
 
 /// An index takes about as long to make as this many searches through all of the file.
@@ -53,9 +71,8 @@ fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::
 }
 
 impl Table {
-    /// Takes a file's bytes in. They are gone through before they are kept: of a call that is abandoned
-    /// meanwhile nothing is left.
-    pub(crate) fn load<D: Database>(text: ScratchText) -> Result<Self, Errno> {
+    /// A table of a file's bytes, which it does not have before [`Table::fill`].
+    pub(crate) fn of<D: Database>(text: &ScratchText) -> Self {
         let (mut at, mut malformed, mut rows) = (0, 0, 0);
         let (mut has_nul, mut is_plain) = (false, true);
         while let Some(line) = text.line(at) {
@@ -69,17 +86,43 @@ impl Table {
                 is_plain &= fields.is_plain || !is_row;
             }
         }
-        Ok(Self {
-            text: text.keep()?,
+        Self {
+            text: Text::of_length(text.len()),
             has_nul,
             is_plain,
             rows,
             malformed,
             searched: AtomicUsize::new(0),
-            by_name: TryOnce::new(),
-            by_id: TryOnce::new(),
-            by_listed: TryOnce::new(),
-        })
+            offset_bits: offset_bits(text.len()),
+            indexes: Indexes {
+                by_name: BufCell::new(),
+                by_id: BufCell::new(),
+                by_listed: BufCell::new(),
+            },
+            home: OnceRef::new(),
+        }
+    }
+
+    /// Takes the bytes in, for good.
+    pub(crate) fn fill(&'static self, text: ScratchText) {
+        self.text.fill(text);
+        _ = self.home.set(&self.indexes);
+    }
+
+    /// Frees the bytes and the indexes.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses them any more, and the table's own memory is never freed.
+    #[allow(unsafe_code, reason = "hands the caller's word on")]
+    pub(crate) unsafe fn release(&self) {
+        // SAFETY: both as the caller says.
+        unsafe { self.text.release() };
+        let Indexes { by_name, by_id, by_listed } = &self.indexes;
+        for cell in [by_name, by_id, by_listed] {
+            // SAFETY: both as the caller says.
+            unsafe { cell.release() };
+        }
     }
 
     /// Says what was loaded, and which lines are malformed.
@@ -143,23 +186,21 @@ impl Table {
     }
 
     #[inline(always)]
-    fn index_for(&self, key: &Key<'_>) -> &TryOnce<Index> {
-        match key.what {
-            What::Name(_) | What::Host(_) => &self.by_name,
-            What::Id(_) | What::Address(_) => &self.by_id,
-        }
+    fn index_for(&self, key: &Key<'_>) -> Option<Index<'_>> {
+        let slots = self.indexes.by(By::of(key)).get()?;
+        Some(Index { slots, offset_bits: self.offset_bits })
     }
 
     /// True if questions for the key go through an index.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_indexed(&self, key: &Key<'_>) -> bool {
-        self.index_for(key).get().is_some()
+        self.index_for(key).is_some()
     }
 
     /// Has the processor fetch the slot and the line of the key, if they are known.
     #[inline(always)]
     pub(crate) fn prefetch(&self, key: &Key<'_>) {
-        if let Some(index) = self.index_for(key).get() {
+        if let Some(index) = self.index_for(key) {
             if let Some(at) = index.candidates(key.hash).next() {
                 prefetch(&self.text, at);
                 prefetch(&self.text, at + 64);
@@ -170,7 +211,7 @@ impl Table {
     /// The first row that has the key, if there is an index to find it by.
     #[inline(always)]
     pub(crate) fn find_in_index<D: Database>(&self, key: &Key<'_>) -> Option<D::Row<'_>> {
-        for at in self.index_for(key).get()?.candidates(key.hash) {
+        for at in self.index_for(key)?.candidates(key.hash) {
             if let Some(row) = self.row_at::<D>(at) {
                 if D::has(&row, key) {
                     return Some(row);
@@ -184,23 +225,28 @@ impl Table {
     #[cold]
     #[inline(never)]
     pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
-        if self.index_for(&key).get().is_none() && !self.is_worth_an_index() {
-            return Ok(self.search::<D>(&key));
+        if self.index_for(&key).is_none() {
+            let Some(home) = self.home_of_an_index() else {
+                return Ok(self.search::<D>(&key));
+            };
+            let by = By::of(&key);
+            home.by(by).adopt(self.make_index::<D>(by)?);
         }
-        let by = if let What::Name(_) = key.what { By::Name } else { By::Id };
-        let index = self.index_for(&key).get_or_try_init(|| self.make_index::<D>(by))?;
+        let index = self.index_for(&key).ok_or(Errno::EAGAIN)?;
         let rows = index.candidates(key.hash).filter_map(|at| self.row::<D>(at));
         Ok({ rows }.find(|row| D::has(row, &key)))
     }
 
-    fn is_worth_an_index(&self) -> bool {
+    /// Where an index goes if it is worth making.
+    fn home_of_an_index(&self) -> Option<&'static Indexes> {
         let len = self.text.len();
-        self.searched.load(Ordering::Relaxed) >= len.saturating_mul(INDEX_SEARCHES)
-            && len < LIMIT_BYTES
+        let is_worth_it =
+            self.searched.load(Ordering::Relaxed) >= len.saturating_mul(INDEX_SEARCHES);
+        self.home.get().filter(|_| is_worth_it && len < LIMIT_BYTES)
     }
 
     #[cold]
-    fn make_index<D: Database>(&self, by: By) -> Result<Index, Errno> {
+    fn make_index<D: Database>(&self, by: By) -> Result<ScratchBuf<u32>, Errno> {
         let most = if by == By::Name { 1 } else { D::MOST_IDS };
         let mut index = IndexBuilder::new(self.rows * most, self.text.len())?;
         for (at, row, _) in self.rows_from::<D>(0) {
@@ -208,7 +254,7 @@ impl Table {
                 index.insert(key.hash, at, |other| self.has_first_key::<D>(other, &key));
             }
         }
-        index.keep()
+        Ok(index.finish())
     }
 
     /// True if the line at `at` has the key.
@@ -269,11 +315,15 @@ impl Table {
 
     /// All rows that have the key: a member's groups, a host's lines.
     pub(crate) fn find_all<D: Database>(&self, key: &Key<'_>) -> Result<Lines<'_>, Errno> {
-        if self.by_listed.get().is_none() && !self.is_worth_an_index() {
-            return self.search_all::<D>(key).map(Lines::Searched);
+        if self.indexes.by_listed.get().is_none() {
+            let Some(home) = self.home_of_an_index() else {
+                return self.search_all::<D>(key).map(Lines::Searched);
+            };
+            home.by_listed.adopt(self.make_multi_index::<D>()?);
         }
-        let index = self.by_listed.get_or_try_init(|| self.make_multi_index::<D>())?;
-        Ok(Lines::Indexed(index.lines(key.hash, |place| self.is_listed::<D>(place, key))))
+        let index = self.indexes.by_listed.get().and_then(MultiIndex::new);
+        let is_key = |place| self.is_listed::<D>(place, key);
+        Ok(Lines::Indexed(index.map_or(&[], |index| index.lines(key.hash, is_key))))
     }
 
     /// The rows of lines that [`Table::find_all`] gave.
@@ -326,7 +376,7 @@ impl Table {
     }
 
     #[cold]
-    fn make_multi_index<D: Database>(&self) -> Result<MultiIndex, Errno> {
+    fn make_multi_index<D: Database>(&self) -> Result<ScratchBuf<u32>, Errno> {
         let count = self.rows_from::<D>(0).map(|(_, row, _)| D::all_keys(&row).count()).sum();
         let mut index = MultiIndexBuilder::new(count)?;
         for (begin, row, next) in self.rows_from::<D>(0) {
@@ -334,14 +384,14 @@ impl Table {
                 index.count(key.hash, place, |other| self.is_listed::<D>(other, key))
             })?;
         }
-        index.make_room()?;
+        let mut index = index.make_room()?;
         for (begin, row, next) in self.rows_from::<D>(0) {
             self.each_listed::<D>(begin, &row, next, |key, _, line| {
                 index.add(key.hash, line, |other| self.is_listed::<D>(other, key));
                 Ok(())
             })?;
         }
-        index.keep()
+        Ok(index.finish())
     }
 
     /// Has `each` see the names that a row lists, where they stand, and where the line begins. A line
@@ -408,6 +458,45 @@ impl core::ops::Deref for Lines<'_> {
     }
 }
 
+/// A table that is no snapshot's.
+#[cfg(any(test, fuzzing))]
+pub(crate) struct LoneTable(core::ptr::NonNull<Table>);
+
+#[cfg(any(test, fuzzing))]
+#[allow(unsafe_code, reason = "memory that is freed when the tests have done with it")]
+mod lone_table {
+    use super::*;
+    use core::ptr::NonNull;
+
+    impl LoneTable {
+        pub(crate) fn load<D: Database>(bytes: &[u8]) -> Result<Self, Errno> {
+            let text = ScratchText::copy_of(bytes)?;
+            let table = NonNull::from(alloc::boxed::Box::leak(crate::rt::memory::try_box(
+                Table::of::<D>(&text),
+            )?));
+            // SAFETY: leaked above.
+            unsafe { table.as_ref() }.fill(text);
+            Ok(Self(table))
+        }
+    }
+
+    impl core::ops::Deref for LoneTable {
+        type Target = Table;
+
+        fn deref(&self) -> &Table {
+            // SAFETY: not freed before this is dropped.
+            unsafe { self.0.as_ref() }
+        }
+    }
+
+    impl Drop for LoneTable {
+        fn drop(&mut self) {
+            // SAFETY: leaked by `load`, and no row outlives this. What it holds is dropped with it.
+            drop(unsafe { alloc::boxed::Box::from_raw(self.0.as_ptr()) });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -416,12 +505,12 @@ mod tests {
 
     const FILE: &[u8] = b"root:x:0:0:::\nnul:x:0:0:\0::\n# c\n\nbad\n bob:x:7:7::/b:\nbob:x:8:8:::\nann:x:7:9:::\n:x:5:5:::\nend:x:9:9";
 
-    fn load<D: Database>(bytes: &[u8]) -> Table {
-        Table::load::<D>(ScratchText::copy_of(bytes).unwrap()).unwrap()
+    fn load<D: Database>(bytes: &[u8]) -> LoneTable {
+        LoneTable::load::<D>(bytes).unwrap()
     }
 
     /// The same with the time for an index come.
-    fn indexed<D: Database>(bytes: &[u8]) -> Table {
+    fn indexed<D: Database>(bytes: &[u8]) -> LoneTable {
         let table = load::<D>(bytes);
         table.searched.store(usize::MAX, Ordering::Relaxed);
         table
@@ -455,7 +544,7 @@ mod tests {
                 assert_eq!(found, searched.find::<Passwd>(Key::id(id)).unwrap(), "{id}");
                 assert_eq!(found, rows(&indexed).find(|row| row.uid == id), "{id}");
             }
-            assert!(indexed.by_name.get().is_some() && indexed.by_id.get().is_some());
+            assert!([By::Name, By::Id].iter().all(|&by| indexed.indexes.by(by).get().is_some()));
         }
     }
 
@@ -465,7 +554,7 @@ mod tests {
         let turns = (0..100).take_while(|_| {
             let row = table.find::<Passwd>(Key::name(b"end")).unwrap();
             assert_eq!(row.unwrap().uid, 9);
-            table.by_name.get().is_none()
+            table.indexes.by_name.get().is_none()
         });
         assert!((1..20).contains(&turns.count()));
     }

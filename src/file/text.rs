@@ -5,12 +5,12 @@ use core::ops::Deref;
 use crate::db::bytes::{BLOCK, Block, QUARTER, Quarter};
 use crate::db::fields::{Line, WINDOW_BYTES};
 use crate::rt::errno::Errno;
-use crate::rt::memory::{OwnedBuf, ScratchBuf};
+use crate::rt::memory::{BufCell, ScratchBuf};
 
 /// A file's bytes, that are kept. Behind them stand newlines, so that a whole window can be looked at up
 /// to the end, and every line has one.
 pub(crate) struct Text {
-    memory: OwnedBuf<u8>,
+    memory: BufCell<u8>,
     len: usize,
 }
 
@@ -70,7 +70,7 @@ impl ScratchText {
 
     /// The text, to be kept.
     pub(crate) fn keep(self) -> Result<Text, Errno> {
-        Ok(Text { memory: self.memory.keep()?, len: self.len })
+        Ok(Text { memory: BufCell::holding(self.memory.keep()?), len: self.len })
     }
 }
 
@@ -93,10 +93,36 @@ fn grown(memory: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
 }
 
 impl Text {
+    /// A text of that length, which has no bytes before [`Text::fill`].
+    pub(crate) const fn of_length(len: usize) -> Self {
+        Self { memory: BufCell::new(), len }
+    }
+
+    /// Takes the bytes in, for good.
+    pub(crate) fn fill(&'static self, text: ScratchText) {
+        self.memory.adopt(text.memory);
+    }
+
+    /// Frees the bytes.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses them any more, and the text's own memory is never freed.
+    #[allow(unsafe_code, reason = "hands the caller's word on")]
+    pub(crate) unsafe fn release(&self) {
+        // SAFETY: both as the caller says.
+        unsafe { self.memory.release() };
+    }
+
+    #[inline(always)]
+    fn memory(&self) -> &[u8] {
+        self.memory.get().unwrap_or_default()
+    }
+
     /// The line that begins at `at`; `None` at the end of the file.
     #[inline(always)]
     pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
-        line_at(&self.memory, self.len, at)
+        line_at(self.memory(), self.len, at)
     }
 }
 
@@ -138,7 +164,7 @@ impl Deref for Text {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        self.memory.get(..self.len).unwrap_or_default()
+        self.memory().get(..self.len).unwrap_or_default()
     }
 }
 

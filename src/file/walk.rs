@@ -9,7 +9,7 @@ use core::ptr::null;
 
 use crate::rt::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::rt::errno::Errno;
-use crate::rt::published::{Published, SlotRef, show};
+use crate::rt::published::{Published, SlotRef, Value, show};
 use crate::rt::thread;
 
 /// Where an enumeration of a file stands: `resolve::cursor`.
@@ -28,6 +28,11 @@ unsafe impl Send for Walk {}
 // SAFETY: the snapshot's address is not followed without a slot that shows it: `Walks::get`.
 unsafe impl Sync for Walk {}
 
+// SAFETY: numbers and an address.
+unsafe impl Value for Walk {
+    unsafe fn release(&self) {}
+}
+
 impl Walk {
     /// Moves on from the place that was seen; false if another thread has moved on from there before.
     pub(crate) fn move_on(&self, seen: u64, to: u64) -> bool {
@@ -43,7 +48,7 @@ pub(crate) struct Walks<T> {
     of: PhantomData<fn() -> T>,
 }
 
-impl<T> Walks<T> {
+impl<T: Value> Walks<T> {
     /// None is begun.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
@@ -63,7 +68,7 @@ impl<T> Walks<T> {
     ///
     /// `snapshot` is the address of a `T`, which a slot of the calling thread shows until this returns.
     pub(crate) unsafe fn begin(
-        &self,
+        &'static self,
         snapshot: Option<*const ()>,
         place: u64,
         anew: bool,
@@ -75,10 +80,11 @@ impl<T> Walks<T> {
             module_rows: AtomicU64::new(0),
             module_epoch: AtomicU64::new(0),
         };
+        self.reclaim_walks();
         if anew {
-            self.walk.publish(walk, slot)?;
+            self.walk.publish(walk, |_| (), slot)?;
         } else {
-            self.walk.publish_first(walk, slot)?;
+            self.walk.publish_first(walk, |_| (), slot)?;
         }
         // After the enumeration is there for all, and before the slot may show another snapshot: see
         // `reclaim`.
@@ -122,8 +128,18 @@ impl<T> Walks<T> {
         }
     }
 
-    /// Frees the snapshots and the enumerations that nobody uses any more.
-    pub(crate) fn reclaim(&self, snapshots: &Published<T>, slot: &mut SlotRef<'_>) {
+    fn reclaim_walks(&'static self) {
+        // SAFETY: a walk is shown in a slot before it is used.
+        unsafe { self.walk.reclaim(thread::is_shown) };
+    }
+
+    /// Frees the snapshots and the enumerations that nobody uses any more. Calls may be abandoned before
+    /// they come to this, again and again: so it is done before something new is published, too.
+    pub(crate) fn reclaim(&'static self, snapshots: &'static Published<T>, slot: &mut SlotRef<'_>) {
+        self.reclaim_walks();
+        if !snapshots.has_old() {
+            return;
+        }
         let begun = self.begun.load(Ordering::SeqCst);
         let walked = self.walk.get(slot).map_or(null(), |walk| walk.snapshot);
         // An enumeration that was there pins its snapshot. One that another thread has begun since then
@@ -132,11 +148,9 @@ impl<T> Walks<T> {
         let has_begun = || self.begun.load(Ordering::SeqCst) != begun;
         // SAFETY: a slot that shows a snapshot is looked at, and so is the enumeration.
         unsafe {
-            snapshots.reclaim(|address, _| {
-                address == walked || thread::is_shown(address) || has_begun()
-            });
+            snapshots
+                .reclaim(|address| address == walked || thread::is_shown(address) || has_begun());
         }
-        // SAFETY: a walk is shown in a slot before it is used.
-        unsafe { self.walk.reclaim(|address, _| thread::is_shown(address)) };
+        slot.clear();
     }
 }

@@ -61,7 +61,7 @@ fn add_all(
         }
     }
     if super::asks_module::<Group>(config) {
-        module::groups_of(call.thread(), user, first, gids)?;
+        module::groups_of(call, user, first, gids)?;
     }
     if is_synthetic {
         gids.extend(&synthetic_user::nameless_groups::<Group>(config, call)?)?;

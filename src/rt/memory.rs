@@ -3,7 +3,7 @@
 //! A signal handler may leave any call of ours by siglongjmp(3), and then no destructor runs. So what a
 //! call allocates for itself ([`ScratchBuf`]) is written down in a list that belongs to the thread; the
 //! thread's next call frees what it finds there (`rt::thread`). What outlives the call is taken off the
-//! list and becomes an [`OwnedBuf`]; the type of a field says which of the two it can hold.
+//! list and becomes an [`OwnedBuf`], or fills a [`BufCell`]; the type of a field says which it can hold.
 #![allow(unsafe_code, reason = "memory from malloc(3) and mmap(2)")]
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
@@ -13,11 +13,12 @@ use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use rustix::mm::MapFlags;
 
 use crate::rt::errno::Errno;
-use crate::rt::{sys, thread};
+use crate::rt::{annotate, sys, thread};
 
 /// A type of which zeros are a value, and which needs no destructor.
 pub(crate) trait Zero: Copy {}
@@ -27,6 +28,7 @@ impl Zero for u32 {}
 /// What stands before the elements.
 #[repr(C)]
 #[cfg_attr(target_pointer_width = "64", repr(align(16)))]
+#[cfg_attr(target_pointer_width = "32", repr(align(8)))]
 pub(crate) struct Header {
     /// The list of scratch memory that this is in, or null, and the next one there.
     list: Cell<*const ScratchList>,
@@ -42,35 +44,57 @@ pub(crate) struct Header {
 /// A huge page, and the size from which on memory is mapped.
 const HUGE_BYTES: usize = 2 << 20;
 
-/// Room for `count` zeroed elements. Large memory lies on huge pages where the kernel has them: one
-/// page fault for 2 MiB in place of one for 4 KiB, and addresses that the processor finds without
-/// walking tables.
-fn allocate<T: Zero>(count: usize) -> Result<NonNull<Header>, Errno> {
+/// Room for `count` zeroed elements, written down in the list if there is one.
+fn allocate<T: Zero>(count: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
     const { assert!(align_of::<T>() <= align_of::<Header>()) };
     let bytes = count.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?;
-    let (at, mapping, size) = if bytes >= HUGE_BYTES {
-        // What precedes the first huge page's boundary, and the rest of the last page, stays
-        // untouched and so costs nothing. The header stands right before the boundary.
-        let size = bytes.checked_add(2 * HUGE_BYTES).ok_or(Errno::ENOMEM)?;
-        let mapping = sys::map(size, MapFlags::empty())?;
-        let first = (mapping.addr() + size_of::<Header>()).next_multiple_of(HUGE_BYTES);
-        let first = mapping.cast::<u8>().with_addr(first);
-        // SAFETY: `map` has just given `size` bytes, in which `bytes` from the boundary on have room.
-        unsafe { sys::prefer_huge_pages(first.cast(), bytes) };
-        // SAFETY: the boundary lies at least a header's size after the mapping's start.
-        (unsafe { first.sub(size_of::<Header>()) }, mapping, size)
-    } else {
-        let size = bytes + size_of::<Header>();
-        let layout = layout(size)?;
-        // SAFETY: the size is not zero.
-        (unsafe { alloc_zeroed(layout) }, null_mut(), size)
-    };
-    #[allow(clippy::cast_ptr_alignment, reason = "both ways give an aligned address")]
+    let header = if bytes >= HUGE_BYTES { map(bytes, list) } else { from_malloc(bytes, list) }?;
+    // SAFETY: fresh memory of ours, which begins with a header.
+    unsafe { (*header.as_ptr()).count = count };
+    Ok(header)
+}
+
+/// Memory from malloc(3). It is written down before anything else is done with it: a call that is
+/// abandoned here loses it only within the few instructions from one to the other.
+#[inline(never)]
+fn from_malloc(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
+    let size = bytes + size_of::<Header>();
+    let layout = layout(size)?;
+    // SAFETY: the size is not zero.
+    let at = unsafe { alloc_zeroed(layout) };
+    #[allow(clippy::cast_ptr_alignment, reason = "malloc aligns for a header")]
     let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
-    let (list, next) = (Cell::new(null()), Cell::new(null_mut()));
-    let content = Header { list, next, count, mapping, size };
-    // SAFETY: fresh memory that is large enough and aligned for a header.
-    unsafe { header.write(content) };
+    if let Some(list) = list {
+        list.push(header);
+    }
+    // Zeros are a header: with no mapping, and of no list.
+    // SAFETY: fresh memory of ours, which begins with a header.
+    unsafe { (*header.as_ptr()).size = size };
+    Ok(header)
+}
+
+/// Large memory lies on huge pages where the kernel has them: one page fault for 2 MiB in place of one for
+/// 4 KiB, and addresses that the processor finds without walking tables.
+#[cold]
+fn map(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
+    // What precedes the first huge page's boundary, and the rest of the last page, stays untouched and so
+    // costs nothing. The header stands right before the boundary.
+    let size = bytes.checked_add(2 * HUGE_BYTES).ok_or(Errno::ENOMEM)?;
+    let mapping = sys::map(size, MapFlags::empty())?;
+    let first = (mapping.addr() + size_of::<Header>()).next_multiple_of(HUGE_BYTES);
+    let first = mapping.cast::<u8>().with_addr(first);
+    // SAFETY: `map` has just given `size` bytes, in which `bytes` from the boundary on have room.
+    unsafe { sys::prefer_huge_pages(first.cast(), bytes) };
+    // SAFETY: the boundary lies at least a header's size after the mapping's start.
+    let at = unsafe { first.sub(size_of::<Header>()) };
+    #[allow(clippy::cast_ptr_alignment, reason = "the boundary's alignment, less a header's size")]
+    let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
+    let (list_cell, next) = (Cell::new(null()), Cell::new(null_mut()));
+    // SAFETY: within the mapping, and aligned for a header.
+    unsafe { header.write(Header { list: list_cell, next, count: 0, mapping, size }) };
+    if let Some(list) = list {
+        list.push(header);
+    }
     Ok(header)
 }
 
@@ -78,24 +102,29 @@ fn layout(size: usize) -> Result<Layout, Errno> {
     Layout::from_size_align(size, align_of::<Header>()).map_err(|_| Errno::ENOMEM)
 }
 
-/// Gives the memory back.
+/// Takes the memory off the list that it is in, if it is in one, and gives it back.
 ///
 /// # Safety
 ///
-/// `header` is from [`allocate`], in no list, and nothing refers to its memory any more.
+/// `header` is from [`allocate`], and nothing refers to its memory any more.
+#[inline(never)]
 unsafe fn free(header: NonNull<Header>) {
-    // SAFETY: the caller says that it is still there.
+    // SAFETY: not freed yet, as the caller says.
     let Header { mapping, size, .. } = *unsafe { header.as_ref() };
+    off_list(header);
     if !mapping.is_null() {
-        // SAFETY: mapped by `allocate` with this size, and unused by now.
+        // SAFETY: mapped by `map` with this size, and unused by now.
         unsafe { sys::unmap(mapping, size) };
-    } else if let Ok(layout) = layout(size) {
-        // SAFETY: allocated by `allocate` with this layout, and unused by now.
+    } else {
+        // SAFETY: `layout` has checked the size when it was allocated.
+        let layout = unsafe { Layout::from_size_align_unchecked(size, align_of::<Header>()) };
+        // SAFETY: allocated by `from_malloc` with this layout, and unused by now.
         unsafe { dealloc(header.as_ptr().cast(), layout) };
     }
 }
 
-/// Takes scratch memory off the list that it is in, if it is in one.
+/// Takes memory off the list that it is in, if it is in one.
+#[inline(always)]
 fn off_list(header: NonNull<Header>) {
     // SAFETY: the header is alive: its owner calls this.
     let list = unsafe { header.as_ref() }.list.replace(null());
@@ -114,41 +143,53 @@ impl ScratchList {
         Self(Cell::new(null_mut()))
     }
 
+    #[inline(always)]
     fn push(&self, header: NonNull<Header>) {
         // SAFETY: `header` is alive, and only its owner has it.
         let new = unsafe { header.as_ref() };
         new.next.set(self.0.get());
-        new.list.set(self);
         self.0.set(header.as_ptr());
+        new.list.set(self);
     }
 
-    /// Takes it off the list; nothing happens if it is not there.
-    fn remove(&self, header: NonNull<Header>) {
+    /// Takes it off the list; false if it is not there.
+    #[inline(always)]
+    fn remove(&self, header: NonNull<Header>) -> bool {
         let mut place = &self.0;
         while let Some(at) = NonNull::new(place.get()) {
             // SAFETY: what is in the list has not been freed: its owner takes it off before that.
             let next = unsafe { &at.as_ref().next };
             if at == header {
                 place.set(next.get());
-                return;
+                return true;
             }
             // SAFETY: as long as the list is not changed, `at` stays alive, and so does its field.
             place = unsafe { &*core::ptr::from_ref(next) };
         }
+        false
     }
 
-    /// Frees all that is in the list.
+    /// Frees all that is in the list, one after the other: this may be abandoned in its turn.
     ///
     /// # Safety
     ///
     /// Whoever made the buffers has been abandoned: nobody uses or drops them any more.
     pub(crate) unsafe fn free_all(&self) {
-        let mut rest = self.0.replace(null_mut());
-        while let Some(header) = NonNull::new(rest) {
+        while let Some(header) = NonNull::new(self.0.get()) {
+            // A call that was abandoned in `push` has not come to this.
             // SAFETY: in the list, so not freed yet.
-            rest = unsafe { header.as_ref() }.next.get();
-            // SAFETY: off the list by now, and the caller says that nobody uses it.
+            unsafe { header.as_ref() }.list.set(self);
+            // SAFETY: in the list, so from `allocate`; the caller says that nobody uses it.
             unsafe { free(header) };
+        }
+    }
+
+    /// Has memory that an abandoned call has put into the cell be the cell's alone.
+    pub(crate) fn finish_adopting(&self, cell: &AtomicPtr<Header>) {
+        let held = NonNull::new(cell.load(Ordering::Relaxed));
+        if let Some(header) = held.filter(|&header| self.remove(header)) {
+            // SAFETY: it was in the list, so it is the thread's own and not freed.
+            unsafe { header.as_ref() }.list.set(null());
         }
     }
 }
@@ -167,7 +208,7 @@ unsafe impl<T: Sync> Sync for OwnedBuf<T> {}
 impl<T: Zero> OwnedBuf<T> {
     /// `count` zeros.
     pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
-        Ok(Self { header: allocate::<T>(count)?, elements: PhantomData })
+        Ok(Self { header: allocate::<T>(count, None)?, elements: PhantomData })
     }
 
     /// The elements' address, for a cell of one word; [`OwnedBuf::from_raw`] takes it back.
@@ -223,7 +264,7 @@ impl<T> DerefMut for OwnedBuf<T> {
 
 impl<T> Drop for OwnedBuf<T> {
     fn drop(&mut self) {
-        // SAFETY: from `allocate`, in no list, and this was the only owner.
+        // SAFETY: from `allocate`, and this was the only owner.
         unsafe { free(self.header) };
     }
 }
@@ -244,9 +285,8 @@ impl<T: Zero> ScratchBuf<T> {
 
     /// `count` zeros.
     pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
-        let memory = OwnedBuf::zeroed(count)?;
-        thread::with_scratch(|list| list.push(memory.header));
-        Ok(Self { memory: Some(memory), len: count })
+        let header = allocate::<T>(count, thread::scratch())?;
+        Ok(Self { memory: Some(OwnedBuf { header, elements: PhantomData }), len: count })
     }
 
     /// A copy of the elements.
@@ -315,18 +355,132 @@ impl<T: Zero> DerefMut for ScratchBuf<T> {
     }
 }
 
-impl<T: Zero> Drop for ScratchBuf<T> {
-    fn drop(&mut self) {
-        if let Some(memory) = &self.memory {
-            off_list(memory.header);
-        }
-    }
-}
-
 /// Formats onto the end; an error is `ENOMEM`.
 impl core::fmt::Write for ScratchBuf<u8> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.extend(text.as_bytes()).map_err(|_| core::fmt::Error)
+    }
+}
+
+/// A cell of one word that memory is put into once, for as long as [`BufCell::release`] has not taken it out.
+pub(crate) struct BufCell<T> {
+    header: AtomicPtr<Header>,
+    elements: PhantomData<T>,
+}
+
+impl<T: Zero> BufCell<T> {
+    /// An empty cell, as zeros are.
+    pub(crate) const fn new() -> Self {
+        Self { header: AtomicPtr::new(null_mut()), elements: PhantomData }
+    }
+
+    /// A cell that holds the memory.
+    pub(crate) fn holding(memory: OwnedBuf<T>) -> Self {
+        Self { header: AtomicPtr::new(memory.into_raw()), elements: PhantomData }
+    }
+
+    /// What the cell holds.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<&[T]> {
+        let raw = NonNull::new(self.header.load(Ordering::Acquire))?;
+        annotate::acquired(self);
+        // SAFETY: put there by `adopt` or `holding`, and whoever takes it out says that nobody uses it.
+        let (first, count) = unsafe { OwnedBuf::<T>::raw_parts(raw) };
+        // SAFETY: `count` elements that were zeroed, and are not written to any more.
+        Some(unsafe { core::slice::from_raw_parts(first, count) })
+    }
+
+    /// Puts the memory into the cell, or frees it if there is some already: between threads that come here
+    /// at once the first counts. A call that is abandoned here has done it or not: the cell is written down
+    /// while the memory is both in it and in the thread's list.
+    pub(crate) fn adopt(&'static self, buf: ScratchBuf<T>) {
+        let Some(memory) = &buf.memory else { return };
+        let header = memory.header;
+        annotate::releases(self);
+        thread::set_adopting(Some(&self.header));
+        let place = &self.header;
+        let is_first = place
+            .compare_exchange(null_mut(), header.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if is_first {
+            core::mem::forget(buf);
+            off_list(header);
+        }
+        thread::set_adopting(None);
+    }
+
+    /// Empties the cell, and frees what it held. A call that is abandoned here has done it or not.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses what the cell holds, and the cell's own memory is never freed.
+    pub(crate) unsafe fn release(&self) {
+        annotate::forget(self);
+        let place = &raw const self.header;
+        // SAFETY: the cell stays, as the caller says.
+        release(unsafe { &*place });
+    }
+}
+
+/// The same for the cell of any type. While the memory is both in the cell and in the thread's list, the
+/// cell is written down.
+#[inline(never)]
+fn release(place: &'static AtomicPtr<Header>) {
+    let Some(header) = NonNull::new(place.load(Ordering::Relaxed)) else { return };
+    let list = thread::scratch();
+    thread::set_adopting(Some(place));
+    if let Some(list) = list {
+        list.push(header);
+    }
+    place.store(null_mut(), Ordering::Relaxed);
+    thread::set_adopting(None);
+    // SAFETY: it was in the cell, and so nobody else's; nobody uses it, as `BufCell::release` is told.
+    unsafe { free(header) };
+}
+
+impl<T> Drop for BufCell<T> {
+    fn drop(&mut self) {
+        if let Some(header) = NonNull::new(*self.header.get_mut()) {
+            // SAFETY: the cell's, which is gone with it.
+            unsafe { free(header) };
+        }
+    }
+}
+
+/// One more of something, made when it is needed first, and never freed.
+pub(crate) struct Grown<T> {
+    memory: BufCell<u8>,
+    made: PhantomData<T>,
+}
+
+/// A type that has a value for a beginning.
+pub(crate) trait Empty {
+    fn empty() -> Self;
+}
+
+impl<T: Empty + 'static> Grown<T> {
+    /// Not made.
+    pub(crate) const fn new() -> Self {
+        Self { memory: BufCell::new(), made: PhantomData }
+    }
+
+    /// It, if it is made.
+    pub(crate) fn get(&'static self) -> Option<&'static T> {
+        let place = self.memory.get()?.as_ptr();
+        // SAFETY: `get_or_make` has put the value there, which is never freed.
+        Some(unsafe { &*place.cast::<T>() })
+    }
+
+    /// It, made now if need be.
+    pub(crate) fn get_or_make(&'static self) -> Result<&'static T, Errno> {
+        const { assert!(align_of::<T>() <= align_of::<Header>()) };
+        if self.get().is_none() {
+            let mut memory = ScratchBuf::<u8>::zeroed(size_of::<T>())?;
+            // SAFETY: fresh memory of T's size; what stands behind a header is aligned as that is.
+            unsafe { memory.as_mut_ptr().cast::<T>().write(T::empty()) };
+            self.memory.adopt(memory);
+        }
+        self.get().ok_or(Errno::EAGAIN)
     }
 }
 

@@ -273,7 +273,7 @@ impl Library {
 
 /// True if no file can be opened now.
 fn is_without_descriptors() -> bool {
-    match sys::open(c"/", OFlags::PATH) {
+    match sys::open(c"/", OFlags::PATH, &sys::FdCell::new()) {
         Ok(fd) => {
             sys::close(fd);
             false

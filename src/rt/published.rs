@@ -1,21 +1,22 @@
 //! A value that threads read while another one replaces it, without a lock and without a count.
 //!
 //! A reader writes the address into a slot of its own before it uses the value (a hazard pointer: Michael,
-//! "Hazard Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004). Who replaces a value retires
-//! the old one, and frees what is retired once no slot shows it.
+//! "Hazard Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004). A value that was replaced is
+//! freed once no slot shows it.
 //!
 //! Each step is one atomic operation on one word. So a child of fork(2) finds the old value or the new
 //! one, whatever the other threads were doing; a signal handler may interrupt any instruction and read
 //! or replace the value itself; and it may jump away for ever, and nothing stays taken or counted.
 #![allow(unsafe_code, reason = "memory that several threads reach")]
 
-use alloc::boxed::Box;
-use core::ptr::{NonNull, null_mut};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
 
-use crate::rt::annotate;
-use crate::rt::atomic::{AtomicPtr, Ordering, fence};
+use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::rt::errno::Errno;
-use crate::rt::memory::try_box;
+use crate::rt::memory::{Empty, Grown};
+use crate::rt::{annotate, thread};
 
 /// Where a thread shows which value it uses. Zeros are an empty slot.
 pub(crate) struct Slot(AtomicPtr<()>);
@@ -69,32 +70,129 @@ impl<'a> SlotRef<'a> {
     }
 }
 
-/// A value with room for its place in the list of retired ones.
-pub(crate) struct Node<T> {
-    next: AtomicPtr<Node<T>>,
-    value: T,
+/// What can be published: its bytes stay where they are for ever, and are used for another value later.
+///
+/// # Safety
+///
+/// Zeros are a value, and so is one that is partly overwritten by another: there are numbers, flags, and cells
+/// in it, and the cells of a new one are empty.
+pub(crate) unsafe trait Value: 'static {
+    /// Empties the cells. A call that is abandoned here is followed by another.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the value any more.
+    unsafe fn release(&self);
+}
+
+/// Room for a value.
+pub(crate) struct Node<T: Value> {
+    state: AtomicU64,
+    value: UnsafeCell<MaybeUninit<T>>,
+    next: Grown<Node<T>>,
+}
+
+// A state is, from its lowest bit on: what of these three holds; who owns it, if so (`thread::owner`); and
+// how many values the node has had, so that a state is never the same again.
+/// There is no value.
+const FREE: u64 = 0;
+/// The value is, or was, the newest, or its making was abandoned.
+const DONE: u64 = 1;
+/// One call makes or frees the value.
+const OWNED: u64 = 2;
+const KIND: u64 = 3;
+const COUNT_SHIFT: u32 = 32;
+
+fn owned_by(state: u64, owner: u64) -> u64 {
+    state >> COUNT_SHIFT << COUNT_SHIFT | (owner << 2) & (u64::MAX >> COUNT_SHIFT) | OWNED
+}
+
+/// Lets go of the state if that owner, a call that was abandoned, owns it.
+pub(crate) fn disown(state: &AtomicU64, owner: u64) {
+    let seen = state.load(Ordering::SeqCst);
+    if seen == owned_by(seen, owner) {
+        let count = seen >> COUNT_SHIFT << COUNT_SHIFT;
+        state.swap(count | DONE, Ordering::SeqCst);
+    }
 }
 
 /// The newest value, if there is one, and those that were replaced and not freed yet.
-pub(crate) struct Published<T> {
-    newest: AtomicPtr<Node<T>>,
-    retired: AtomicPtr<Node<T>>,
+///
+/// A call may be abandoned at any instruction, so nothing is ever "taken out": what is being made or freed
+/// is in its node all the time, and the node says who is at it. When that call has been abandoned, its
+/// thread lets go of it (`rt::thread`), and whoever comes next makes an end of it.
+pub(crate) struct Published<T: Value> {
+    newest: AtomicPtr<T>,
+    first: Node<T>,
 }
 
-// SAFETY: gives `&T` to several threads, and drops a `T` in another thread than the one that made it.
-unsafe impl<T: Send + Sync> Sync for Published<T> {}
+// SAFETY: gives `&T` to several threads, and frees what a `T` has in another thread than the one that made it.
+unsafe impl<T: Value + Send + Sync> Sync for Published<T> {}
+// SAFETY: as for the `Published` that it is a part of.
+unsafe impl<T: Value + Send + Sync> Sync for Node<T> {}
 
-impl<T> Published<T> {
+impl<T: Value> Node<T> {
+    /// Without a value.
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        let value = UnsafeCell::new(MaybeUninit::zeroed());
+        Self { state: AtomicU64::new(FREE), value, next: Grown::new() }
+    }
+
+    /// Without a value.
+    #[cfg(loom)]
+    fn new() -> Self {
+        let value = UnsafeCell::new(MaybeUninit::zeroed());
+        Self { state: AtomicU64::new(FREE), value, next: Grown::new() }
+    }
+
+    fn value(&self) -> *mut T {
+        self.value.get().cast()
+    }
+
+    /// Has the calling call own the node if its state still is that one.
+    fn own(&'static self, seen: u64) -> bool {
+        let mine = owned_by(seen, thread::owner());
+        thread::set_owned(Some(&self.state));
+        let won = self.state.compare_exchange(seen, mine, Ordering::SeqCst, Ordering::SeqCst);
+        if won.is_err() {
+            thread::set_owned(None);
+        }
+        annotate::acquired(self);
+        won.is_ok()
+    }
+
+    /// Lets go of a node that the calling call owns.
+    fn let_go(&self, state: u64) {
+        annotate::releases(self);
+        self.state.swap(state, Ordering::SeqCst);
+        thread::set_owned(None);
+    }
+
+    /// The same with a value in it.
+    fn done(&self) {
+        let count = self.state.load(Ordering::Relaxed) >> COUNT_SHIFT << COUNT_SHIFT;
+        self.let_go(count | DONE);
+    }
+}
+
+impl<T: Value> Empty for Node<T> {
+    fn empty() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Value> Published<T> {
     /// Nothing yet.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { newest: AtomicPtr::new(null_mut()), retired: AtomicPtr::new(null_mut()) }
+        Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
     }
 
     /// Nothing yet.
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { newest: AtomicPtr::new(null_mut()), retired: AtomicPtr::new(null_mut()) }
+        Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
     }
 
     /// The newest value. The slot shows it from now on, so it is not freed before the slot changes.
@@ -102,7 +200,7 @@ impl<T> Published<T> {
         let mut seen = self.newest.load(Ordering::SeqCst);
         loop {
             slot.0.set(seen.cast());
-            // Between the load and the store another thread may have retired it and looked at the
+            // Between the load and the store another thread may have replaced it and looked at the
             // slot before; then it is not the newest any more.
             let now = self.newest.load(Ordering::SeqCst);
             if now == seen {
@@ -111,9 +209,9 @@ impl<T> Published<T> {
             seen = now;
         }
         annotate::acquired(seen);
-        // SAFETY: it was the newest when the slot showed it already, so whoever retires it sees the
+        // SAFETY: it was the newest when the slot showed it already, so whoever frees it sees the
         // slot, which changes only through `slot`.
-        NonNull::new(seen).map(|node| unsafe { &(*node.as_ptr()).value })
+        unsafe { seen.as_ref() }
     }
 
     /// The value that the slot shows, whether or not it still is the newest.
@@ -123,57 +221,85 @@ impl<T> Published<T> {
     /// The slot has never been shown to another `Published` of another type.
     #[inline(always)]
     pub(crate) unsafe fn shown<'s>(slot: &'s SlotRef<'_>) -> Option<&'s T> {
-        let node = slot.0.0.load(Ordering::Relaxed).cast::<Node<T>>();
-        // SAFETY: `get` or `publish` has put it there and it is not freed while it stands there; its
-        // type is the caller's word.
-        NonNull::new(node).map(|node| unsafe { &(*node.as_ptr()).value })
+        let value = slot.0.0.load(Ordering::Relaxed).cast::<T>();
+        // SAFETY: `get` or `publish` has put it there and it is not freed while it stands there; the
+        // caller says that it is of this type.
+        unsafe { value.as_ref() }
     }
 
-    /// Makes `value` the newest, shows it in the slot, and retires the one before.
-    pub(crate) fn publish<'s>(&self, value: T, slot: &'s mut SlotRef<'_>) -> Result<&'s T, Errno> {
-        let node = Box::into_raw(try_box(Node { next: AtomicPtr::new(null_mut()), value })?);
-        slot.0.set(node.cast());
-        annotate::releases(node);
-        self.replace(node);
-        // SAFETY: just made, and the slot shows it.
-        Ok(unsafe { &(*node).value })
+    /// Makes `value` the newest, and shows it in the slot. `fill` puts into it what it has beyond its own
+    /// bytes.
+    pub(crate) fn publish<'s>(
+        &'static self,
+        value: T,
+        fill: impl FnOnce(&'static T),
+        slot: &'s mut SlotRef<'_>,
+    ) -> Result<&'s T, Errno> {
+        let (node, value) = self.make(value, fill, slot)?;
+        self.newest.swap(node.value(), Ordering::SeqCst);
+        node.done();
+        Ok(value)
     }
 
     /// As [`Published::publish`] if there is no value yet; else gives the newest, and false.
     pub(crate) fn publish_first<'s>(
-        &self,
+        &'static self,
         value: T,
+        fill: impl FnOnce(&'static T),
         slot: &'s mut SlotRef<'_>,
     ) -> Result<(&'s T, bool), Errno> {
-        let node = Box::into_raw(try_box(Node { next: AtomicPtr::new(null_mut()), value })?);
-        slot.0.set(node.cast());
-        annotate::releases(node);
-        let before =
-            self.newest.compare_exchange(null_mut(), node, Ordering::SeqCst, Ordering::SeqCst);
-        if before.is_err() {
-            // Another thread was first: its value counts. Nobody has seen this one.
-            // SAFETY: made above by `Box::into_raw`, and not published.
-            drop(unsafe { Box::from_raw(node) });
-            if let Some(first) = self.get(slot) {
-                // SAFETY: the slot shows it for as long as `slot` is borrowed. (The borrow checker
-                // does not see that the branch without a value does not use it.)
-                return Ok((unsafe { &*core::ptr::from_ref(first) }, false));
-            }
-            return Err(Errno::EAGAIN);
+        let (node, value) = self.make(value, fill, slot)?;
+        let (none, new) = (null_mut(), node.value());
+        let is_first =
+            self.newest.compare_exchange(none, new, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        node.done();
+        if is_first {
+            return Ok((value, true));
         }
-        // SAFETY: just made, and the slot shows it.
-        Ok((unsafe { &(*node).value }, true))
+        // Another thread was first: its value counts.
+        self.get(slot).map(|first| (first, false)).ok_or(Errno::EAGAIN)
     }
 
-    /// Leaves no newest value, and retires the one before. True if there was one.
+    /// A node of the calling call's with the value, which the slot shows.
+    fn make(
+        &'static self,
+        value: T,
+        fill: impl FnOnce(&'static T),
+        slot: &mut SlotRef<'_>,
+    ) -> Result<(&'static Node<T>, &'static T), Errno> {
+        let node = self.free_node()?;
+        // SAFETY: the calling call owns the node, so nobody else reads or writes it. What was there has
+        // been released.
+        unsafe { node.value().write(value) };
+        // SAFETY: just written.
+        let value = unsafe { &*node.value() };
+        fill(value);
+        slot.0.set(node.value().cast());
+        annotate::releases(node.value());
+        Ok((node, value))
+    }
+
+    /// A node without a value, which the calling call owns from now on.
+    fn free_node(&'static self) -> Result<&'static Node<T>, Errno> {
+        let mut node = &self.first;
+        loop {
+            let state = node.state.load(Ordering::SeqCst);
+            if state & KIND == FREE && node.own(state) {
+                return Ok(node);
+            }
+            node = node.next.get_or_make()?;
+        }
+    }
+
+    /// Leaves no newest value. True if there was one.
     pub(crate) fn clear(&self) -> bool {
         // A load is cheaper than a swap for what nobody began.
-        !self.newest.load(Ordering::SeqCst).is_null() && self.replace(null_mut())
+        !self.is_empty() && !self.newest.swap(null_mut(), Ordering::SeqCst).is_null()
     }
 
     /// True if the value, one of these, still is the newest.
     pub(crate) fn is_newest(&self, value: &T) -> bool {
-        self.newest.load(Ordering::SeqCst).cast_const().cast() == address_of(value)
+        core::ptr::eq(self.newest.load(Ordering::SeqCst), value)
     }
 
     /// True if there is no value.
@@ -181,56 +307,37 @@ impl<T> Published<T> {
         self.newest.load(Ordering::SeqCst).is_null()
     }
 
-    fn replace(&self, node: *mut Node<T>) -> bool {
-        let old = self.newest.swap(node, Ordering::SeqCst);
-        if let Some(old) = NonNull::new(old) {
-            self.retire(old);
-        }
-        !old.is_null()
+    fn nodes(&'static self) -> impl Iterator<Item = &'static Node<T>> {
+        core::iter::successors(Some(&self.first), |node| node.next.get())
     }
 
-    fn retire(&self, node: NonNull<Node<T>>) {
-        let mut first = self.retired.load(Ordering::SeqCst);
-        loop {
-            // SAFETY: only this call has taken the node out of `newest` or off the list.
-            unsafe { node.as_ref() }.next.store(first, Ordering::Relaxed);
-            annotate::releases(&raw const self.retired);
-            match self.retired.compare_exchange(
-                first,
-                node.as_ptr(),
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            ) {
-                Ok(_) => return,
-                Err(now) => first = now,
-            }
-        }
+    /// True of a node whose value was replaced, or was never the newest, with that state. A slot that is
+    /// set to it from now on is found wrong by [`Published::get`].
+    fn is_old(&self, node: &Node<T>, state: u64) -> bool {
+        state & KIND == DONE && self.newest.load(Ordering::SeqCst) != node.value()
     }
 
-    /// Frees what is retired and not in use.
+    /// True if there is something to reclaim, or in use though it was replaced.
+    pub(crate) fn has_old(&'static self) -> bool {
+        self.nodes().any(|node| self.is_old(node, node.state.load(Ordering::SeqCst)))
+    }
+
+    /// Frees what was replaced and is not in use.
     ///
     /// # Safety
     ///
     /// `is_used` says true of a value's address that any slot shows, and of one that a thread may still
     /// show in its slot by [`show`].
-    pub(crate) unsafe fn reclaim(&self, is_used: impl Fn(*const (), &T) -> bool) {
-        if self.retired.load(Ordering::Relaxed).is_null() {
-            return;
-        }
-        let mut rest = self.retired.swap(null_mut(), Ordering::SeqCst);
-        annotate::acquired(&raw const self.retired);
-        fence(Ordering::SeqCst);
-        while let Some(node) = NonNull::new(rest) {
-            // SAFETY: the whole list was taken, so nobody else frees what is in it.
-            rest = unsafe { node.as_ref() }.next.load(Ordering::Relaxed);
-            // SAFETY: not freed yet, as was said.
-            let value = unsafe { &(*node.as_ptr()).value };
-            if is_used(node.as_ptr().cast_const().cast(), value) {
-                self.retire(node);
-            } else {
-                annotate::forget(node.as_ptr());
-                // SAFETY: made by `Box::into_raw`; nobody can reach it any more, and no slot shows it.
-                drop(unsafe { Box::from_raw(node.as_ptr()) });
+    pub(crate) unsafe fn reclaim(&'static self, is_used: impl Fn(*const ()) -> bool) {
+        for node in self.nodes() {
+            let (state, value) = (node.state.load(Ordering::SeqCst), node.value());
+            if self.is_old(node, state) && !is_used(value.cast_const().cast()) && node.own(state) {
+                annotate::forget(value);
+                // SAFETY: the node's, in which zeros and all that was written since are values.
+                let value = unsafe { &*value };
+                // SAFETY: the calling call owns the node, and no slot shows the value.
+                unsafe { value.release() };
+                node.let_go(((state >> COUNT_SHIFT) + 1) << COUNT_SHIFT | FREE);
             }
         }
     }
@@ -238,19 +345,18 @@ impl<T> Published<T> {
 
 /// Where a value of a [`Published`] lies, as slots show it.
 pub(crate) fn address_of<T>(value: &T) -> *const () {
-    let offset = core::mem::offset_of!(Node<T>, value);
-    core::ptr::from_ref(value).cast::<u8>().wrapping_sub(offset).cast()
+    core::ptr::from_ref(value).cast()
 }
 
 /// The value at an address that [`address_of`] gave, shown in the slot from now on.
 ///
 /// # Safety
 ///
-/// The address is of a `T`. It is checked after this call, before the value is used, that the value
-/// had not been freed when the slot showed it.
-pub(crate) unsafe fn show<'s, T>(slot: &'s mut SlotRef<'_>, address: *const ()) -> &'s T {
+/// The address is of a value of a `Published<T>`. It is checked after this call, before the value is used,
+/// that the value had not been freed when the slot showed it.
+pub(crate) unsafe fn show<'s, T: Value>(slot: &'s mut SlotRef<'_>, address: *const ()) -> &'s T {
     slot.0.set(address.cast_mut());
-    // SAFETY: the field of a node, whose type is the caller's word; it is used only once the caller
-    // has checked that the node is there.
-    unsafe { &(*address.cast::<Node<T>>()).value }
+    // SAFETY: a node's memory is never freed; the value is used only once the caller has checked that it is
+    // there.
+    unsafe { &*address.cast::<T>() }
 }

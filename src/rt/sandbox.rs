@@ -12,8 +12,9 @@
 use core::ffi::CStr;
 
 use crate::rt::errno::Errno;
-use crate::rt::sys::{self, OFlags};
+use crate::rt::sys::{self, FdCell};
 use crate::rt::thread;
+use crate::rt::watch::READING;
 
 /// True if the calling thread is under a filter of its own, and where that cannot be told. Asked anew each
 /// time: a program may set up its sandbox at any moment. It takes some microseconds.
@@ -71,15 +72,17 @@ struct Status {
 impl Status {
     /// `EINVAL` if the file is not as expected.
     fn read(path: &CStr) -> Result<Self, Errno> {
-        let fd = sys::open(path, OFlags::empty())?;
-        let outer = thread::set_reading(Some(fd));
+        let own = FdCell::new();
+        let place = thread::opened().map_or(&own, |[.., place]| place);
+        let fd = sys::open(path, READING, place)?;
         let opened = sys::fstat_as_libc(fd);
         let status = Self::parse(|into| sys::read(fd, into).ok());
         // In another thread the program may have closed all descriptors, and have this number now.
-        if opened.is_ok() && sys::fstat_as_libc(fd) == opened {
+        let is_ours = opened.is_ok() && sys::fstat_as_libc(fd) == opened;
+        place.take();
+        if is_ours {
             sys::close(fd);
         }
-        thread::set_reading(outer);
         status.ok_or(Errno::EINVAL)
     }
 

@@ -8,6 +8,7 @@
 //! unasked: the program may have closed the number and opened a file of its own there.
 #![allow(unsafe_code, reason = "descriptors that the program may close, and a few libc functions")]
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::AtomicU32;
 
@@ -44,7 +45,7 @@ impl Fd {
 
     /// What such a cell holds.
     pub(crate) fn to_cell(self) -> c_int {
-        self.0.saturating_add(1)
+        self.0.wrapping_add(1)
     }
 
     #[inline(always)]
@@ -139,10 +140,48 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T, Errno>
     }
 }
 
-/// open(2) with `O_CLOEXEC`.
-pub(crate) fn open(path: &CStr, flags: OFlags) -> Result<Fd, Errno> {
+/// open(2) with `O_CLOEXEC`. The descriptor is written down at once: a call that is abandoned here loses it
+/// only within the few instructions from one to the other.
+pub(crate) fn open(path: &CStr, flags: OFlags, place: &FdCell) -> Result<Fd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
-    retry(|| rustix::fs::openat(CWD, path, flags, Mode::empty())).map(|fd| Fd(fd.into_raw_fd()))
+    loop {
+        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+            Ok(fd) => return Ok(place.put(Fd(fd.into_raw_fd()))),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Where a descriptor stands while a call has it open. All zeros are none.
+pub(crate) struct FdCell(Cell<c_int>);
+
+impl FdCell {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(0))
+    }
+
+    #[inline(always)]
+    fn put(&self, fd: Fd) -> Fd {
+        self.0.set(fd.to_cell());
+        fd
+    }
+
+    /// What stands there.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<Fd> {
+        Fd::from_cell(self.0.get())
+    }
+
+    /// Has another one stand there, or none.
+    pub(crate) fn set(&self, fd: Option<Fd>) {
+        self.0.set(fd.map_or(0, Fd::to_cell));
+    }
+
+    /// Empties the cell.
+    pub(crate) fn take(&self) -> Option<Fd> {
+        Fd::from_cell(self.0.replace(0))
+    }
 }
 
 /// close(2). The caller knows that the descriptor is the library's own.
@@ -182,8 +221,8 @@ pub(crate) fn can_be_written(fd: Fd, wait_ms: i64) -> bool {
 }
 
 /// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
-pub(crate) fn dup_at_least(fd: Fd, least: c_int) -> Result<Fd, Errno> {
-    Ok(Fd(rustix::io::fcntl_dupfd_cloexec(fd.borrow(), least)?.into_raw_fd()))
+pub(crate) fn dup_at_least(fd: Fd, least: c_int, place: &FdCell) -> Result<Fd, Errno> {
+    Ok(place.put(Fd(rustix::io::fcntl_dupfd_cloexec(fd.borrow(), least)?.into_raw_fd())))
 }
 
 /// How the descriptor was opened, and what fcntl(2) has changed since.

@@ -22,11 +22,11 @@ use crate::rt::errno::Errno;
 use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::{Header, OwnedBuf, ScratchList};
 use crate::rt::next::{KEY_CREATE, REGISTER_ATFORK, SET_SPECIFIC};
-use crate::rt::published::{Slot, SlotRef};
+use crate::rt::published::{self, Slot, SlotRef};
 use crate::rt::sandbox;
-use crate::rt::sys::{self, Fd};
+use crate::rt::sys::{self, FdCell};
 use crate::rt::thread_locals::ThreadLocals;
-use crate::rt::watch::Watch;
+use crate::rt::watch::{Watch, close_abandoned};
 
 /// How many sources have a slot and a watch of their own: `file::source::Kind`.
 pub(crate) const SOURCES: usize = 6;
@@ -104,7 +104,7 @@ impl Reentry {
         }
         let (mark, asked) = free.filter(|_| times < same)?;
         asked.store(question, Ordering::Relaxed);
-        Some(Marked::new(mark))
+        Some(Marked::at(mark, here))
     }
 }
 
@@ -115,11 +115,13 @@ pub(crate) struct Marked<'a> {
 }
 
 impl<'a> Marked<'a> {
-    /// Sets the mark to the caller's frame.
+    /// Sets the mark to an address in the caller's frame. Where it is compared before, that must be the very
+    /// same address: two in one frame differ, and the mark of a call that was abandoned at the same depth would
+    /// seem to be live.
     #[inline(always)]
-    pub(crate) fn new(mark: &'a Mark) -> Self {
+    fn at(mark: &'a Mark, here: usize) -> Self {
         let before = mark.0.load(Ordering::Relaxed);
-        mark.set(frame_address());
+        mark.set(here);
         Self { mark, before }
     }
 }
@@ -140,7 +142,7 @@ pub(crate) struct InLibc {
 impl InLibc {
     #[inline(always)]
     pub(crate) fn enter() -> Self {
-        Self { _mark: Marked::new(&ThreadLocals::current().in_libc) }
+        Self { _mark: Marked::at(&ThreadLocals::current().in_libc, frame_address()) }
     }
 
     /// True if the caller was called from inside libc, which was asked by us.
@@ -202,10 +204,17 @@ pub(crate) struct Level {
     walk: Slot,
     walked: Slot,
     scratch: ScratchList,
-    /// A descriptor that is open for reading, plus one.
-    reading: Cell<c_int>,
+    /// What is open for reading, or on its way to a watch descriptor; one that is on its way elsewhere; and
+    /// what `rt::sandbox` reads meanwhile.
+    opened: [FdCell; 3],
     /// A lock that is held, or asked for.
     lock: Cell<Option<&'static ForkLock>>,
+    /// The state of a value that is being made or freed: `rt::published`.
+    owned: Cell<Option<&'static AtomicU64>>,
+    /// A cell that memory is being put into: [`crate::rt::memory::BufCell`].
+    adopting: Cell<Option<&'static AtomicPtr<Header>>>,
+    /// The array that a module fills, and makes larger by realloc(3).
+    pub(crate) module_gids: Cell<*mut libc::gid_t>,
     pub(crate) passwd: StaticResult<libc::passwd>,
     pub(crate) group: StaticResult<libc::group>,
     pub(crate) shadow: StaticResult<libc::spwd>,
@@ -220,8 +229,11 @@ impl Level {
             walk: Slot::new(),
             walked: Slot::new(),
             scratch: ScratchList::new(),
-            reading: Cell::new(0),
+            opened: [const { FdCell::new() }; 3],
             lock: Cell::new(None),
+            owned: Cell::new(None),
+            adopting: Cell::new(None),
+            module_gids: Cell::new(null_mut()),
             passwd: StaticResult::new(),
             group: StaticResult::new(),
             shadow: StaticResult::new(),
@@ -229,18 +241,31 @@ impl Level {
         }
     }
 
-    /// Puts back what an abandoned call held. A handler may interrupt this too: each thing is taken
-    /// out before it is let go.
+    /// Puts back what an abandoned call held, of which `owner` was the name. A handler may interrupt this
+    /// too, and leave it: what was done is then found done, or done again.
     #[cold]
-    fn clean_up(&self) {
+    fn clean_up(&self, owner: u64) {
+        if let Some(cell) = self.adopting.get() {
+            self.scratch.finish_adopting(cell);
+            self.adopting.set(None);
+        }
+        if let Some(state) = self.owned.get() {
+            published::disown(state, owner);
+            self.owned.set(None);
+        }
         // SAFETY: the call that made the buffers has been left by siglongjmp(3).
         unsafe { self.scratch.free_all() };
-        if let Some(fd) = Fd::from_cell(self.reading.replace(0)) {
-            sys::close(fd);
-        }
+        self.free_module_gids();
+        self.opened.iter().for_each(close_abandoned);
         if let Some(lock) = self.lock.replace(None) {
             lock.leave();
         }
+    }
+
+    /// Frees the array that a module has filled.
+    pub(crate) fn free_module_gids(&self) {
+        // SAFETY: null or libc's memory, and no longer in the cell.
+        unsafe { libc::free(self.module_gids.replace(null_mut()).cast()) };
     }
 
     fn slots(&self) -> impl Iterator<Item = &Slot> {
@@ -336,11 +361,18 @@ impl ThreadState {
         (len > 0).then(|| unsafe { core::slice::from_raw_parts(buffer, len) })
     }
 
+    /// What a call on the level is called in the state of a value that it makes or frees: the thread's
+    /// number and the level's.
+    fn owner(&self, level: &Level) -> u64 {
+        let at = self.levels().position(|other| core::ptr::eq(other, level)).unwrap_or(0);
+        u64::from(self.number.load(Ordering::Relaxed)) * LEVELS as u64 + at as u64
+    }
+
     /// Lets go of all that a thread held which is not there any more.
     fn reset(&self) {
         for level in self.levels() {
             level.mark.set(0);
-            level.clean_up();
+            level.clean_up(self.owner(level));
             level.slots().for_each(Slot::clear);
             level.passwd.replace(None);
             level.group.replace(None);
@@ -454,10 +486,11 @@ impl Call {
         let was_marked = level.mark.0.load(Ordering::Relaxed) != 0;
         Self::begin(level, here);
         if was_marked {
-            level.clean_up();
+            level.clean_up(state.owner(level));
         }
         for level in deeper {
-            level.clean_up();
+            level.clean_up(state.owner(level));
+            level.slots().for_each(Slot::clear);
             level.mark.set(0);
         }
         Ok(level)
@@ -526,13 +559,11 @@ pub(crate) fn locals() -> &'static ThreadLocals {
     ThreadLocals::current()
 }
 
-/// Has `then` work on the list of what the calling thread's present call has allocated. Outside of one
-/// nothing is written down.
-pub(crate) fn with_scratch(then: impl FnOnce(&ScratchList)) {
+/// The level of the calling thread's present call.
+#[inline(always)]
+fn present() -> Option<&'static Level> {
     // SAFETY: null, or a level of this thread's part, which is never freed.
-    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
-        then(&level.scratch);
-    }
+    unsafe { ThreadLocals::current().level.get().as_ref() }
 }
 
 /// Where a thread that has asked keeps when it was last seen to be in no sandbox: `rt::sandbox`.
@@ -541,20 +572,47 @@ pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
     unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.unfiltered_at_ns)
 }
 
-/// Writes down a descriptor that the present call has open for reading, or that it has none any more; returns
-/// what was written there before.
-pub(crate) fn set_reading(fd: Option<Fd>) -> Option<Fd> {
-    // SAFETY: null, or a level of this thread's part, which is never freed.
-    let level = unsafe { ThreadLocals::current().level.get().as_ref() }?;
-    Fd::from_cell(level.reading.replace(fd.map_or(0, Fd::to_cell)))
+/// The list of what the calling thread's present call has allocated. Outside of one nothing is written
+/// down.
+pub(crate) fn scratch() -> Option<&'static ScratchList> {
+    present().map(|level| &level.scratch)
+}
+
+/// Where the present call writes down what it opens.
+pub(crate) fn opened() -> Option<&'static [FdCell; 3]> {
+    present().map(|level| &level.opened)
 }
 
 /// Writes down a lock that the present call takes, or that it has none any more.
 pub(crate) fn set_lock(lock: Option<&'static ForkLock>) {
-    // SAFETY: null, or a level of this thread's part, which is never freed.
-    if let Some(level) = unsafe { ThreadLocals::current().level.get().as_ref() } {
+    if let Some(level) = present() {
         level.lock.set(lock);
     }
+}
+
+/// Writes down the state of a value that the present call makes or frees, before it is its own, or that
+/// there is none any more.
+pub(crate) fn set_owned(state: Option<&'static AtomicU64>) {
+    if let Some(level) = present() {
+        level.owned.set(state);
+        compiler_fence(Ordering::SeqCst);
+    }
+}
+
+/// Writes down a cell that the present call puts memory into, before it does, or that it has done so.
+pub(crate) fn set_adopting(cell: Option<&'static AtomicPtr<Header>>) {
+    if let Some(level) = present() {
+        compiler_fence(Ordering::SeqCst);
+        level.adopting.set(cell);
+        compiler_fence(Ordering::SeqCst);
+    }
+}
+
+/// What the present call is called in such a state; never 0.
+pub(crate) fn owner() -> u64 {
+    // SAFETY: null, or what `register` has put there, which is never freed.
+    let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
+    present().map_or(LEVELS as u64, |level| state.owner(level))
 }
 
 /// Gives the calling thread a part.
@@ -759,6 +817,19 @@ pub(crate) fn is_alive(name: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[inline(never)]
+    fn enter_and_be_abandoned(reentry: &Reentry) -> bool {
+        reentry.enter(1, 2).map(core::mem::forget).is_some()
+    }
+
+    #[test]
+    fn calls_that_were_abandoned_at_one_depth_are_no_calls_in_each_other() {
+        let reentry = Reentry::new();
+        assert!((0..5).all(|_| enter_and_be_abandoned(&reentry)));
+        let outer = reentry.enter(1, 2);
+        assert!(outer.is_some() && reentry.enter(2, 2).is_some());
+    }
 
     #[test]
     fn a_frame_is_there_if_it_lies_above_or_on_the_other_stack() {

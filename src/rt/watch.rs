@@ -10,12 +10,12 @@ use core::ffi::{CStr, c_int};
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::sandbox;
-use crate::rt::sys::{self, Fd, FileId, OFlags, Stamp};
+use crate::rt::sys::{self, Fd, FdCell, FileId, OFlags, Stamp};
+use crate::rt::thread;
 
 /// One file. All zeros watch none.
 pub(crate) struct Watch {
-    /// The descriptor plus one; 0 for none.
-    fd: Cell<c_int>,
+    fd: FdCell,
     /// Whose it is.
     file: Cell<FileId>,
     /// How often the path was asked while there was no descriptor; [`NEVER`] if the file cannot have
@@ -34,7 +34,7 @@ const NEVER: u32 = u32::MAX;
 impl Watch {
     pub(crate) const fn new() -> Self {
         Self {
-            fd: Cell::new(0),
+            fd: FdCell::new(),
             file: Cell::new((0, 0)),
             uses: Cell::new(0),
             checked_at: Cell::new(0),
@@ -44,7 +44,7 @@ impl Watch {
     /// The descriptor, if there is one.
     #[inline(always)]
     pub(crate) fn fd(&self) -> Option<Fd> {
-        Fd::from_cell(self.fd.get())
+        self.fd.get()
     }
 
     /// Turns to another file, or to none: the descriptor must not keep a deleted file on the disk.
@@ -57,9 +57,7 @@ impl Watch {
 
     /// Watches nothing from now on.
     pub(crate) fn release(&self) {
-        if let Some(fd) = Fd::from_cell(self.fd.replace(0)) {
-            close_watch_fd(fd, self.file.get());
-        }
+        close_watch_fd(&self.fd, self.file.get());
         self.uses.set(0);
         self.file.set((0, 0));
     }
@@ -69,17 +67,14 @@ impl Watch {
         self.track(stamp.file());
         if let Some(fd) = self.fd() {
             if !sys::fstat(fd).is_ok_and(|now| now.file() == stamp.file()) {
-                self.fd.set(0);
+                self.fd.take();
                 self.uses.set(0);
             }
         } else if self.uses.get() != NEVER {
             let uses = self.uses.get() + 1;
             self.uses.set(uses);
-            if uses >= WARMUP_USES {
-                match open_watch_fd(path, stamp) {
-                    Some(fd) => self.fd.set(fd.to_cell()),
-                    None => self.uses.set(NEVER),
-                }
+            if uses >= WARMUP_USES && open_watch_fd(path, stamp, &self.fd).is_none() {
+                self.uses.set(NEVER);
             }
         }
     }
@@ -95,36 +90,59 @@ fn high_number() -> Option<c_int> {
 
 /// A watch descriptor, if no part of the path is a symbolic link: a link can be switched without the file's
 /// own inode noticing. None either in a sandbox that may not have foreseen it.
-fn open_watch_fd(path: &CStr, stamp: &Stamp) -> Option<Fd> {
+fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
     if sandbox::may_kill() || has_symlink(path).unwrap_or(true) {
         None
     } else {
-        open_high(path, stamp)
+        open_high(path, stamp, place)
     }
 }
 
 /// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp`.
-pub(crate) fn open_high(path: &CStr, stamp: &Stamp) -> Option<Fd> {
+pub(crate) fn open_high(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
     let least = high_number()?;
-    let fd = sys::open(path, OFlags::PATH).ok()?;
+    let own = FdCell::new();
+    let low = thread::opened().map_or(&own, |[low, ..]| low);
+    let fd = sys::open(path, OFlags::PATH, low).ok()?;
     // By now the path may lead to another file than `stamp` is of.
     let opened = sys::fstat_as_libc(fd).ok()?.file();
-    let high = sys::dup_at_least(fd, least).ok();
-    close_watch_fd(fd, opened);
+    let high = sys::dup_at_least(fd, least, place).ok();
+    close_watch_fd(low, opened);
     let high = high?;
     // Only what can be told from the program's own will be closed again.
     if sys::fstat(high) == Ok(*stamp) && is_path_only(high) {
         return Some(high);
     }
-    close_watch_fd(high, opened);
+    close_watch_fd(place, opened);
     None
 }
 
-/// Closes what [`open_high`] has opened, if it still is that: the program may have the number by now,
-/// even for the same file. One race remains: another thread may close all descriptors and reuse the
-/// number between our check and our close(2).
-pub(crate) fn close_watch_fd(fd: Fd, file: FileId) {
-    if sys::fstat_as_libc(fd).is_ok_and(|st| st.file() == file) && is_path_only(fd) {
+/// Empties the cell, and closes what [`open_high`] has opened, if it still is that: the program may have the
+/// number by now, even for the same file. One race remains: another thread may close all descriptors and reuse
+/// the number between our check and our close(2).
+pub(crate) fn close_watch_fd(place: &FdCell, file: FileId) {
+    let Some(fd) = place.get() else { return };
+    let is_ours = sys::fstat_as_libc(fd).is_ok_and(|st| st.file() == file) && is_path_only(fd);
+    place.take();
+    if is_ours {
+        sys::close(fd);
+    }
+}
+
+/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that a number can be told
+/// from one that the program has taken.
+pub(crate) const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+/// What of that fcntl(2) tells.
+pub(crate) const TOLD: OFlags = OFlags::ACCMODE.union(OFlags::NONBLOCK).union(OFlags::PATH);
+
+/// Closes what an abandoned call had open, if it still is that.
+pub(crate) fn close_abandoned(place: &FdCell) {
+    let Some(fd) = place.take() else { return };
+    let is_read = || {
+        !sandbox::may_kill()
+            && sys::status_flags(fd).is_ok_and(|flags| flags & TOLD == READING & TOLD)
+    };
+    if is_path_only(fd) || is_read() {
         sys::close(fd);
     }
 }
@@ -166,7 +184,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = dir.path().canonicalize().unwrap().join("f");
         std::fs::write(&name, "").unwrap();
-        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE), None);
+        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE, &FdCell::new()), None);
         let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
         let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
         assert!(!open.any(|fd| fd.is_ok_and(ours)));

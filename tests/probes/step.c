@@ -124,6 +124,7 @@ int main(int argc, char **argv)
     struct steps steps = learn(start(s, a == STOP ? STOP_NOTHING : NOTHING), s->runs_libc);
     choose(&steps, argc > 4 ? argv[4] : NULL, argc > 5 ? (unsigned)atoi(argv[5]) : 1);
     unsigned failures = 0, reached = 0;
+    size_t told = 0;
     long slowest = 0;
     for (size_t i = 0; i < points_len && failures < 8; i++) {
         at_tick = false;
@@ -139,6 +140,10 @@ int main(int argc, char **argv)
             sprintf(out.how, "somebody waits: %ld ms", out.ms);
         }
         reached += out.times > 0;
+        if (losses->points > told) {
+            told = losses->points;
+            printf("%s %s at %#lx loses something\n", s->name, argv[3], points[i].pc - text_base);
+        }
         if (out.failed) {
             failures++;
             printf("%s %s at %#lx, time %u: %s\n", s->name, argv[3], points[i].pc - text_base,
