@@ -1,11 +1,10 @@
 //! What stands below the library's files in a model: atomics, memory, sleep, slots.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use std::alloc::{GlobalAlloc, Layout, System};
 
 /// Tries all orders, or those with at most `preemptions` switches between threads that could have gone on
-/// where all would take days. What a model has made in the library's memory must be freed at its end.
+/// where all would take days. The values of a model must be freed at its end.
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -14,11 +13,16 @@ pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send +
     let count = std::sync::Arc::clone(&runs);
     builder.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
-        memory::release_quarantine();
+        LIVING.set(0);
         model();
-        assert_eq!(memory::living(), 0, "values that are not freed");
+        assert_eq!(LIVING.get(), 0, "values that are not freed");
     });
     println!("{} orders", runs.load(Ordering::Relaxed));
+}
+
+/// What threads of a model share as the library's statics are shared.
+pub(crate) fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
 }
 
 /// loom's atomics with `SeqCst` as strong as it is: loom takes it for `AcqRel`, except in fences.
@@ -94,78 +98,38 @@ pub(crate) mod errno {
     }
 }
 
-/// Memory that knows when it is used after it was freed.
+/// Memory that knows when it is used after it was freed: `rt::memory`.
 pub(crate) mod memory {
-    use super::{LIVING, QUARANTINE, TRACKS};
+    use crate::rt::atomic::{AtomicPtr, Ordering};
     use crate::rt::errno::Errno;
+    use core::ptr::null_mut;
 
-    pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
-        TRACKS.set(true);
-        let new = Box::new(value);
-        TRACKS.set(false);
-        Ok(new)
+    pub(crate) trait Empty {
+        fn empty() -> Self;
     }
 
-    /// How many of those boxes there are.
-    pub(crate) fn living() -> usize {
-        LIVING.with_borrow(Vec::len)
-    }
+    /// One more of something, freed at the model's end.
+    pub(crate) struct Grown<T>(AtomicPtr<T>);
 
-    /// Gives back what the runs before have freed.
-    pub(crate) fn release_quarantine() {
-        // Runs that have failed are not followed by others.
-        LIVING.with_borrow_mut(Vec::clear);
-        for (at, layout) in QUARANTINE.take() {
-            // SAFETY: from `Watching::alloc` with this layout, and not given back before.
-            unsafe { std::alloc::GlobalAlloc::dealloc(&std::alloc::System, at, layout) };
+    impl<T: Empty + 'static> Grown<T> {
+        pub(crate) fn new() -> Self {
+            Self(AtomicPtr::new(null_mut()))
+        }
+
+        pub(crate) fn get(&'static self) -> Option<&'static T> {
+            // SAFETY: null, or what `get_or_make` has put there, which the model never frees.
+            unsafe { self.0.load(Ordering::SeqCst).as_ref() }
+        }
+
+        pub(crate) fn get_or_make(&'static self) -> Result<&'static T, Errno> {
+            if self.get().is_none() {
+                let new = Box::into_raw(Box::new(T::empty()));
+                _ = self.0.compare_exchange(null_mut(), new, Ordering::SeqCst, Ordering::SeqCst);
+            }
+            self.get().ok_or(Errno::EAGAIN)
         }
     }
 }
-
-std::thread_local! {
-    /// The next allocation is one of [`memory::try_box`].
-    static TRACKS: Cell<bool> = const { Cell::new(false) };
-    /// What that has allocated and nobody has freed.
-    static LIVING: RefCell<Vec<*mut u8>> = const { RefCell::new(Vec::new()) };
-    /// What has been freed: overwritten, and not used again before the run has ended.
-    static QUARANTINE: RefCell<Vec<(*mut u8, Layout)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The system's allocator, but for the boxes of [`memory::try_box`]. A model runs in one thread of the
-/// system, so what this remembers is that thread's.
-struct Watching;
-
-#[global_allocator]
-static ALLOCATOR: Watching = Watching;
-
-// SAFETY: hands on to `System`; what is kept back is not given out again before it is freed there.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's layout.
-        let at = unsafe { System.alloc(layout) };
-        if TRACKS.try_with(|tracks| tracks.take()).unwrap_or(false) {
-            LIVING.with_borrow_mut(|living| living.push(at));
-        }
-        at
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        let is_tracked = LIVING.try_with(|living| {
-            let mut living = living.try_borrow_mut().ok()?;
-            let place = living.iter().position(|&other| other == at)?;
-            Some(living.swap_remove(place))
-        });
-        if let Ok(Some(_)) = is_tracked {
-            // SAFETY: the caller gives up these bytes.
-            unsafe { at.write_bytes(0xdd, layout.size()) };
-            QUARANTINE.with_borrow_mut(|freed| freed.push((at, layout)));
-        } else {
-            // SAFETY: the caller's memory, from `System`.
-            unsafe { System.dealloc(at, layout) };
-        }
-    }
-}
-
 /// futex(2): whether the word still has its value is seen, and the sleep begun, in one step that a wake-up
 /// comes before or after. Nobody wakes but by a wake-up: a sleeper that needs the time-out sleeps for ever.
 pub(crate) mod sys {
@@ -220,6 +184,14 @@ pub(crate) mod thread {
         true
     }
 
+    /// What a call is called in the state of a value that it makes or frees.
+    pub(crate) fn owner() -> u64 {
+        name()
+    }
+
+    /// Nobody abandons a call here.
+    pub(crate) fn set_owned(_state: Option<&'static crate::rt::atomic::AtomicU64>) {}
+
     /// The slots of a thread: `rt::thread::Level`.
     struct Slots {
         snapshot: Slot,
@@ -259,8 +231,14 @@ pub(crate) struct Value {
 
 const MARK: u64 = 0x6d61_726b_6d61_726b;
 
+std::thread_local! {
+    /// How many values are made and not freed. A model runs in one thread of the system.
+    static LIVING: Cell<usize> = const { Cell::new(0) };
+}
+
 impl Value {
     pub(crate) fn new(number: u32) -> Self {
+        LIVING.set(LIVING.get() + 1);
         Self { mark: MARK, number: loom::cell::UnsafeCell::new(number) }
     }
 
@@ -271,9 +249,14 @@ impl Value {
     }
 }
 
-impl Drop for Value {
-    fn drop(&mut self) {
+// SAFETY: no call is abandoned here, so none is half written.
+unsafe impl crate::rt::published::Value for Value {
+    unsafe fn release(&self) {
         assert_eq!(self.mark, MARK, "the value is freed for the second time");
         self.number.with_mut(|_| ());
+        LIVING.set(LIVING.get() - 1);
+        let this = core::ptr::from_ref(self).cast_mut();
+        // SAFETY: nobody uses it any more, says the caller.
+        unsafe { (&raw mut (*this).mark).write(0) };
     }
 }
