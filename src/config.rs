@@ -322,7 +322,7 @@ pub(crate) fn hostname() -> Option<&'static [u8]> {
 /// True if the variable is set, if only to nothing: then the service's configuration does not count.
 fn is_set(name: &CStr) -> bool {
     // SAFETY: `CStr` ends the name in NUL.
-    !unsafe { libc::getenv(name.as_ptr()) }.is_null() && !sys::is_secure()
+    !sys::is_secure() && !unsafe { libc::getenv(name.as_ptr()) }.is_null()
 }
 
 /// The variable's value, copied by whoever keeps it: the program may change its environment. A
@@ -331,9 +331,12 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
     debug_assert!(
         name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)
     );
+    if sys::is_secure() {
+        return None;
+    }
     // SAFETY: `CStr` ends the name in NUL.
     let value: *mut c_char = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() || sys::is_secure() {
+    if value.is_null() {
         return None;
     }
     // SAFETY: getenv returned a C string, used before the program can change its environment.

@@ -3,7 +3,8 @@
 //!
 //! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its functions
 //! the same question gets to it once more, since it may be that of a signal handler, and three questions in
-//! all; so none asks itself for ever.
+//! all; so none asks itself for ever. When the question comes a third time the function asks itself, and the
+//! second one is told that there is nothing.
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
@@ -23,7 +24,7 @@ use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{Library, complaint};
 use crate::rt::sync::TryOnce;
-use crate::rt::thread::{Call, Level, MODULE_FUNCTIONS, Marked, ThreadState};
+use crate::rt::thread::{Call, Entered, Level, MODULE_FUNCTIONS, ThreadState};
 
 /// What the module says.
 pub(crate) enum Reply {
@@ -137,15 +138,11 @@ impl Function {
     }
 }
 
-/// How many calls of a function with the same question can be in each other: one that asks itself cannot be
-/// told from a signal handler that asks for what the interrupted call is about.
-const SAME_QUESTIONS: usize = 2;
-
 /// Marks that the calling thread is in a function of the module with a question; `None` if it is twice with
 /// the same one, or with three. The mark is an address in the caller's frame.
 #[inline(always)]
-fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Marked<'static>> {
-    thread.in_module.get(function)?.enter(question, SAME_QUESTIONS)
+fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Entered<'static>> {
+    thread.in_module.get(function)?.enter(question)
 }
 
 /// What has become of the configured module.
@@ -171,20 +168,24 @@ fn state(thread: &'static ThreadState) -> Result<State, Errno> {
         return Ok(State::Loaded(module));
     }
     let Some((path, prefix)) = config::get()?.module() else { return Ok(State::Off) };
-    // The module's constructors may ask what only the module knows.
-    let Some(_opening) = enter(thread, Function::Opening as usize, 0) else {
+    let Some(opening) = enter(thread, Function::Opening as usize, 0) else {
         return Ok(State::Out);
     };
-    let Some(module) = open(path, prefix)? else { return Ok(State::Out) };
+    // The module's constructors may ask what only the module knows. A signal handler may ask before the loader
+    // has come to the module.
+    if opening.is_inner() && Library::is_loaded(path.as_c()) {
+        return Ok(State::Out);
+    }
+    let Some(module) = open(path, prefix, opening)? else { return Ok(State::Out) };
     // Two threads may get here: both have the same functions.
     MODULE.get_or_try_init(|| Ok(module)).map(State::Loaded)
 }
 
 #[cold]
-fn open(path: &Text, prefix: &Text) -> Result<Option<Module>, Errno> {
+fn open(path: &Text, prefix: &Text, opening: Entered<'_>) -> Result<Option<Module>, Errno> {
     static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);
     let shown = Bytes(path.bytes());
-    let Some(library) = Library::open(path.as_c())? else {
+    let Some(library) = Library::open(path.as_c(), opening)? else {
         if !HAS_COMPLAINED.swap(true, Ordering::Relaxed) {
             let mut room = [0; 256];
             let why = Bytes(complaint(&mut room));
@@ -379,7 +380,7 @@ fn ask<D: Database>(
     room: Option<usize>,
     mut ask: impl FnMut(Row, *mut c_char, usize, *mut c_int) -> c_int,
 ) -> Result<Reply, Errno> {
-    let Some(_inside) = enter(thread, function.number::<D>(), question) else {
+    let Some(inside) = enter(thread, function.number::<D>(), question) else {
         return Ok(Reply::Absent);
     };
     let mut size = FIRST_ROOM_BYTES;
@@ -389,6 +390,9 @@ fn ask<D: Database>(
         // Some modules report in errno itself; glibc passes its address too.
         errno::clear();
         let status = ask(row.as_mut_ptr().cast(), buffer.as_mut_ptr().cast(), size, errno::place());
+        if inside.is_asked_by_itself() {
+            return Ok(Reply::Absent);
+        }
         match outcome(status, Errno::new(Errno::last().get())) {
             Outcome::Found => {
                 // SAFETY: zeros are a value of the struct, and the module says that it has filled it.

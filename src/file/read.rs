@@ -52,7 +52,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         if !has_content(&stamp)? {
             return whole(ScratchText::copy_of(b"")?, stamp);
         }
-        let Some(sharing) = sharing else {
+        let Some(among) = sharing else {
             // It takes so long that the path is looked at again.
             sharing = Some(Sharing::among_threads());
             continue;
@@ -60,11 +60,18 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let own = FdCell::new();
         let place = thread::opened().map_or(&own, |[place, ..]| place);
         let fd = sys::open(path.as_c(), READING, place)?;
-        let text = read_open(fd, &stamp, sharing);
+        let text = read_open(fd, &stamp, among);
         let after = sys::fstat_as_libc(fd);
         // Another file: it was replaced just now, or is one that the program has on this number.
         let is_same = after.is_ok_and(|after| after.file() == stamp.file());
-        let is_closed = close_if_ours(fd, place, sharing, is_same);
+        let is_closed = close_if_ours(fd, place, among, is_same);
+        let is_less = |text: &ScratchText| i64::try_from(text.len()).is_ok_and(|n| n < stamp.size);
+        if among == Sharing::Alone && text.as_ref().is_ok_and(is_less) {
+            // A signal handler has forked meanwhile, and the child has gone on to read: both share the place
+            // in the file.
+            sharing = None;
+            continue;
+        }
         let is_same = is_same && is_closed;
         // A child that a signal handler has forked meanwhile may have read a part in our place: with read(2)
         // both move one position.

@@ -135,7 +135,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
         // Whoever is asked whether it knows the user may ask us in its turn, but not for ever.
-        let Some(checking) = call.thread().in_system_check.enter(id.into(), 2) else {
+        let Some(checking) = call.thread().in_system_check.enter(id.into()) else {
             return Ok(true);
         };
         let in_libc = InLibc::enter();

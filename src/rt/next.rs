@@ -242,8 +242,9 @@ unsafe impl Sync for Library {}
 
 impl Library {
     /// Loads it, or takes what is loaded; `None` if the loader cannot, or if there is no loader to ask.
-    /// [`complaint`] says why. An error is a passing lack of something.
-    pub(crate) fn open(path: &CStr) -> Result<Option<Self>, Errno> {
+    /// [`complaint`] says why. An error is a passing lack of something. `while_loading` is dropped when the
+    /// object's constructors have run.
+    pub(crate) fn open<T>(path: &CStr, while_loading: T) -> Result<Option<Self>, Errno> {
         // Before glibc 2.34 dlopen is in libdl.so; without that libc has its own entry.
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
         // Found now: the search would replace what there will be to complain of.
@@ -252,12 +253,24 @@ impl Library {
         // Differs from the peer: without RTLD_DEEPBIND the module's own questions come to us.
         // SAFETY: `path` ends in NUL. What the object's constructors do is up to who named it.
         let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
+        drop(while_loading);
         match NonNull::new(handle) {
             None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
             // glibc keeps the number of other errors to itself.
             None if is_without_descriptors() => Err(Errno::EMFILE),
             handle => Ok(handle.map(Self)),
         }
+    }
+
+    /// True if the loader has it already, whether or not its constructors have run.
+    #[cold]
+    pub(crate) fn is_loaded(path: &CStr) -> bool {
+        let mode = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
+        // SAFETY: `path` ends in NUL. Nothing is loaded.
+        DLOPEN
+            .get()
+            .or(WEAK.libc_dlopen)
+            .is_some_and(|dlopen| unsafe { !dlopen(path.as_ptr(), mode).is_null() })
     }
 
     /// Where a symbol of it is; `ENOMEM` if there was no room to find out.

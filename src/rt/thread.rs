@@ -78,38 +78,73 @@ pub(crate) fn frame_address() -> usize {
 }
 
 /// Marks of a function that may ask us in its turn, and must not ask itself for ever. Three calls of it can
-/// be in each other, and as many with the same question as [`Reentry::enter`] is told: a second one may be
-/// that of a signal handler, or the mark that of a call which was abandoned, and which seems to be live since
-/// the next question comes from deeper in the stack.
-pub(crate) struct Reentry([(Mark, AtomicU64); 3]);
+/// be in each other, two of them with the same question: the second one may be that of a signal handler, or
+/// the mark that of a call which was abandoned, and which seems to be live since the next question comes from
+/// deeper in the stack.
+pub(crate) struct Reentry([Entry; 3]);
+
+struct Entry {
+    mark: Mark,
+    question: AtomicU64,
+    /// The same question came from within a third time: the function asks itself.
+    asks_itself: AtomicBool,
+}
+
+impl Entry {
+    const fn new() -> Self {
+        let (question, asks_itself) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { mark: Mark::new(), question, asks_itself }
+    }
+}
 
 impl Reentry {
     const fn new() -> Self {
-        Self([const { (Mark::new(), AtomicU64::new(0)) }; 3])
+        Self([const { Entry::new() }; 3])
     }
 
-    /// Marks that the caller enters the function with that question; `None` if it may not, since calls
-    /// with the same question are in each other already, `same` of them.
+    /// Marks that the caller enters the function with that question; `None` if it may not, since two calls with
+    /// the same question are in each other already, or three calls.
     #[inline(always)]
-    pub(crate) fn enter(&self, question: u64, same: usize) -> Option<Marked<'_>> {
+    pub(crate) fn enter(&self, question: u64) -> Option<Entered<'_>> {
         let here = frame_address();
-        let mut free = None;
-        let mut times = 0;
-        for (mark, asked) in &self.0 {
-            if !mark.is_live(here) {
-                free = free.or(Some((mark, asked)));
-            } else if asked.load(Ordering::Relaxed) == question {
-                times += 1;
-            }
+        let is_same = |entry: &Entry| {
+            entry.mark.is_live(here) && entry.question.load(Ordering::Relaxed) == question
+        };
+        let times = self.0.iter().filter(|entry| is_same(entry)).count();
+        if times >= 2 {
+            let same = self.0.iter().filter(|entry| is_same(entry));
+            same.for_each(|entry| entry.asks_itself.store(true, Ordering::Relaxed));
+            return None;
         }
-        let (mark, asked) = free.filter(|_| times < same)?;
-        asked.store(question, Ordering::Relaxed);
-        Some(Marked::at(mark, here))
+        let entry = self.0.iter().find(|entry| !entry.mark.is_live(here))?;
+        entry.question.store(question, Ordering::Relaxed);
+        entry.asks_itself.store(false, Ordering::Relaxed);
+        let _mark = Marked::at(&entry.mark, here);
+        Some(Entered { _mark, is_inner: times > 0, asks_itself: &entry.asks_itself })
+    }
+}
+
+/// A function is in progress while this lives.
+pub(crate) struct Entered<'a> {
+    _mark: Marked<'a>,
+    is_inner: bool,
+    asks_itself: &'a AtomicBool,
+}
+
+impl Entered<'_> {
+    /// True if another call of the function with the same question is in progress.
+    pub(crate) fn is_inner(&self) -> bool {
+        self.is_inner
+    }
+
+    /// True if the function has asked itself meanwhile, and this call is itself the answer to that.
+    pub(crate) fn is_asked_by_itself(&self) -> bool {
+        self.is_inner && self.asks_itself.load(Ordering::Relaxed)
     }
 }
 
 /// Keeps a mark set while it lives.
-pub(crate) struct Marked<'a> {
+struct Marked<'a> {
     mark: &'a Mark,
     before: usize,
 }
@@ -383,7 +418,7 @@ impl ThreadState {
         self.unfiltered_at_ns.set(0);
         self.watches.iter().for_each(Watch::release);
         let entered = self.in_module.iter().chain([&self.in_system_check]);
-        entered.flat_map(|entered| &entered.0).for_each(|(mark, _)| mark.set(0));
+        entered.flat_map(|entered| &entered.0).for_each(|entry| entry.mark.set(0));
     }
 }
 
@@ -820,15 +855,15 @@ mod tests {
 
     #[inline(never)]
     fn enter_and_be_abandoned(reentry: &Reentry) -> bool {
-        reentry.enter(1, 2).map(core::mem::forget).is_some()
+        reentry.enter(1).map(core::mem::forget).is_some()
     }
 
     #[test]
     fn calls_that_were_abandoned_at_one_depth_are_no_calls_in_each_other() {
         let reentry = Reentry::new();
         assert!((0..5).all(|_| enter_and_be_abandoned(&reentry)));
-        let outer = reentry.enter(1, 2);
-        assert!(outer.is_some() && reentry.enter(2, 2).is_some());
+        let outer = reentry.enter(1);
+        assert!(outer.is_some() && reentry.enter(2).is_some());
     }
 
     #[test]
