@@ -67,17 +67,13 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let is_closed = close_if_ours(fd, place, among, is_same);
         let is_less = |text: &ScratchText| i64::try_from(text.len()).is_ok_and(|n| n < stamp.size);
         if among == Sharing::Alone && text.as_ref().is_ok_and(is_less) {
-            // A signal handler has forked meanwhile, and the child has gone on to read: both share the place
-            // in the file.
+            // A child that a signal handler has forked meanwhile may have read a part in our place: with
+            // read(2) both move one position.
             sharing = None;
             continue;
         }
         let is_same = is_same && is_closed;
-        // A child that a signal handler has forked meanwhile may have read a part in our place: with read(2)
-        // both move one position.
-        let size = usize::try_from(stamp.size).unwrap_or(0);
-        let is_whole = text.as_ref().is_ok_and(|text| text.len() >= size);
-        let is_steady = after == Ok(stamp) && (is_whole || sharing != Sharing::Alone);
+        let is_steady = after == Ok(stamp);
         if is_same && (is_steady || tries_left == 0 || text.is_err()) {
             return Ok(Read { text: text?, stamp, begun, is_steady });
         }
