@@ -42,7 +42,7 @@ pub(crate) struct Snapshot {
 // SAFETY: numbers, flags, and cells that are empty in a new one: `Table::of`.
 unsafe impl Value for Snapshot {
     unsafe fn release(&self) {
-        // SAFETY: the caller says that nobody uses it.
+        // SAFETY: who calls this promises that nobody uses it, and that its memory stays.
         unsafe { self.table.release() };
     }
 }

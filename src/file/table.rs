@@ -116,11 +116,11 @@ impl Table {
     /// Nobody uses them any more, and the table's own memory is never freed.
     #[allow(unsafe_code, reason = "hands the caller's word on")]
     pub(crate) unsafe fn release(&self) {
-        // SAFETY: both as the caller says.
+        // SAFETY: who calls this promises that nobody uses the bytes, and that the table's memory stays.
         unsafe { self.text.release() };
         let Indexes { by_name, by_id, by_listed } = &self.indexes;
         for cell in [by_name, by_id, by_listed] {
-            // SAFETY: both as the caller says.
+            // SAFETY: who calls this promises that nobody uses the index, and that the table's memory stays.
             unsafe { cell.release() };
         }
     }

@@ -109,7 +109,7 @@ fn layout(size: usize) -> Result<Layout, Errno> {
 /// `header` is from [`allocate`], and nothing refers to its memory any more.
 #[inline(never)]
 unsafe fn free(header: NonNull<Header>) {
-    // SAFETY: not freed yet, as the caller says.
+    // SAFETY: who calls this promises that it is from `allocate` and not freed.
     let Header { mapping, size, .. } = *unsafe { header.as_ref() };
     off_list(header);
     if !mapping.is_null() {
@@ -179,7 +179,7 @@ impl ScratchList {
             // A call that was abandoned in `push` has not come to this.
             // SAFETY: in the list, so not freed yet.
             unsafe { header.as_ref() }.list.set(self);
-            // SAFETY: in the list, so from `allocate`; the caller says that nobody uses it.
+            // SAFETY: in the list, so from `allocate`; who calls this promises that nobody uses it.
             unsafe { free(header) };
         }
     }
@@ -417,15 +417,21 @@ impl<T: Zero> BufCell<T> {
     pub(crate) unsafe fn release(&self) {
         annotate::forget(self);
         let place = &raw const self.header;
-        // SAFETY: the cell stays, as the caller says.
-        release(unsafe { &*place });
+        // SAFETY: who calls this promises that the cell is never freed.
+        let place = unsafe { &*place };
+        // SAFETY: who calls this promises that nobody uses what it holds.
+        unsafe { release(place) };
     }
 }
 
 /// The same for the cell of any type. While the memory is both in the cell and in the thread's list, the
 /// cell is written down.
+///
+/// # Safety
+///
+/// Nobody uses what the cell holds.
 #[inline(never)]
-fn release(place: &'static AtomicPtr<Header>) {
+unsafe fn release(place: &'static AtomicPtr<Header>) {
     let Some(header) = NonNull::new(place.load(Ordering::Relaxed)) else { return };
     let list = thread::scratch();
     thread::set_adopting(Some(place));
@@ -434,7 +440,7 @@ fn release(place: &'static AtomicPtr<Header>) {
     }
     place.store(null_mut(), Ordering::Relaxed);
     thread::set_adopting(None);
-    // SAFETY: it was in the cell, and so nobody else's; nobody uses it, as `BufCell::release` is told.
+    // SAFETY: it was in the cell, and so nobody else's; who calls this promises that nobody uses it.
     unsafe { free(header) };
 }
 
