@@ -472,7 +472,9 @@ impl<T: Empty + 'static> Grown<T> {
 
     /// It, if it is made.
     pub(crate) fn get(&'static self) -> Option<&'static T> {
-        let place = self.memory.get()?.as_ptr();
+        let raw = NonNull::new(self.memory.header.load(Ordering::Acquire))?;
+        // SAFETY: put there by `get_or_make`, and never freed.
+        let (place, _) = unsafe { OwnedBuf::<u8>::raw_parts(raw) };
         // SAFETY: `get_or_make` has put the value there, which is never freed.
         Some(unsafe { &*place.cast::<T>() })
     }

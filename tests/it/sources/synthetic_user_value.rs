@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use crate::support::scene::{Scene, UID, both, has, is_root};
+use crate::support::valgrind::{Repeated, instructions_each};
 use crate::support::{PYTHON, copy_program, file, probe, run, stdout};
 
 fn as_user(scene: &Scene, value: &str, args: &[&str]) -> Command {
@@ -45,10 +46,6 @@ fn a_value_in_quotes_is_refused_and_the_message_says_that() {
     }
 }
 
-fn nanoseconds(command: &mut Command) -> f64 {
-    stdout(command).trim().parse().expect("a number")
-}
-
 #[test]
 fn its_answer_costs_at_most_twice_a_files() {
     let scene = Scene::new();
@@ -56,11 +53,13 @@ fn its_answer_costs_at_most_twice_a_files() {
     let repeat = scene.path("repeat");
     let repeat = repeat.to_str().expect("ASCII");
     std::thread::sleep(std::time::Duration::from_millis(300));
-    let of_file = nanoseconds(&mut scene.wrapped([repeat, "often", "10000"]));
+    let of_file = |count: &str| scene.wrapped([repeat, count, "10000"]);
+    let of_file = instructions_each(of_file, Repeated::Often);
     for key in ["10000", "app"] {
         let value = "app:x:%u:%g:App:/home/app:/bin/sh";
-        let own = nanoseconds(&mut as_user(&scene, value, &[repeat, "often", key]));
-        assert!(own <= 2.0 * of_file, "{key}: {own} ns, from a file {of_file} ns");
+        let own = |count: &str| as_user(&scene, value, &[repeat, count, key]);
+        let own = instructions_each(own, Repeated::Often);
+        assert!(own <= 2.0 * of_file, "{key}: {own} instructions, from a file {of_file}");
     }
 }
 

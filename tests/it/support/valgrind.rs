@@ -43,3 +43,36 @@ pub(crate) fn sound(command: &mut Command) -> (String, String) {
     assert!(out.status.success() && !log.contains("=="), "{command:?}: {}\n{log}", out.status);
     (String::from_utf8_lossy(&out.stdout).into_owned(), log)
 }
+
+/// How many instructions a lookup of the probe `repeat` takes, the system calls aside: `command` is given how
+/// many it makes.
+#[track_caller]
+pub(crate) fn instructions_each(command: impl Fn(&str) -> Command, kind: Repeated) -> f64 {
+    let count = |lookups: u32| {
+        let command = command(&lookups.to_string());
+        let mut callgrind = Command::new("valgrind");
+        callgrind.args(["--tool=callgrind", "--trace-children=yes"]);
+        callgrind.arg("--callgrind-out-file=/dev/null");
+        callgrind.arg(command.get_program()).args(command.get_args());
+        callgrind.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let out = run(&mut callgrind);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{said}");
+        let counts = said.lines().filter_map(|line| line.split("Collected : ").nth(1));
+        counts.map(|count| count.parse::<f64>().expect("a number")).sum::<f64>()
+    };
+    let (few, many) = match kind {
+        Repeated::First => (0, 1),
+        Repeated::Often => (1_000, 3_000),
+    };
+    (count(many) - count(few)) / f64::from(many - few)
+}
+
+/// Which lookups are counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Repeated {
+    /// The first of a process.
+    First,
+    /// One among many.
+    Often,
+}
