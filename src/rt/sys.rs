@@ -10,7 +10,7 @@
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_int, c_void};
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{BorrowedFd, IntoRawFd};
@@ -368,9 +368,20 @@ pub(crate) fn random() -> Option<u64> {
     unsafe { at.as_ref() }.map(|&[_, second]| u64::from_ne_bytes(second))
 }
 
-/// True in a set-user-id program, or one that the kernel takes as seriously: `AT_SECURE`.
+/// True in a set-user-id program, or one that the kernel takes as seriously: `AT_SECURE`. That does not change,
+/// and is asked before each variable.
 pub(crate) fn is_secure() -> bool {
-    auxiliary(libc::AT_SECURE) != 0
+    const IS_SECURE: u8 = 1;
+    const IS_NOT: u8 = 2;
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            let is_secure = auxiliary(libc::AT_SECURE) != 0;
+            KNOWN.swap(if is_secure { IS_SECURE } else { IS_NOT }, Ordering::Relaxed);
+            is_secure
+        }
+        known => known == IS_SECURE,
+    }
 }
 
 /// What the kernel has told the new program: getauxval(3), which Miri has not.
