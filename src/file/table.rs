@@ -202,8 +202,9 @@ impl Table {
     pub(crate) fn prefetch(&self, key: &Key<'_>) {
         if let Some(index) = self.index_for(key) {
             if let Some(at) = index.candidates(key.hash).next() {
-                prefetch(&self.text, at);
-                prefetch(&self.text, at + 64);
+                let bytes: &[u8] = &self.text;
+                prefetch(bytes, at);
+                prefetch(bytes, at + 64);
             }
         }
     }
