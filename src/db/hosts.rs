@@ -16,7 +16,8 @@ use super::{By, Database, OwnedRow, pointers};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::{OutBuf, Place, Room};
-use crate::rt::thread::{Level, StaticResult};
+use crate::rt::static_result::StaticResult;
+use crate::rt::thread::Level;
 
 /// The database of hosts.
 pub(crate) enum Hosts {}

@@ -14,7 +14,8 @@ use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{OutBuf, c_bytes};
-use crate::rt::thread::{Level, StaticResult};
+use crate::rt::static_result::StaticResult;
+use crate::rt::thread::Level;
 use fields::{Fields, Reason};
 use key::{Key, What};
 

@@ -9,7 +9,8 @@ use super::{By, Database, OwnedRow};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::{OutBuf, Room};
-use crate::rt::thread::{Level, StaticResult};
+use crate::rt::static_result::StaticResult;
+use crate::rt::thread::Level;
 
 /// The database of users.
 pub(crate) enum Passwd {}

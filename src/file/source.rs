@@ -22,6 +22,7 @@ use crate::db::key::Key;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
 use crate::rt::published::{Published, SlotRef, Value, address_of};
+use crate::rt::registry;
 use crate::rt::sync::ForkMutex;
 use crate::rt::sys::{self, Fd, FdCell, Stamp};
 use crate::rt::thread::{self, Call, SOURCES};
@@ -272,7 +273,7 @@ impl Source {
         let check = match self.snapshot.get(&mut slot) {
             Some(snapshot) => Some(snapshot.check(path, watch, self)),
             // The first load of a process waits for nobody.
-            None if !thread::has_threads() || path.text().is_some() => None,
+            None if !registry::has_threads() || path.text().is_some() => None,
             None => Some(sys::stat(path.as_c()).map_or_else(Check::Lost, |_| Check::Changed)),
         };
         let outcome = match check {

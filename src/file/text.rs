@@ -4,8 +4,9 @@ use core::ops::Deref;
 
 use crate::db::bytes::{BLOCK, Block, QUARTER, Quarter};
 use crate::db::fields::{Line, WINDOW_BYTES};
+use crate::rt::buf_cell::BufCell;
 use crate::rt::errno::Errno;
-use crate::rt::memory::{BufCell, ScratchBuf};
+use crate::rt::memory::ScratchBuf;
 
 /// A file's bytes, that are kept. Behind them stand newlines, so that a whole window can be looked at up
 /// to the end, and every line has one.

@@ -2,7 +2,7 @@
 //! of a process touches costs it more than all that is done here.
 #![allow(unsafe_code, reason = "a constructor")]
 
-use crate::rt::{annotate, log, thread};
+use crate::rt::{annotate, log, registry};
 
 // Assembler comes before all functions in the object file, and so does the section that it names
 // first. The constructor then lies among what the loader reads anyway: the kernel maps 64 KiB around a
@@ -18,7 +18,7 @@ static AT_LOAD: extern "C" fn() = {
     extern "C" fn at_load() {
         annotate::at_load();
         log::at_load();
-        thread::at_load();
+        registry::at_load();
     }
     at_load
 };

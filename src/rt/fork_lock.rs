@@ -6,9 +6,9 @@
 
 use crate::rt::annotate;
 use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use crate::rt::{sys, thread};
+use crate::rt::{registry, sys};
 
-/// Who holds a lock: which memory it runs in, and which thread of that ([`thread::name`]).
+/// Who holds a lock: which memory it runs in, and which thread of that ([`registry::name`]).
 type Owner = u64;
 
 /// A lock that names its owner, so that a waiter can tell an owner that will never return.
@@ -72,7 +72,7 @@ impl ForkLock {
         };
         // A thread asks for a lock in its outermost call alone. If it holds the lock already, that
         // was in a call that a signal handler has left.
-        let is_dead = seen == me || !thread::is_alive(seen);
+        let is_dead = seen == me || !registry::is_alive(seen);
         let taken = || self.owner.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed);
         if is_dead && taken().is_ok() {
             annotate::acquired(self);
@@ -83,7 +83,7 @@ impl ForkLock {
 
     /// Takes the lock, after a sleep if need be; false if it may not be waited for, or not any longer.
     pub(crate) fn wait(&self) -> bool {
-        let me = thread::name();
+        let me = registry::name();
         let mut left_ms = WAIT_MS;
         annotate::is_futex(&raw const self.releases);
         loop {
@@ -113,7 +113,7 @@ impl ForkLock {
 
     /// Lets go, if the calling thread holds it: in a call that was left by siglongjmp(3).
     pub(crate) fn leave(&self) {
-        if self.owner.load(Ordering::Relaxed) == thread::name() {
+        if self.owner.load(Ordering::Relaxed) == registry::name() {
             self.release();
         }
     }

@@ -14,8 +14,8 @@ use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::rt::buf_cell::{Empty, Grown};
 use crate::rt::errno::Errno;
-use crate::rt::memory::{Empty, Grown};
 use crate::rt::{annotate, thread};
 
 /// Where a thread shows which value it uses. Zeros are an empty slot.

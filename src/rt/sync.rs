@@ -8,7 +8,7 @@ use crate::rt::annotate;
 use crate::rt::errno::Errno;
 use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::try_box;
-use crate::rt::thread;
+use crate::rt::{registry, thread};
 
 // SAFETY: one live owner has the lock: rt::fork_lock.
 unsafe impl RawMutex for ForkLock {
@@ -21,7 +21,7 @@ unsafe impl RawMutex for ForkLock {
     }
 
     fn try_lock(&self) -> bool {
-        self.take(thread::name()).is_ok()
+        self.take(registry::name()).is_ok()
     }
 
     unsafe fn unlock(&self) {

@@ -9,7 +9,8 @@
 
 use core::cell::Cell;
 
-use super::thread::{Level, Mark, ThreadState};
+use super::mark::Mark;
+use super::thread::{Level, ThreadState};
 
 /// What is the calling thread's own: zeros at first.
 #[repr(C)]

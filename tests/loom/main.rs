@@ -21,7 +21,9 @@ mod rt {
     #[path = "../../src/rt/published.rs"]
     pub(crate) mod published;
 
-    pub(crate) use crate::models::{atomic, errno, memory, sys, thread};
+    pub(crate) use crate::models::memory as buf_cell;
+    pub(crate) use crate::models::thread as registry;
+    pub(crate) use crate::models::{atomic, errno, sys, thread};
 }
 #[path = "."]
 mod file {

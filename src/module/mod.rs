@@ -7,24 +7,27 @@
 //! second one is told that there is nothing.
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
-use core::ffi::{CStr, c_char, c_int, c_long, c_void};
+mod loading;
+
+use core::ffi::{CStr, c_char, c_int, c_long};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use libc::{gid_t, hostent, socklen_t};
+use libc::{gid_t, socklen_t};
 
-use crate::config::{self, FileKind, Text};
+use crate::config::{self, FileKind};
 use crate::db::address::Family;
 use crate::db::hosts::address_at;
 use crate::db::key::{Key, What};
 use crate::db::{Database, Group, Hosts, OwnedRow};
 use crate::rt::errno::{self, Errno};
-use crate::rt::log::{Bytes, log};
+use crate::rt::log::log;
+use crate::rt::mark::Entered;
 use crate::rt::memory::ScratchBuf;
-use crate::rt::next::{Library, complaint};
+use crate::rt::next::Library;
 use crate::rt::sync::TryOnce;
-use crate::rt::thread::{Call, Entered, Level, MODULE_FUNCTIONS, ThreadState};
+use crate::rt::thread::{Call, Level, MODULE_FUNCTIONS, ThreadState};
 
 /// What the module says.
 pub(crate) enum Reply {
@@ -45,77 +48,8 @@ pub(crate) mod status {
     pub(crate) const NOTFOUND: c_int = 0;
     pub(crate) const SUCCESS: c_int = 1;
 }
+use loading::{Functions, Module, Row, open};
 use status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
-
-/// A row that a function fills: `struct passwd` or another.
-type Row = *mut c_void;
-type ByName = unsafe extern "C" fn(*const c_char, Row, *mut c_char, usize, *mut c_int) -> c_int;
-type ById = unsafe extern "C" fn(u32, Row, *mut c_char, usize, *mut c_int) -> c_int;
-type Set = unsafe extern "C" fn(c_int) -> c_int;
-type NextRow = unsafe extern "C" fn(Row, *mut c_char, usize, *mut c_int) -> c_int;
-type End = unsafe extern "C" fn() -> c_int;
-type GroupsOf = unsafe extern "C" fn(
-    *const c_char,
-    gid_t,
-    *mut c_long,
-    *mut c_long,
-    *mut *mut gid_t,
-    c_long,
-    *mut c_int,
-) -> c_int;
-type HostByName2 = unsafe extern "C" fn(
-    *const c_char,
-    c_int,
-    *mut hostent,
-    *mut c_char,
-    usize,
-    *mut c_int,
-    *mut c_int,
-) -> c_int;
-type HostByName = unsafe extern "C" fn(
-    *const c_char,
-    *mut hostent,
-    *mut c_char,
-    usize,
-    *mut c_int,
-    *mut c_int,
-) -> c_int;
-type HostByAddress = unsafe extern "C" fn(
-    *const c_void,
-    socklen_t,
-    c_int,
-    *mut hostent,
-    *mut c_char,
-    usize,
-    *mut c_int,
-    *mut c_int,
-) -> c_int;
-
-/// The functions of one database, as nss.h in glibc has them. Each may be missing.
-struct Functions {
-    by_name: Option<ByName>,
-    by_id: Option<ById>,
-    set: Option<Set>,
-    next: Option<NextRow>,
-    end: Option<End>,
-}
-
-impl Functions {
-    /// True if the module has the database at all.
-    fn any(&self) -> bool {
-        self.by_name.is_some() || self.by_id.is_some() || self.next.is_some()
-    }
-}
-
-/// A loaded module.
-struct Module {
-    passwd: Functions,
-    group: Functions,
-    groups_of: Option<GroupsOf>,
-    host_by_name2: Option<HostByName2>,
-    host_by_name: Option<HostByName>,
-    host_by_address: Option<HostByAddress>,
-}
 
 /// The functions that a thread can be in. Those of groups come four later than those of users.
 #[derive(Clone, Copy)]
@@ -179,97 +113,6 @@ fn state(thread: &'static ThreadState) -> Result<State, Errno> {
     let Some(module) = open(path, prefix, opening)? else { return Ok(State::Out) };
     // Two threads may get here: both have the same functions.
     MODULE.get_or_try_init(|| Ok(module)).map(State::Loaded)
-}
-
-#[cold]
-fn open(path: &Text, prefix: &Text, opening: Entered<'_>) -> Result<Option<Module>, Errno> {
-    static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);
-    let shown = Bytes(path.bytes());
-    let Some(library) = Library::open(path.as_c(), opening)? else {
-        if !HAS_COMPLAINED.swap(true, Ordering::Relaxed) {
-            let mut room = [0; 256];
-            let why = Bytes(complaint(&mut room));
-            log!(Error, "module", "Cannot open shared library {shown}: {why}");
-        }
-        return Ok(None);
-    };
-    let mut names = Names { library, path: shown, prefix: prefix.bytes(), found: 0 };
-    let module = names.module()?;
-    // The loader would tell the program of what we missed.
-    complaint(&mut []);
-    let Names { found, path, prefix, .. } = names;
-    if found == 0 {
-        let prefix = Bytes(prefix);
-        log!(Error, "module", "{path} has no function whose name begins with _nss_{prefix}_");
-    }
-    log!(Debug, "module", "Loaded {path}, found {found} functions");
-    Ok(Some(module))
-}
-
-/// Finds the module's functions by their names.
-struct Names<'a> {
-    library: Library,
-    path: Bytes<'a>,
-    prefix: &'a [u8],
-    found: usize,
-}
-
-impl Names<'_> {
-    fn module(&mut self) -> Result<Module, Errno> {
-        let passwd = ["getpwnam_r", "getpwuid_r", "setpwent", "getpwent_r", "endpwent"];
-        let group = ["getgrnam_r", "getgrgid_r", "setgrent", "getgrent_r", "endgrent"];
-        let (passwd, group) = (self.database(passwd)?, self.database(group)?);
-        // SAFETY: the type that glibc gives initgroups_dyn.
-        let groups_of = unsafe { self.find("initgroups_dyn") }?;
-        // SAFETY: the type that glibc gives gethostbyname2_r.
-        let host_by_name2 = unsafe { self.find("gethostbyname2_r") }?;
-        let host_by_name = match host_by_name2 {
-            Some(_) => None,
-            // SAFETY: the type that glibc gives gethostbyname_r.
-            None => unsafe { self.find("gethostbyname_r") }?,
-        };
-        // SAFETY: the type that glibc gives gethostbyaddr_r.
-        let host_by_address = unsafe { self.find("gethostbyaddr_r") }?;
-        Ok(Module { passwd, group, groups_of, host_by_name2, host_by_name, host_by_address })
-    }
-
-    fn database(&mut self, names: [&str; 5]) -> Result<Functions, Errno> {
-        let [by_name, by_id, set, next, end] = names;
-        Ok(Functions {
-            // SAFETY: the type of getXXnam_r in a module; a row's pointer has no type of its own here.
-            by_name: unsafe { self.find(by_name) }?,
-            // SAFETY: the type of getXXid_r.
-            by_id: unsafe { self.find(by_id) }?,
-            // SAFETY: the type of setXXent.
-            set: unsafe { self.find(set) }?,
-            // SAFETY: the type of getXXent_r.
-            next: unsafe { self.find(next) }?,
-            // SAFETY: the type of endXXent.
-            end: unsafe { self.find(end) }?,
-        })
-    }
-
-    /// `_nss_PREFIX_NAME`; one that is missing is worth a warning, as with the peer.
-    ///
-    /// # Safety
-    ///
-    /// `F` is the type of the function pointer.
-    unsafe fn find<F: Copy>(&mut self, name: &str) -> Result<Option<F>, Errno> {
-        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
-        let mut symbol = ScratchBuf::new();
-        for part in [b"_nss_", self.prefix, b"_", name.as_bytes(), b"\0"] {
-            symbol.extend(part)?;
-        }
-        let symbol = as_c(&symbol);
-        let Some(at) = self.library.symbol(symbol)? else {
-            let (symbol, path) = (Bytes(symbol.to_bytes()), &self.path);
-            log!(Warn, "module", "Cannot find function {symbol} in {path}");
-            return Ok(None);
-        };
-        self.found += 1;
-        // SAFETY: the function's address, and who calls this promises that F is its type.
-        Ok(Some(unsafe { core::mem::transmute_copy(&at) }))
-    }
 }
 
 /// The functions of a database, or the reply where there are none.

@@ -1,0 +1,142 @@
+//! Cells of one word for memory that outlives the call that made it.
+//!
+//! A call may be abandoned at any instruction. While memory is both in a cell and in the list of what the call
+//! has allocated, the cell is written down; the thread's next call takes the memory off the list then.
+#![allow(unsafe_code, reason = "memory that several threads reach")]
+
+use core::marker::PhantomData;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::rt::errno::Errno;
+use crate::rt::memory::{Header, OwnedBuf, ScratchBuf, Zero, free, off_list};
+use crate::rt::{annotate, thread};
+
+/// A cell of one word that memory is put into once, for as long as [`BufCell::release`] has not taken it out.
+pub(crate) struct BufCell<T> {
+    header: AtomicPtr<Header>,
+    elements: PhantomData<T>,
+}
+
+impl<T: Zero> BufCell<T> {
+    /// An empty cell, as zeros are.
+    pub(crate) const fn new() -> Self {
+        Self { header: AtomicPtr::new(null_mut()), elements: PhantomData }
+    }
+
+    /// A cell that holds the memory.
+    pub(crate) fn holding(memory: OwnedBuf<T>) -> Self {
+        Self { header: AtomicPtr::new(memory.into_raw()), elements: PhantomData }
+    }
+
+    /// What the cell holds.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<&[T]> {
+        let raw = NonNull::new(self.header.load(Ordering::Acquire))?;
+        annotate::acquired(self);
+        // SAFETY: put there by `adopt` or `holding`, and whoever takes it out says that nobody uses it.
+        let (first, count) = unsafe { OwnedBuf::<T>::raw_parts(raw) };
+        // SAFETY: `count` elements that were zeroed, and are not written to any more.
+        Some(unsafe { core::slice::from_raw_parts(first, count) })
+    }
+
+    /// Puts the memory into the cell, or frees it if there is some already: between threads that come here
+    /// at once the first counts. A call that is abandoned here has done it or not: the cell is written down
+    /// while the memory is both in it and in the thread's list.
+    pub(crate) fn adopt(&'static self, buf: ScratchBuf<T>) {
+        let Some(header) = buf.header() else { return };
+        annotate::releases(self);
+        thread::set_adopting(Some(&self.header));
+        let place = &self.header;
+        let is_first = place
+            .compare_exchange(null_mut(), header.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if is_first {
+            core::mem::forget(buf);
+            off_list(header);
+        }
+        thread::set_adopting(None);
+    }
+
+    /// Empties the cell, and frees what it held. A call that is abandoned here has done it or not.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses what the cell holds, and the cell's own memory is never freed.
+    pub(crate) unsafe fn release(&self) {
+        annotate::forget(self);
+        let place = &raw const self.header;
+        // SAFETY: who calls this promises that the cell is never freed.
+        let place = unsafe { &*place };
+        // SAFETY: who calls this promises that nobody uses what it holds.
+        unsafe { release(place) };
+    }
+}
+
+/// The same for the cell of any type. While the memory is both in the cell and in the thread's list, the
+/// cell is written down.
+///
+/// # Safety
+///
+/// Nobody uses what the cell holds.
+#[inline(never)]
+unsafe fn release(place: &'static AtomicPtr<Header>) {
+    let Some(header) = NonNull::new(place.load(Ordering::Relaxed)) else { return };
+    let list = thread::scratch();
+    thread::set_adopting(Some(place));
+    if let Some(list) = list {
+        list.push(header);
+    }
+    place.store(null_mut(), Ordering::Relaxed);
+    thread::set_adopting(None);
+    // SAFETY: it was in the cell, and so nobody else's; who calls this promises that nobody uses it.
+    unsafe { free(header) };
+}
+
+impl<T> Drop for BufCell<T> {
+    fn drop(&mut self) {
+        if let Some(header) = NonNull::new(*self.header.get_mut()) {
+            // SAFETY: the cell's, which is gone with it.
+            unsafe { free(header) };
+        }
+    }
+}
+
+/// One more of something, made when it is needed first, and never freed.
+pub(crate) struct Grown<T> {
+    memory: BufCell<u8>,
+    made: PhantomData<T>,
+}
+
+/// A type that has a value for a beginning.
+pub(crate) trait Empty {
+    fn empty() -> Self;
+}
+
+impl<T: Empty + 'static> Grown<T> {
+    /// Not made.
+    pub(crate) const fn new() -> Self {
+        Self { memory: BufCell::new(), made: PhantomData }
+    }
+
+    /// It, if it is made.
+    pub(crate) fn get(&'static self) -> Option<&'static T> {
+        let raw = NonNull::new(self.memory.header.load(Ordering::Acquire))?;
+        // SAFETY: put there by `get_or_make`, and never freed.
+        let (place, _) = unsafe { OwnedBuf::<u8>::raw_parts(raw) };
+        // SAFETY: `get_or_make` has put the value there, which is never freed.
+        Some(unsafe { &*place.cast::<T>() })
+    }
+
+    /// It, made now if need be.
+    pub(crate) fn get_or_make(&'static self) -> Result<&'static T, Errno> {
+        const { assert!(align_of::<T>() <= align_of::<Header>()) };
+        if self.get().is_none() {
+            let mut memory = ScratchBuf::<u8>::zeroed(size_of::<T>())?;
+            // SAFETY: fresh memory of T's size; what stands behind a header is aligned as that is.
+            unsafe { memory.as_mut_ptr().cast::<T>().write(T::empty()) };
+            self.memory.adopt(memory);
+        }
+        self.get().ok_or(Errno::EAGAIN)
+    }
+}

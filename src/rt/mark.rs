@@ -1,0 +1,201 @@
+//! Marks of calls in progress, which tolerate that a call is abandoned.
+//!
+//! A mark is an address in the stack frame of its call. Stacks grow downwards: the frame of a call that is still
+//! there lies above that of one that it has called, or that has interrupted it. A mark at or below the present
+//! frame is therefore that of a call which was left by siglongjmp(3).
+
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, compiler_fence};
+
+use crate::rt::sys;
+
+/// An address in the stack frame of a call in progress; 0 where there is none. It is of a thread's own memory,
+/// so no reference to it may go to another thread.
+pub(crate) struct Mark(AtomicUsize, PhantomData<*const ()>);
+
+impl Mark {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicUsize::new(0), PhantomData)
+    }
+
+    /// True if the call that set the mark is still there: it called or was interrupted by the one
+    /// whose frame has the address `here`.
+    pub(crate) fn is_live(&self, here: usize) -> bool {
+        let mark = self.0.load(Ordering::Relaxed);
+        mark != 0 && is_above(mark, here, sys::signal_stack())
+    }
+
+    /// True if a call has set the mark and not cleared it, whether or not that call is still there.
+    #[inline(always)]
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Says that no call is there.
+    #[inline(always)]
+    pub(crate) fn clear(&self) {
+        self.set(0);
+    }
+
+    /// Says that the call is there whose frame has that address.
+    #[inline(always)]
+    pub(crate) fn set(&self, address: usize) {
+        self.0.store(address, Ordering::Relaxed);
+        // A handler must see the mark before what the call does under it, and not after.
+        compiler_fence(Ordering::SeqCst);
+    }
+}
+
+/// True if a frame at `mark` is still there for one at `here`. An alternative signal stack may lie
+/// above the ordinary one: a handler that runs there has interrupted a frame on the other.
+fn is_above(mark: usize, here: usize, signal_stack: Option<(usize, usize)>) -> bool {
+    let is_there = |address: usize| {
+        signal_stack.is_some_and(|(start, size)| address.wrapping_sub(start) < size)
+    };
+    match (is_there(mark), is_there(here)) {
+        (false, true) => true,
+        (true, false) => false,
+        _ => mark > here,
+    }
+}
+
+/// An address in the caller's frame.
+#[inline(always)]
+pub(crate) fn frame_address() -> usize {
+    let here = 0_u8;
+    (&raw const here).addr()
+}
+
+/// Marks of a function that may ask us in its turn, and must not ask itself for ever. Three calls of it can
+/// be in each other, two of them with the same question: the second one may be that of a signal handler, or
+/// the mark that of a call which was abandoned, and which seems to be live since the next question comes from
+/// deeper in the stack.
+pub(crate) struct Reentry([Entry; 3]);
+
+struct Entry {
+    mark: Mark,
+    question: AtomicU64,
+    /// The same question came from within a third time: the function asks itself.
+    asks_itself: AtomicBool,
+}
+
+impl Entry {
+    const fn new() -> Self {
+        let (question, asks_itself) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { mark: Mark::new(), question, asks_itself }
+    }
+}
+
+impl Reentry {
+    pub(crate) const fn new() -> Self {
+        Self([const { Entry::new() }; 3])
+    }
+
+    /// Marks that the caller enters the function with that question; `None` if it may not, since two calls with
+    /// the same question are in each other already, or three calls.
+    #[inline(always)]
+    pub(crate) fn enter(&self, question: u64) -> Option<Entered<'_>> {
+        let here = frame_address();
+        let is_same = |entry: &Entry| {
+            entry.mark.is_live(here) && entry.question.load(Ordering::Relaxed) == question
+        };
+        let times = self.0.iter().filter(|entry| is_same(entry)).count();
+        if times >= 2 {
+            let same = self.0.iter().filter(|entry| is_same(entry));
+            same.for_each(|entry| entry.asks_itself.store(true, Ordering::Relaxed));
+            return None;
+        }
+        let entry = self.0.iter().find(|entry| !entry.mark.is_live(here))?;
+        entry.question.store(question, Ordering::Relaxed);
+        entry.asks_itself.store(false, Ordering::Relaxed);
+        let _mark = Marked::at(&entry.mark, here);
+        Some(Entered { _mark, is_inner: times > 0, asks_itself: &entry.asks_itself })
+    }
+}
+
+impl Reentry {
+    /// Says that no call is there.
+    pub(crate) fn clear(&self) {
+        self.0.iter().for_each(|entry| entry.mark.clear());
+    }
+}
+
+/// A function is in progress while this lives.
+pub(crate) struct Entered<'a> {
+    _mark: Marked<'a>,
+    is_inner: bool,
+    asks_itself: &'a AtomicBool,
+}
+
+impl Entered<'_> {
+    /// True if another call of the function with the same question is in progress.
+    pub(crate) fn is_inner(&self) -> bool {
+        self.is_inner
+    }
+
+    /// True if the function has asked itself meanwhile, and this call is itself the answer to that.
+    pub(crate) fn is_asked_by_itself(&self) -> bool {
+        self.is_inner && self.asks_itself.load(Ordering::Relaxed)
+    }
+}
+
+/// Keeps a mark set while it lives.
+pub(crate) struct Marked<'a> {
+    mark: &'a Mark,
+    before: usize,
+}
+
+impl<'a> Marked<'a> {
+    /// Sets the mark to an address in the caller's frame. Where it is compared before, that must be the very
+    /// same address: two in one frame differ, and the mark of a call that was abandoned at the same depth would
+    /// seem to be live.
+    #[inline(always)]
+    pub(crate) fn at(mark: &'a Mark, here: usize) -> Self {
+        let before = mark.0.load(Ordering::Relaxed);
+        mark.set(here);
+        Self { mark, before }
+    }
+}
+
+impl Drop for Marked<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.mark.set(self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(never)]
+    fn enter_and_be_abandoned(reentry: &Reentry) -> bool {
+        reentry.enter(1).map(core::mem::forget).is_some()
+    }
+
+    #[test]
+    fn calls_that_were_abandoned_at_one_depth_are_no_calls_in_each_other() {
+        let reentry = Reentry::new();
+        assert!((0..5).all(|_| enter_and_be_abandoned(&reentry)));
+        let outer = reentry.enter(1);
+        assert!(outer.is_some() && reentry.enter(2).is_some());
+    }
+
+    #[test]
+    fn a_frame_is_there_if_it_lies_above_or_on_the_other_stack() {
+        let stack = Some((5000, 1000));
+        for (mark, here, want) in [
+            (900, 800, true),
+            (800, 900, false),
+            (800, 800, false),
+            (900, 5900, true),
+            (5900, 900, false),
+            (5900, 5800, true),
+            (5800, 5900, false),
+            (6000, 5900, true),
+        ] {
+            assert_eq!(is_above(mark, here, stack), want, "{mark} {here}");
+        }
+        assert!(!is_above(900, 5900, None));
+    }
+}

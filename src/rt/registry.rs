@@ -1,0 +1,258 @@
+//! Which threads there are, what they are called in a lock, and when their parts are let go.
+#![allow(unsafe_code, reason = "parts of threads that a pthread key lets go")]
+
+use core::ffi::{c_int, c_void};
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use crate::rt::annotate;
+use crate::rt::errno::Errno;
+use crate::rt::next::{KEY_CREATE, REGISTER_ATFORK, SET_SPECIFIC};
+use crate::rt::sandbox;
+use crate::rt::sys;
+use crate::rt::thread::ThreadState;
+use crate::rt::thread_locals::ThreadLocals;
+
+/// The part of the thread that has loaded the library; it needs no memory and no pthread key.
+pub(super) static FIRST: First = First(ThreadState::new());
+
+/// A part that all threads reach, though `ThreadState` itself is not to be handed to another one.
+pub(super) struct First(ThreadState);
+
+// SAFETY: this file hands a part to its own thread alone, and looks at the atomic fields of the others.
+unsafe impl Sync for First {}
+
+impl core::ops::Deref for First {
+    type Target = ThreadState;
+
+    fn deref(&self) -> &ThreadState {
+        &self.0
+    }
+}
+
+/// The thread that has loaded the library, by the address of its [`ThreadLocals`].
+static LOADER: AtomicUsize = AtomicUsize::new(0);
+/// More than one thread has asked, in this process or the one that it was forked from.
+static HAS_THREADS: AtomicBool = AtomicBool::new(false);
+
+/// True if more than one thread has asked.
+pub(crate) fn has_threads() -> bool {
+    HAS_THREADS.load(Ordering::SeqCst)
+}
+
+/// Remembers which thread loads the library.
+#[inline(always)]
+pub(crate) fn at_load() {
+    LOADER.store(core::ptr::from_ref(ThreadLocals::current()).addr(), Ordering::Relaxed);
+}
+
+/// All parts, whether a thread has them or not. They are never freed.
+pub(super) fn states() -> impl Iterator<Item = &'static ThreadState> {
+    let mut next = &raw const FIRST.0;
+    core::iter::from_fn(move || {
+        // SAFETY: null, `FIRST`, or one that `register` has leaked.
+        let state = unsafe { next.as_ref() }?;
+        next = state.next.load(Ordering::Acquire);
+        annotate::acquired(next);
+        Some(state)
+    })
+}
+
+/// Gives the calling thread a part.
+#[cold]
+pub(super) fn register() -> Result<&'static ThreadState, Errno> {
+    let locals = ThreadLocals::current();
+    let is_loader = LOADER.load(Ordering::Relaxed) == core::ptr::from_ref(locals).addr();
+    if is_loader {
+        // Another thread at the same address has ended.
+        if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
+            FIRST.reset();
+        }
+        locals.state.set(&raw const FIRST.0);
+        return Ok(&FIRST);
+    }
+    HAS_THREADS.swap(true, Ordering::SeqCst);
+    let memory = memory();
+    let free = states().skip(1).find(|state| {
+        state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    });
+    let state = match free {
+        Some(state) => {
+            annotate::acquired(&raw const state.in_use);
+            state
+        }
+        None => new_state()?,
+    };
+    state.memory.swap(memory, Ordering::SeqCst);
+    locals.state.set(state);
+    if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
+        // SAFETY: the key exists for the life of the process. If libc has no room for the value, the
+        // part stays in use after the thread's end.
+        unsafe { set_specific(key, core::ptr::from_ref(state).cast()) };
+    }
+    Ok(state)
+}
+
+/// A part that is in use, at the end of the list.
+fn new_state() -> Result<&'static ThreadState, Errno> {
+    // The numbers count on in a child of fork.
+    static LAST: AtomicU32 = AtomicU32::new(1);
+    let state = crate::rt::memory::try_box(ThreadState::new())?;
+    state.in_use.store(1, Ordering::Relaxed);
+    state
+        .number
+        .store(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
+    let state: &'static ThreadState = alloc::boxed::Box::leak(state);
+    annotate::releases(core::ptr::from_ref(state));
+    let mut last: &ThreadState = &FIRST;
+    loop {
+        let end = last.next.compare_exchange(
+            null_mut(),
+            core::ptr::from_ref(state).cast_mut(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        match end {
+            Ok(_) => return Ok(state),
+            Err(next) => {
+                annotate::acquired(next);
+                // SAFETY: not null, so a part that was leaked here.
+                last = unsafe { &*next };
+            }
+        }
+    }
+}
+
+/// The destructor of the pthread key: what the thread held is let go, and its part can be another's.
+///
+/// # Safety
+///
+/// `state` is what [`register`] gave the key, in the calling thread.
+unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
+    ThreadLocals::current().state.set(null());
+    // SAFETY: a part is never freed.
+    let state = unsafe { &*state.cast::<ThreadState>() };
+    state.reset();
+    annotate::releases(&raw const state.in_use);
+    state.in_use.swap(0, Ordering::SeqCst);
+}
+
+/// The pthread key whose destructor lets a thread's part go; made once, and never deleted.
+fn key() -> Option<libc::pthread_key_t> {
+    /// The key plus one.
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    let known = KEY.load(Ordering::Relaxed);
+    if known != 0 {
+        return libc::pthread_key_t::try_from(known - 1).ok();
+    }
+    let mut key: libc::pthread_key_t = 0;
+    let create = KEY_CREATE.get()?;
+    // SAFETY: writes the key; the destructor takes what `register` stores.
+    let failed: c_int = unsafe { create(&raw mut key, Some(at_thread_exit)) };
+    if failed != 0 {
+        return None;
+    }
+    // Two threads may get here at once: the later key is not used, and stays empty.
+    match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => Some(key),
+        Err(first) => libc::pthread_key_t::try_from(first - 1).ok(),
+    }
+}
+
+/// A number that differs from that of every ancestor whose memory was copied by fork(2). A child of
+/// vfork(2), or of clone(2) with `CLONE_VM`, has another process id, but shares the memory and its
+/// locks, and this number. 0 as long as one thread alone has asked: then there is nobody to tell apart.
+fn memory() -> u32 {
+    /// The word that the kernel makes zero in a child which has a copy; [`NOT_WIPED`] where it cannot.
+    static WIPED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+    /// In its place where the kernel cannot (before 4.14).
+    static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
+    /// In its place in a sandbox, where not even the process id may be asked for: how often fork(3) was called
+    /// on the way here, plus one.
+    static COUNTED: AtomicU32 = AtomicU32::new(1);
+    extern "C" fn count_fork() {
+        COUNTED.fetch_add(1, Ordering::Relaxed);
+    }
+    /// True if fork(3) counts from now on.
+    fn count_forks() -> bool {
+        REGISTER_ATFORK.get().is_some_and(|register| {
+            // SAFETY: the handler touches one word; null stands for a library that stays loaded.
+            unsafe { register(None, None, Some(count_fork), null()) == 0 }
+        })
+    }
+    /// Copied by fork like any other memory, so that a child counts on.
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let choose = || {
+        let wiped = if sandbox::may_kill() { Err(Errno::EPERM) } else { sys::word_wiped_on_fork() };
+        match wiped {
+            Ok(word) => word,
+            Err(error) if error != Errno::EINVAL && count_forks() => &COUNTED,
+            Err(_) => &NOT_WIPED,
+        }
+    };
+    if !HAS_THREADS.load(Ordering::SeqCst) {
+        return 0;
+    }
+    let known = WIPED.load(Ordering::Acquire);
+    annotate::acquired(&raw const WIPED);
+    // SAFETY: null, or a word that is never unmapped.
+    let word = unsafe { known.as_ref() }.unwrap_or_else(|| {
+        let word = choose();
+        let new = core::ptr::from_ref(word).cast_mut();
+        annotate::releases(&raw const WIPED);
+        match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => word,
+            // Another thread was first. The page is not given back: that happens once at most.
+            Err(first) => {
+                annotate::acquired(&raw const WIPED);
+                // SAFETY: not null, so a word that is never unmapped.
+                unsafe { &*first }
+            }
+        }
+    });
+    if core::ptr::eq(word, &raw const NOT_WIPED) {
+        // The process id stands for the memory: right but for vfork.
+        return sys::pid();
+    }
+    let number = word.load(Ordering::Relaxed);
+    if number != 0 {
+        return number;
+    }
+    let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+    match word.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(other) => other,
+    }
+}
+
+/// What the calling thread is called in a lock: its memory and its number in that.
+pub(crate) fn name() -> u64 {
+    // SAFETY: null, or a part, which is never freed. Who takes a lock is in a call, and so has one.
+    let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
+    let memory = memory();
+    let before = state.memory.load(Ordering::Relaxed);
+    if before != memory {
+        // This thread has come through fork (or was alone until now), and no other has that had a
+        // part before: what theirs hold can go. Their watch descriptors are copies.
+        for other in states().filter(|other| !core::ptr::eq(*other, state)) {
+            let is_lost = other.memory.load(Ordering::SeqCst) == before && before != 0;
+            if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {
+                other.reset();
+                annotate::releases(&raw const other.in_use);
+                other.in_use.swap(0, Ordering::SeqCst);
+            }
+        }
+        state.memory.swap(memory, Ordering::SeqCst);
+    }
+    u64::from(memory) << 32 | u64::from(state.number.load(Ordering::Relaxed))
+}
+
+/// False if the thread that had that [`name`] has ended, or was left behind by fork(2).
+pub(crate) fn is_alive(name: u64) -> bool {
+    let (its_memory, number) = ((name >> 32) as u32, (name & 0xffff_ffff) as u32);
+    let is_here = |state: &ThreadState| {
+        state.number.load(Ordering::Relaxed) == number && state.in_use.load(Ordering::SeqCst) == 1
+    };
+    // A name without a memory is that of a thread which was alone when it took the lock.
+    (its_memory == 0 || its_memory == memory()) && states().any(is_here)
+}
