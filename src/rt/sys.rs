@@ -368,16 +368,19 @@ pub(crate) fn random() -> Option<u64> {
     unsafe { at.as_ref() }.map(|&[_, second]| u64::from_ne_bytes(second))
 }
 
+/// What [`is_secure`] knows. Not within the function: those lie on another page, which a first lookup would
+/// touch for this alone.
+static SECURE: AtomicU8 = AtomicU8::new(0);
+
 /// True in a set-user-id program, or one that the kernel takes as seriously: `AT_SECURE`. That does not change,
 /// and is asked before each variable.
 pub(crate) fn is_secure() -> bool {
     const IS_SECURE: u8 = 1;
     const IS_NOT: u8 = 2;
-    static KNOWN: AtomicU8 = AtomicU8::new(0);
-    match KNOWN.load(Ordering::Relaxed) {
+    match SECURE.load(Ordering::Relaxed) {
         0 => {
             let is_secure = auxiliary(libc::AT_SECURE) != 0;
-            KNOWN.swap(if is_secure { IS_SECURE } else { IS_NOT }, Ordering::Relaxed);
+            SECURE.swap(if is_secure { IS_SECURE } else { IS_NOT }, Ordering::Relaxed);
             is_secure
         }
         known => known == IS_SECURE,
