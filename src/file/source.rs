@@ -339,7 +339,7 @@ impl Source {
         let is_settled = is_trusted(&read, first_seen_ns);
         let is_same = |table: &Table| table.bytes() == &*read.text;
         if let Some(old) = old.filter(|old| is_same(&old.table)) {
-            old.load.store(load, Ordering::Release);
+            old.load.swap(load, Ordering::AcqRel);
             old.is_settled.swap(is_settled, Ordering::Relaxed);
             return Ok(true);
         }
