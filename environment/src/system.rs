@@ -1,4 +1,4 @@
-//! Whether the system has a group of an id. A test harness has threads: only the functions with `_r` will do.
+//! Whether the system has a user or a group of an id. A test harness has threads: only the functions with `_r` will do.
 #![allow(unsafe_code, reason = "libc's lookups")]
 
 use std::ffi::c_char;

@@ -106,14 +106,13 @@ impl Reentry {
             return None;
         }
         let entry = self.0.iter().find(|entry| !entry.mark.is_live(here))?;
+        // First, so that a handler's call takes another entry, and leaves the question of this one alone.
+        let _mark = Marked::at(&entry.mark, here);
         entry.question.store(question, Ordering::Relaxed);
         entry.asks_itself.store(false, Ordering::Relaxed);
-        let _mark = Marked::at(&entry.mark, here);
         Some(Entered { _mark, is_inner: times > 0, asks_itself: &entry.asks_itself })
     }
-}
 
-impl Reentry {
     /// Says that no call is there.
     pub(crate) fn clear(&self) {
         self.0.iter().for_each(|entry| entry.mark.clear());

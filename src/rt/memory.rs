@@ -3,7 +3,7 @@
 //! A signal handler may leave any call of ours by siglongjmp(3), and then no destructor runs. So what a
 //! call allocates for itself ([`ScratchBuf`]) is written down in a list that belongs to the thread; the
 //! thread's next call frees what it finds there (`rt::thread`). What outlives the call is taken off the
-//! list and becomes an [`OwnedBuf`], or fills a [`BufCell`]; the type of a field says which it can hold.
+//! list and becomes an [`OwnedBuf`], or fills a cell (`rt::buf_cell`); the type of a field says which it can hold.
 #![allow(unsafe_code, reason = "memory from malloc(3) and mmap(2)")]
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
@@ -13,7 +13,7 @@ use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, null, null_mut};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
 
 use rustix::mm::MapFlags;
 
@@ -112,6 +112,8 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
     // SAFETY: who calls this promises that it is from `allocate` and not freed.
     let Header { mapping, size, .. } = *unsafe { header.as_ref() };
     off_list(header);
+    // A call that is abandoned after this must not find it in the list again.
+    compiler_fence(Ordering::SeqCst);
     if !mapping.is_null() {
         // SAFETY: mapped by `map` with this size, and unused by now.
         unsafe { sys::unmap(mapping, size) };
@@ -148,7 +150,10 @@ impl ScratchList {
         // SAFETY: `header` is alive, and only its owner has it.
         let new = unsafe { header.as_ref() };
         new.next.set(self.0.get());
+        // A call that is abandoned between two of these leaves a whole list.
+        compiler_fence(Ordering::SeqCst);
         self.0.set(header.as_ptr());
+        compiler_fence(Ordering::SeqCst);
         new.list.set(self);
     }
 

@@ -129,7 +129,10 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
 ///
 /// `state` is what [`register`] gave the key, in the calling thread.
 unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
-    ThreadLocals::current().state.set(null());
+    let locals = ThreadLocals::current();
+    locals.state.set(null());
+    // A call that was abandoned has left its level here, which is another thread's from now on.
+    locals.level.set(null());
     // SAFETY: a part is never freed.
     let state = unsafe { &*state.cast::<ThreadState>() };
     state.reset();

@@ -2,10 +2,8 @@
 //!
 //! A signal handler may interrupt a call at any instruction, ask in its turn, and jump away for ever. So
 //! there are levels: the outermost call of a thread uses the first, a handler's call that interrupts it
-//! the second, and so on; each has memory of its own. A level is taken by writing an address in the
-//! call's stack frame into it. Stacks grow downwards: the frame of a call that is still there lies above
-//! that of one that interrupted it. A mark at or below the present frame is therefore that of a call
-//! which was abandoned, and the level is free; what the call held is put back then.
+//! the second, and so on; each has memory of its own. A level is taken by setting its mark (`rt::mark`). Where
+//! the mark is that of a call which was abandoned, the level is free; what the call held is put back then.
 #![allow(unsafe_code, reason = "thread-local memory that a pthread key frees")]
 
 use core::cell::Cell;
@@ -66,7 +64,7 @@ pub(crate) struct Level {
     lock: Cell<Option<&'static ForkLock>>,
     /// The state of a value that is being made or freed: `rt::published`.
     owned: Cell<Option<&'static AtomicU64>>,
-    /// A cell that memory is being put into: [`crate::rt::memory::BufCell`].
+    /// A cell that memory is being put into: [`crate::rt::buf_cell::BufCell`].
     adopting: Cell<Option<&'static AtomicPtr<Header>>>,
     /// The array that a module fills, and makes larger by realloc(3).
     pub(crate) module_gids: Cell<*mut libc::gid_t>,
@@ -119,8 +117,11 @@ impl Level {
 
     /// Frees the array that a module has filled.
     pub(crate) fn free_module_gids(&self) {
+        let gids = self.module_gids.replace(null_mut());
+        // A call that is abandoned after this must not find it in the cell again.
+        compiler_fence(Ordering::SeqCst);
         // SAFETY: null or libc's memory, and no longer in the cell.
-        unsafe { libc::free(self.module_gids.replace(null_mut()).cast()) };
+        unsafe { libc::free(gids.cast()) };
     }
 
     fn slots(&self) -> impl Iterator<Item = &Slot> {

@@ -83,15 +83,21 @@ fn two_threads_replace_and_free_values_that_a_third_reads() {
     });
 }
 
+/// With a value that no slot shows.
+fn published() -> &'static Published<Value> {
+    let published = leak(Published::new());
+    replace(published, 1);
+    let [mut slot, ..] = slots();
+    slot.clear();
+    published
+}
+
 /// Who frees values looks at the slots, and at what is the newest, in turn; meanwhile a value may be replaced
 /// that somebody has just begun to read.
 #[test]
 fn a_thread_that_only_frees_takes_no_value_from_one_that_reads() {
     check(Some(4), || {
-        let published = leak(Published::new());
-        replace(published, 1);
-        let [mut slot, ..] = slots();
-        slot.clear();
+        let published = published();
         let replacing = spawn(move || {
             set_name(2);
             replace(published, 2);
@@ -112,10 +118,7 @@ fn a_thread_that_only_frees_takes_no_value_from_one_that_reads() {
 #[test]
 fn a_thread_that_frees_a_value_does_not_free_the_next_one_in_its_node() {
     check(Some(4), || {
-        let published = leak(Published::new());
-        replace(published, 1);
-        let [mut slot, ..] = slots();
-        slot.clear();
+        let published = published();
         let replacing = spawn(move || {
             set_name(2);
             replace(published, 2);
