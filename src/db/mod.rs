@@ -24,6 +24,16 @@ pub(crate) use hosts::Hosts;
 pub(crate) use passwd::Passwd;
 pub(crate) use shadow::Shadow;
 
+/// What came of a question, and the answer where the caller's memory does not hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status<T = ()> {
+    Found(T),
+    /// Our sources decide, and have none.
+    NotFound,
+    /// It is not ours: call the next definition.
+    Pass,
+}
+
 /// A database of rows, one a line of its file.
 pub(crate) trait Database: Sized + 'static {
     /// What a line becomes. It borrows the line's bytes.

@@ -7,8 +7,8 @@ use libc::{gid_t, group, passwd, size_t, spwd, uid_t};
 
 use super::{call_next, interpose};
 use crate::db::key::Key;
-use crate::db::{Database, Group, Passwd, Shadow};
-use crate::resolve::{self, Interposed, LibcFamily, Status, cursor};
+use crate::db::{Database, Group, Passwd, Shadow, Status};
+use crate::resolve::{self, Interposed, LibcFamily, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
@@ -23,7 +23,7 @@ fn finish_r<C>(
     missing: c_int,
 ) -> Option<c_int> {
     let (row, code) = match status {
-        Ok(Status::Found) => (out.row(), 0),
+        Ok(Status::Found(())) => (out.row(), 0),
         Ok(Status::NotFound) => (null_mut(), missing),
         Ok(Status::Pass) => return None,
         Err(error) => (null_mut(), error.get()),
@@ -106,7 +106,7 @@ pub(super) fn static_row<D: Database>(
         match ask(call, &mut out) {
             Err(Errno::ERANGE) => result.grow()?,
             Err(error) => return Err(error),
-            Ok(Status::Found) => return Ok(Some(row)),
+            Ok(Status::Found(())) => return Ok(Some(row)),
             Ok(Status::NotFound) => return Ok(Some(null_mut())),
             Ok(Status::Pass) => return Ok(None),
         }

@@ -7,9 +7,9 @@ use libc::gid_t;
 use super::nss_entry::answer;
 use super::{call_next, export, interpose};
 use crate::config;
-use crate::db::Group;
+use crate::db::{Group, Status};
 use crate::file::index::dedup_stable;
-use crate::resolve::{self, Status, membership};
+use crate::resolve::{self, membership};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
@@ -185,7 +185,7 @@ export! {
                     break;
                 }
             }
-            Ok(if groups.gids.len() > 1 { Status::Found } else { Status::NotFound })
+            Ok(if groups.gids.len() > 1 { Status::Found(()) } else { Status::NotFound })
         };
         // SAFETY: libc gives room for a number.
         answer::<Group>(unsafe { Place::new(errnop) }, ask)

@@ -8,11 +8,11 @@ use libc::{hostent, size_t, socklen_t};
 
 use super::getent::{self, static_row};
 use super::{call_next, interpose};
-use crate::db::Hosts;
 use crate::db::address::{Family, Literal, from_octets, literal};
 use crate::db::hosts::{HostRow, write_all};
+use crate::db::{Hosts, Status};
 use crate::resolve::hosts::{FOUND, HostStatus, find_address, find_name, is_on};
-use crate::resolve::{Interposed, LibcFamily, Status, cursor};
+use crate::resolve::{Interposed, LibcFamily, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
@@ -112,7 +112,7 @@ fn answer_r(
     };
     drop(guard);
     let (row, code, why) = match answer {
-        Ok((Status::Found, _)) => (out.row.row(), 0, HostErrno::NETDB_SUCCESS),
+        Ok((Status::Found(()), _)) => (out.row.row(), 0, HostErrno::NETDB_SUCCESS),
         Ok((Status::NotFound, why)) => (null_mut(), missing, why),
         Ok((Status::Pass, _)) => return None,
         Err(error) => {

@@ -11,10 +11,10 @@ use crate::config;
 use crate::db::address::Family;
 use crate::db::hosts::{AddressTuple, TupleList, write_tuples};
 use crate::db::key::Key;
-use crate::db::{Database, Group, Hosts, Passwd, Shadow};
+use crate::db::{Database, Group, Hosts, Passwd, Shadow, Status};
 use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
 use crate::resolve::hosts::{HostStatus, find_address, find_name, listed, of_module};
-use crate::resolve::{self, Status, cursor};
+use crate::resolve::{self, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Place, Room, c_bytes};
 use crate::rt::thread::{Call, InLibc, locals};
@@ -35,7 +35,7 @@ pub(super) fn answer<D: Database>(
     };
     drop(guard);
     let (status, error) = match answer {
-        Ok(Status::Found) => return SUCCESS,
+        Ok(Status::Found(())) => return SUCCESS,
         Ok(_) => (NOTFOUND, Errno::ENOENT),
         // libc asks again, with more room.
         Err(Errno::ERANGE) => (TRYAGAIN, Errno::ERANGE),
@@ -84,7 +84,7 @@ fn answer_host(
     };
     drop(guard);
     let (status, error, why) = match answer {
-        Ok((Status::Found, _)) => return SUCCESS,
+        Ok((Status::Found(()), _)) => return SUCCESS,
         Ok((Status::Pass, _)) => (UNAVAIL, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
         // glibc's own files module does not tell a host without an address of the family from none.
         Ok((_, HostErrno::NO_DATA)) => (NOTFOUND, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
@@ -144,7 +144,7 @@ fn find_host(
     };
     let thread = call.thread();
     let found = find_name(call, name, family, out)?;
-    if found.0 == Status::Found {
+    if found.0 == Status::Found(()) {
         // SAFETY: `find_name` says `Found` once it has written the row.
         let canonical = unsafe { (*out.row()).h_name };
         // SAFETY: `write_all` has put a C string in the caller's buffer there.

@@ -14,13 +14,13 @@ use core::sync::atomic::Ordering;
 use super::place::{Phase, Place};
 use super::synthetic_user;
 use super::user_line::User;
-use super::{Interposed, LibcFamily, Status, asks_libc, asks_module};
+use super::{Interposed, LibcFamily, asks_libc, asks_module};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::Key;
-use crate::db::{Database, OwnedRow};
+use crate::db::{Database, OwnedRow, Status};
 use crate::file::source::{FileState, Request, Snapshot};
 use crate::file::walk::Walk;
-use crate::module::{self, Reply};
+use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::{Call, InLibc, ThreadState};
@@ -177,7 +177,7 @@ fn next_with<D: Interposed>(
             Phase::End => return Ok(Status::NotFound),
         };
         if written {
-            return Ok(Status::Found);
+            return Ok(Status::Found(()));
         }
     }
 }
@@ -231,7 +231,7 @@ impl Rest<'_> {
             return Ok(true);
         }
         let found = || module::find::<D>(self.thread, &Key::name(name));
-        Ok(asks_module::<D>(self.config) && matches!(found(), Ok(Reply::Row(_))))
+        Ok(asks_module::<D>(self.config) && matches!(found(), Ok(Status::Found(_))))
     }
 }
 
@@ -290,8 +290,8 @@ fn next_in_module<D: Database>(
         }
     }
     match module::next::<D>(thread, Some(room))? {
-        Reply::Row(copy) => Ok(Some(copy)),
-        Reply::Absent | Reply::Off => Ok(None),
+        Status::Found(copy) => Ok(Some(copy)),
+        Status::NotFound | Status::Pass => Ok(None),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use core::net::IpAddr;
 
-use super::Status;
 use crate::config::{self, Config};
 use crate::db::address::Family;
 use crate::db::hosts::{HostRow, address_at, address_count, write_all};
 use crate::db::key::{Key, without_dot};
-use crate::db::{Database, Hosts, OwnedRow};
+use crate::db::{Database, Hosts, OwnedRow, Status};
 use crate::file::source::{FileState, Request, Snapshot};
 use crate::file::table::Lines;
 use crate::module;
@@ -21,7 +20,7 @@ use crate::rt::thread::{Call, ThreadState};
 pub(crate) type HostStatus = (Status, HostErrno);
 
 /// What is ours.
-pub(crate) const FOUND: HostStatus = (Status::Found, HostErrno::NETDB_SUCCESS);
+pub(crate) const FOUND: HostStatus = (Status::Found(()), HostErrno::NETDB_SUCCESS);
 const PASS: HostStatus = (Status::Pass, HostErrno::NETDB_SUCCESS);
 
 /// True if the hosts are ours.

@@ -15,27 +15,16 @@ pub(crate) mod user_line;
 use core::ffi::{c_char, c_int};
 
 use crate::config::{self, Config};
-use crate::db::Database;
 use crate::db::key::Key;
+use crate::db::{Database, Status};
 use crate::file::source::{FileState, Request};
 use crate::file::table::Table;
-use crate::module::{self, Reply};
+use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, Level, log};
 use crate::rt::next::Next;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::Call;
-
-/// What came of a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// The caller's memory holds the answer.
-    Found,
-    /// Our sources decide, and have none.
-    NotFound,
-    /// It is not ours: call the next definition.
-    Pass,
-}
 
 /// The functions of libc that are asked on the way to an answer. Each may be missing.
 pub(crate) struct LibcFamily<C: 'static> {
@@ -70,7 +59,7 @@ pub(crate) fn find<D: Interposed>(
 ) -> Result<Status, Errno> {
     let config = config::get()?;
     if config.user.is_some() && synthetic_user::answers::<D>(config, call, key, out)? {
-        return Ok(Status::Found);
+        return Ok(Status::Found(()));
     }
     if let Some(path) = config.file(D::FILE) {
         let mut request = Request { kind: D::FILE, path, call };
@@ -79,11 +68,11 @@ pub(crate) fn find<D: Interposed>(
         if let FileState::Loaded(table) = state {
             if let Some(row) = table.find_in_index::<D>(&key) {
                 if D::write_line(&row, out) && !log::is_on(Level::Trace) {
-                    return Ok(Status::Found);
+                    return Ok(Status::Found(()));
                 }
             }
             if find_slowly::<D>(config, table, key, out)? {
-                return Ok(Status::Found);
+                return Ok(Status::Found(()));
             }
         }
         let is_missing = matches!(state, FileState::Missing);
@@ -132,13 +121,13 @@ fn find_elsewhere<D: Interposed>(
     let mut is_ours = config.file(D::FILE).is_some();
     if asks_module::<D>(config) {
         match module::find::<D>(call.thread(), &key) {
-            Ok(Reply::Row(copy)) => {
+            Ok(Status::Found(copy)) => {
                 log!(Trace, D::NAME, "{key}: found by the module");
                 D::write(&D::row_of(&copy), out)?;
-                return Ok(Status::Found);
+                return Ok(Status::Found(()));
             }
-            Ok(Reply::Absent) => is_ours = true,
-            Ok(Reply::Off) => {}
+            Ok(Status::NotFound) => is_ours = true,
+            Ok(Status::Pass) => {}
             Err(error) => {
                 log!(Debug, D::NAME, "{key}: the module failed: {}", error.text());
                 // As in glibc the next service is asked, if there is one.
@@ -149,7 +138,7 @@ fn find_elsewhere<D: Interposed>(
         }
     }
     if config.user.is_some() && synthetic_user::names_group::<D>(config, call, key, out)? {
-        return Ok(Status::Found);
+        return Ok(Status::Found(()));
     }
     let status = if is_ours && !config.fall_through { Status::NotFound } else { Status::Pass };
     let what = if status == Status::Pass { "asked of libc" } else { "not found" };

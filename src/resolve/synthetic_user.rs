@@ -19,9 +19,9 @@ use super::{Interposed, nsswitch};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::{Key, What};
 use crate::db::passwd::PasswdRow;
-use crate::db::{Database, Passwd};
+use crate::db::{Database, Passwd, Status};
 use crate::file::source::{FileState, Request};
-use crate::module::{self, Reply};
+use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
@@ -79,9 +79,9 @@ fn is_named<D: Interposed>(
     }
     if config.module().is_some() {
         match module::find::<D>(call.thread(), &key)? {
-            Reply::Row(_) => return Ok(true),
-            Reply::Absent => is_ours = true,
-            Reply::Off => {}
+            Status::Found(_) => return Ok(true),
+            Status::NotFound => is_ours = true,
+            Status::Pass => {}
         }
     }
     if is_ours && !config.fall_through {

@@ -4,200 +4,25 @@
 //! call allocates for itself ([`ScratchBuf`]) is written down in a list that belongs to the thread; the
 //! thread's next call frees what it finds there (`rt::thread`). What outlives the call is taken off the
 //! list and becomes an [`OwnedBuf`], or fills a cell (`rt::buf_cell`); the type of a field says which it can hold.
-#![allow(unsafe_code, reason = "memory from malloc(3) and mmap(2)")]
+#![allow(unsafe_code, reason = "arrays behind a header")]
 
-use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+mod block;
+
+use alloc::alloc::Layout;
 use alloc::boxed::Box;
-use core::cell::Cell;
-use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::ptr::{NonNull, null, null_mut};
-use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
-
-use rustix::mm::MapFlags;
+use core::ptr::NonNull;
 
 use crate::rt::errno::Errno;
-use crate::rt::{sys, thread};
+use crate::rt::thread;
+use block::allocate;
+pub(crate) use block::{Header, ScratchList, free, off_list};
 
 /// A type of which zeros are a value, and which needs no destructor.
 pub(crate) trait Zero: Copy {}
 impl Zero for u8 {}
 impl Zero for u32 {}
-
-/// What stands before the elements.
-#[repr(C)]
-#[cfg_attr(target_pointer_width = "64", repr(align(16)))]
-#[cfg_attr(target_pointer_width = "32", repr(align(8)))]
-pub(crate) struct Header {
-    /// The list of scratch memory that this is in, or null, and the next one there.
-    list: Cell<*const ScratchList>,
-    next: Cell<*mut Header>,
-    /// How many elements there is room for.
-    count: usize,
-    /// Where the whole mapping begins; null if the allocator has given the memory.
-    mapping: *mut c_void,
-    /// How many bytes the memory has, this header and what precedes it included.
-    size: usize,
-}
-
-/// A huge page, and the size from which on memory is mapped.
-const HUGE_BYTES: usize = 2 << 20;
-
-/// Room for `count` zeroed elements, written down in the list if there is one.
-fn allocate<T: Zero>(count: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
-    const { assert!(align_of::<T>() <= align_of::<Header>()) };
-    let bytes = count.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?;
-    let header = if bytes >= HUGE_BYTES { map(bytes, list) } else { from_malloc(bytes, list) }?;
-    // SAFETY: fresh memory of ours, which begins with a header.
-    unsafe { (*header.as_ptr()).count = count };
-    Ok(header)
-}
-
-/// Memory from malloc(3). It is written down before anything else is done with it: a call that is
-/// abandoned here loses it only within the few instructions from one to the other.
-#[inline(never)]
-fn from_malloc(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
-    let size = bytes + size_of::<Header>();
-    let layout = layout(size)?;
-    // SAFETY: the size is not zero.
-    let at = unsafe { alloc_zeroed(layout) };
-    #[allow(clippy::cast_ptr_alignment, reason = "malloc aligns for a header")]
-    let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
-    if let Some(list) = list {
-        list.push(header);
-    }
-    // Zeros are a header: with no mapping, and of no list.
-    // SAFETY: fresh memory of ours, which begins with a header.
-    unsafe { (*header.as_ptr()).size = size };
-    Ok(header)
-}
-
-/// Large memory lies on huge pages where the kernel has them: one page fault for 2 MiB in place of one for
-/// 4 KiB, and addresses that the processor finds without walking tables.
-#[cold]
-fn map(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
-    // What precedes the first huge page's boundary, and the rest of the last page, stays untouched and so
-    // costs nothing. The header stands right before the boundary.
-    let size = bytes.checked_add(2 * HUGE_BYTES).ok_or(Errno::ENOMEM)?;
-    let mapping = sys::map(size, MapFlags::empty())?;
-    let first = (mapping.addr() + size_of::<Header>()).next_multiple_of(HUGE_BYTES);
-    let first = mapping.cast::<u8>().with_addr(first);
-    // SAFETY: `map` has just given `size` bytes, in which `bytes` from the boundary on have room.
-    unsafe { sys::prefer_huge_pages(first.cast(), bytes) };
-    // SAFETY: the boundary lies at least a header's size after the mapping's start.
-    let at = unsafe { first.sub(size_of::<Header>()) };
-    #[allow(clippy::cast_ptr_alignment, reason = "the boundary's alignment, less a header's size")]
-    let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
-    let (list_cell, next) = (Cell::new(null()), Cell::new(null_mut()));
-    // SAFETY: within the mapping, and aligned for a header.
-    unsafe { header.write(Header { list: list_cell, next, count: 0, mapping, size }) };
-    if let Some(list) = list {
-        list.push(header);
-    }
-    Ok(header)
-}
-
-fn layout(size: usize) -> Result<Layout, Errno> {
-    Layout::from_size_align(size, align_of::<Header>()).map_err(|_| Errno::ENOMEM)
-}
-
-/// Takes the memory off the list that it is in, if it is in one, and gives it back.
-///
-/// # Safety
-///
-/// `header` is from [`allocate`], and nothing refers to its memory any more.
-#[inline(never)]
-pub(crate) unsafe fn free(header: NonNull<Header>) {
-    // SAFETY: who calls this promises that it is from `allocate` and not freed.
-    let Header { mapping, size, .. } = *unsafe { header.as_ref() };
-    off_list(header);
-    // A call that is abandoned after this must not find it in the list again.
-    compiler_fence(Ordering::SeqCst);
-    if !mapping.is_null() {
-        // SAFETY: mapped by `map` with this size, and unused by now.
-        unsafe { sys::unmap(mapping, size) };
-    } else {
-        // SAFETY: `layout` has checked the size when it was allocated.
-        let layout = unsafe { Layout::from_size_align_unchecked(size, align_of::<Header>()) };
-        // SAFETY: allocated by `from_malloc` with this layout, and unused by now.
-        unsafe { dealloc(header.as_ptr().cast(), layout) };
-    }
-}
-
-/// Takes memory off the list that it is in, if it is in one.
-#[inline(always)]
-pub(crate) fn off_list(header: NonNull<Header>) {
-    // SAFETY: the header is alive: its owner calls this.
-    let list = unsafe { header.as_ref() }.list.replace(null());
-    // SAFETY: null, or a list of a thread's part, which is never freed.
-    if let Some(list) = unsafe { list.as_ref() } {
-        list.remove(header);
-    }
-}
-
-/// A list of scratch memory. All zeros are an empty one.
-pub(crate) struct ScratchList(Cell<*mut Header>);
-
-impl ScratchList {
-    /// An empty list.
-    pub(crate) const fn new() -> Self {
-        Self(Cell::new(null_mut()))
-    }
-
-    #[inline(always)]
-    pub(crate) fn push(&self, header: NonNull<Header>) {
-        // SAFETY: `header` is alive, and only its owner has it.
-        let new = unsafe { header.as_ref() };
-        new.next.set(self.0.get());
-        // A call that is abandoned between two of these leaves a whole list.
-        compiler_fence(Ordering::SeqCst);
-        self.0.set(header.as_ptr());
-        compiler_fence(Ordering::SeqCst);
-        new.list.set(self);
-    }
-
-    /// Takes it off the list; false if it is not there.
-    #[inline(always)]
-    fn remove(&self, header: NonNull<Header>) -> bool {
-        let mut place = &self.0;
-        while let Some(at) = NonNull::new(place.get()) {
-            // SAFETY: what is in the list has not been freed: its owner takes it off before that.
-            let next = unsafe { &at.as_ref().next };
-            if at == header {
-                place.set(next.get());
-                return true;
-            }
-            // SAFETY: as long as the list is not changed, `at` stays alive, and so does its field.
-            place = unsafe { &*core::ptr::from_ref(next) };
-        }
-        false
-    }
-
-    /// Frees all that is in the list, one after the other: this may be abandoned in its turn.
-    ///
-    /// # Safety
-    ///
-    /// Whoever made the buffers has been abandoned: nobody uses or drops them any more.
-    pub(crate) unsafe fn free_all(&self) {
-        while let Some(header) = NonNull::new(self.0.get()) {
-            // A call that was abandoned in `push` has not come to this.
-            // SAFETY: in the list, so not freed yet.
-            unsafe { header.as_ref() }.list.set(self);
-            // SAFETY: in the list, so from `allocate`; who calls this promises that nobody uses it.
-            unsafe { free(header) };
-        }
-    }
-
-    /// Has memory that an abandoned call has put into the cell be the cell's alone.
-    pub(crate) fn finish_adopting(&self, cell: &AtomicPtr<Header>) {
-        let held = NonNull::new(cell.load(Ordering::Relaxed));
-        if let Some(header) = held.filter(|&header| self.remove(header)) {
-            // SAFETY: it was in the list, so it is the thread's own and not freed.
-            unsafe { header.as_ref() }.list.set(null());
-        }
-    }
-}
 
 /// An array that outlives the call that made it, in one word.
 pub(crate) struct OwnedBuf<T> {
@@ -406,6 +231,7 @@ pub(crate) fn prefetch<T>(array: &[T], at: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::block::HUGE_BYTES;
     use super::*;
 
     #[test]
@@ -438,21 +264,5 @@ mod tests {
         buf.truncate(3);
         assert_eq!(*buf, [0, 1, 2]);
         assert_eq!(buf.keep().unwrap()[..3], [0, 1, 2]);
-    }
-
-    #[test]
-    fn what_an_abandoned_call_has_made_is_freed_by_the_list_and_nothing_else_is() {
-        let list = ScratchList::new();
-        let bufs = [1, 2, 3].map(|count| OwnedBuf::<u8>::zeroed(count).unwrap());
-        for buf in &bufs {
-            list.push(buf.header);
-        }
-        let [first, second, third] = bufs;
-        list.remove(second.header);
-        drop(second);
-        core::mem::forget((first, third));
-        // SAFETY: the two that are left are forgotten.
-        unsafe { list.free_all() };
-        assert!(list.0.get().is_null());
     }
 }

@@ -1,0 +1,246 @@
+//! Descriptors, and the system calls about files.
+//!
+//! A descriptor is a plain number here. `OwnedFd` closes on drop, which this library must never do unasked: the
+//! program may have closed the number and opened a file of its own there.
+#![allow(unsafe_code, reason = "descriptors that the program may close")]
+
+use core::cell::Cell;
+use core::ffi::{CStr, c_int};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::{BorrowedFd, IntoRawFd};
+use rustix::fs::{AtFlags, CWD, Mode, SeekFrom, Stat};
+
+use super::{euid, is_secure};
+use crate::rt::errno::Errno;
+pub(crate) use rustix::fs::OFlags;
+
+/// A descriptor's number; never negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fd(c_int);
+
+impl Fd {
+    /// Standard error.
+    pub(crate) const STDERR: Self = Self(2);
+
+    /// A number in a cell that holds 0 for none, and else the number plus one.
+    #[inline(always)]
+    pub(crate) fn from_cell(value: c_int) -> Option<Self> {
+        if value > 0 { Some(Self(value - 1)) } else { None }
+    }
+
+    /// What such a cell holds.
+    pub(crate) fn to_cell(self) -> c_int {
+        self.0.wrapping_add(1)
+    }
+
+    #[inline(always)]
+    fn borrow(self) -> BorrowedFd<'static> {
+        // SAFETY: whoever makes an `Fd` has the number from the kernel, or is `from_cell`: never negative.
+        unsafe { core::hint::assert_unchecked(self.0 != -1) };
+        // SAFETY: not -1. A number that is closed, or open as something else, is an error of the call,
+        // not of memory.
+        unsafe { BorrowedFd::borrow_raw(self.0) }
+    }
+}
+
+/// A file's device and inode.
+pub(crate) type FileId = (u64, u64);
+
+/// What tells one state of a file from another: inode(7). Times are seconds and nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) size: i64,
+    pub(crate) links: u64,
+    pub(crate) mtime: (i64, i64),
+    pub(crate) ctime: (i64, i64),
+    pub(crate) mode: u32,
+}
+
+impl Stamp {
+    /// Of what is no file.
+    pub(crate) const NONE: Self =
+        Self { dev: 0, ino: 0, size: 0, links: 0, mtime: (0, 0), ctime: (0, 0), mode: 0 };
+
+    /// Which inode of which file system, whatever it holds.
+    pub(crate) fn file(&self) -> FileId {
+        (self.dev, self.ino)
+    }
+
+    /// The kind of file: `S_IFREG` and so on.
+    pub(crate) fn kind(&self) -> u32 {
+        self.mode & libc::S_IFMT
+    }
+
+    #[inline(always)]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_wrap,
+        clippy::cast_lossless,
+        reason = "the widths and signs of these fields differ between architectures"
+    )]
+    fn new(st: &Stat) -> Self {
+        Self {
+            dev: st.st_dev as u64,
+            ino: st.st_ino as u64,
+            size: st.st_size as i64,
+            links: st.st_nlink as u64,
+            mtime: (st.st_mtime as i64, st.st_mtime_nsec as i64),
+            ctime: (st.st_ctime as i64, st.st_ctime_nsec as i64),
+            mode: st.st_mode as u32,
+        }
+    }
+}
+
+/// fstat(2).
+#[inline(always)]
+pub(crate) fn fstat(fd: Fd) -> Result<Stamp, Errno> {
+    Ok(Stamp::new(&rustix::fs::fstat(fd.borrow())?))
+}
+
+/// The same by the call that glibc makes for it since 2.33, which a sandbox lets pass where it lets a program
+/// start and read files. It is slower before Linux 6.11.
+pub(crate) fn fstat_as_libc(fd: Fd) -> Result<Stamp, Errno> {
+    Ok(Stamp::new(&rustix::fs::statat(fd.borrow(), c"", AtFlags::EMPTY_PATH)?))
+}
+
+/// stat(2), which follows symbolic links.
+pub(crate) fn stat(path: &CStr) -> Result<Stamp, Errno> {
+    Ok(Stamp::new(&rustix::fs::stat(path)?))
+}
+
+/// lstat(2), which does not.
+pub(crate) fn lstat(path: &CStr) -> Result<Stamp, Errno> {
+    Ok(Stamp::new(&rustix::fs::lstat(path)?))
+}
+
+/// Repeats a call that a signal has interrupted.
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            done => return Ok(done?),
+        }
+    }
+}
+
+/// open(2) with `O_CLOEXEC`. The descriptor is written down at once: a call that is abandoned here loses it
+/// only within the few instructions from one to the other.
+pub(crate) fn open(path: &CStr, flags: OFlags, place: &FdCell) -> Result<Fd, Errno> {
+    let flags = flags | OFlags::CLOEXEC;
+    loop {
+        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+            Ok(fd) => return Ok(place.put(Fd(fd.into_raw_fd()))),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Where a descriptor stands while a call has it open. All zeros are none.
+pub(crate) struct FdCell(Cell<c_int>);
+
+impl FdCell {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(0))
+    }
+
+    #[inline(always)]
+    fn put(&self, fd: Fd) -> Fd {
+        self.0.set(fd.to_cell());
+        fd
+    }
+
+    /// What stands there.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<Fd> {
+        Fd::from_cell(self.0.get())
+    }
+
+    /// Has another one stand there, or none.
+    pub(crate) fn set(&self, fd: Option<Fd>) {
+        self.0.set(fd.map_or(0, Fd::to_cell));
+    }
+
+    /// Empties the cell.
+    pub(crate) fn take(&self) -> Option<Fd> {
+        Fd::from_cell(self.0.replace(0))
+    }
+}
+
+/// close(2). The caller knows that the descriptor is the library's own.
+pub(crate) fn close(fd: Fd) {
+    // SAFETY: closes a number, which is no error of memory. `file::read` and `rt::watch` look first whose it is.
+    unsafe { rustix::io::close(fd.0) };
+}
+
+/// pread(2): how many bytes came, 0 at the end of the file.
+pub(crate) fn pread(fd: Fd, into: &mut [u8], at: usize) -> Result<usize, Errno> {
+    retry(|| rustix::io::pread(fd.borrow(), &mut *into, at as u64))
+}
+
+/// read(2): how many bytes came, 0 at the end of the file.
+pub(crate) fn read(fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    retry(|| rustix::io::read(fd.borrow(), &mut *into))
+}
+
+/// Where the next read(2) of the descriptor begins: lseek(2). `EBADF` from one that was opened with `O_PATH`.
+pub(crate) fn position(fd: Fd) -> Result<u64, Errno> {
+    Ok(rustix::fs::seek(fd.borrow(), SeekFrom::Current(0))?)
+}
+
+/// write(2); what cannot be written is dropped.
+pub(crate) fn write(fd: Fd, bytes: &[u8]) {
+    _ = rustix::io::write(fd.borrow(), bytes);
+}
+
+/// True if a write would neither block nor find the other end gone, within `wait_ms` milliseconds:
+/// poll(2).
+pub(crate) fn can_be_written(fd: Fd, wait_ms: i64) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(fd.borrow(), PollFlags::OUT)];
+    let timeout = Timespec { tv_sec: wait_ms / 1000, tv_nsec: (wait_ms % 1000 * 1_000_000) as _ };
+    let ready = retry(|| rustix::event::poll(&mut asked, Some(&timeout)));
+    let wanted = PollFlags::OUT | PollFlags::ERR;
+    ready == Ok(1) && asked.first().is_some_and(|fd| fd.revents() & wanted == PollFlags::OUT)
+}
+
+/// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
+pub(crate) fn dup_at_least(fd: Fd, least: c_int, place: &FdCell) -> Result<Fd, Errno> {
+    Ok(place.put(Fd(rustix::io::fcntl_dupfd_cloexec(fd.borrow(), least)?.into_raw_fd())))
+}
+
+/// How the descriptor was opened, and what fcntl(2) has changed since.
+pub(crate) fn status_flags(fd: Fd) -> Result<OFlags, Errno> {
+    Ok(rustix::fs::fcntl_getfl(fd.borrow())?)
+}
+
+/// The process's soft limit on descriptors: getrlimit(2), by libc's name, for rustix panics where the kernel
+/// refuses.
+pub(crate) fn descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit(2) writes one struct rlimit, which `limit` is.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    #[allow(clippy::useless_conversion, reason = "narrower on 32-bit machines")]
+    limit.rlim_cur.into()
+}
+
+/// True if nobody but root can write what is open, a regular file.
+pub(crate) fn only_root_writes(fd: Fd) -> bool {
+    rustix::fs::statat(fd.borrow(), c"", AtFlags::EMPTY_PATH)
+        .is_ok_and(|st| Stamp::new(&st).kind() == libc::S_IFREG && is_roots(&st))
+}
+
+/// True if nobody but root can write what a path leads to.
+pub(crate) fn only_root_writes_path(path: &CStr) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|st| is_roots(&st))
+}
+
+fn is_roots(st: &Stat) -> bool {
+    /// Whose a file seems to be whose owner has no number in the process's user namespace: root's too,
+    /// in one that does not map root. Only a process without privilege may believe it.
+    const OVERFLOW_UID: u32 = 65534;
+    let is_owner = st.st_uid == 0 || st.st_uid == OVERFLOW_UID && !is_secure() && euid() != 0;
+    is_owner && st.st_mode & 0o022 == 0
+}
