@@ -1,26 +1,26 @@
 #!/bin/sh
-# Installs the library, its header, the launcher, and what build systems and shells find them by.
+# Installs the library, its header, the launcher, and the files by which build systems and shells find them.
 set -eu
 
 usage() {
     cat <<'TEXT'
 usage: ./install.sh [--compat | --compat-only] [NAME=VALUE...]
 
-  --compat        also under the peer's names: libnss_wrapper.so, pkg-config nss_wrapper,
-                  find_package(nss_wrapper), nss_wrapper(1)
-  --compat-only   nothing but those names; the rest is installed already
+  --compat        also install the names of samba's nss_wrapper: libnss_wrapper.so,
+                  pkg-config nss_wrapper, find_package(nss_wrapper), nss_wrapper(1)
+  --compat-only   install only those names; the rest is installed already
 
-  PREFIX=DIR      where it is used from; /usr/local
-  LIBDIR=DIR      where libraries are; PREFIX/lib (Debian's: /usr/lib/x86_64-linux-gnu)
-  DESTDIR=DIR     put in front of every path, to make a package from; nothing
-  RUNNABLE=FILE   a launcher that runs on this machine, where the one that is installed is for
-                  another: it writes the man pages and the completions
+  PREFIX=DIR      where the files will be used; default /usr/local
+  LIBDIR=DIR      where libraries are; default PREFIX/lib (on Debian: /usr/lib/x86_64-linux-gnu)
+  DESTDIR=DIR     put in front of every path, to make a package; default empty
+  RUNNABLE=FILE   if the installed launcher is for another machine: a launcher that runs on this
+                  one, to write the man pages and the completions
 
-Where glibc's loader searches LIBDIR, LD_PRELOAD may have the names without a path then; elsewhere
-that takes LD_LIBRARY_PATH=LIBDIR.
+If glibc's loader searches LIBDIR, LD_PRELOAD may then name the library without a path. Otherwise
+that needs LD_LIBRARY_PATH=LIBDIR.
 
-The names may come from the environment too. What cargo build --release makes is taken from
-CARGO_TARGET_DIR, or target, and built if it is not there.
+The variables may also be set in the environment. The files that cargo build --release makes are
+taken from CARGO_TARGET_DIR, or target, and built if they are not there.
 TEXT
 }
 
@@ -39,14 +39,14 @@ for argument; do
         LIBDIR=*) LIBDIR=${argument#*=} ;;
         DESTDIR=*) DESTDIR=${argument#*=} ;;
         RUNNABLE=*) RUNNABLE=${argument#*=} ;;
-        *) usage >&2 && fail "what is $argument?" ;;
+        *) usage >&2 && fail "unknown argument: $argument" ;;
     esac
 done
 PREFIX=${PREFIX:-/usr/local}
 LIBDIR=${LIBDIR:-$PREFIX/lib}
 DESTDIR=${DESTDIR:-}
 case $PREFIX$LIBDIR in
-    *[!A-Za-z0-9/._+~-]*) fail "PREFIX and LIBDIR: letters, digits and /._+~- only" ;;
+    *[!A-Za-z0-9/._+~-]*) fail "PREFIX and LIBDIR may have letters, digits and /._+~- only" ;;
 esac
 for dir in "$PREFIX" "$LIBDIR"; do
     case $dir in /*) ;; *) fail "$dir is not an absolute path" ;; esac
@@ -80,7 +80,7 @@ put() {
     cat >"$DESTDIR$2"
     chmod "$1" "$DESTDIR$2"
 }
-# fill FROM TO VERSION copies a template, with the names in their places.
+# fill FROM TO VERSION copies a template, with the values in place of the names.
 fill() {
     sed -e "s|@PREFIX@|$PREFIX|g" -e "s|@LIBDIR@|$LIBDIR|g" -e "s|@INCLUDEDIR@|$includedir|g" \
         -e "s|@VERSION@|$3|g" "install/$1" | put 644 "$2"
@@ -135,10 +135,10 @@ is_searched() {
 
 # by_name makes bare names in LD_PRELOAD find the library, before any other that has the name.
 #
-# For a bare name glibc's loader goes by its cache, and ldconfig enters a file there under its SONAME,
-# not under its own name. The SONAME must stay: libc asks for the NSS service by it. So there is a file
-# without one, in a directory of its own, that is nothing but a filter: the loader puts the library
-# in its place, and takes it for the same as one that is loaded under another name.
+# glibc's loader looks a bare name up in its cache, where ldconfig enters a file under its SONAME, not
+# under its own name. The SONAME must stay, because libc loads the NSS service by it. So this makes
+# another file, without a SONAME, in a directory of its own, which is only a filter (ld(1), --filter):
+# the loader uses the library in its place, and knows that it is the same under another name.
 by_name() {
     compiler=${CC:-cc}
     if ! command -v "$compiler" >/dev/null; then
@@ -158,7 +158,7 @@ by_name() {
     echo "$dir" | put 644 /etc/ld.so.conf.d/00-nss_wrapper_rs.conf
 }
 
-# The loader's cache is the machine's, and no business of a prefix that it does not search.
+# The loader's cache is changed only for a directory that the loader searches.
 if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ] && is_searched "$LIBDIR"; then
     case $compat in
         yes) by_name libnss_wrapper_rs.so libnss_wrapper.so libnss_wrapper.so.0 ;;

@@ -3,7 +3,7 @@
     env = environment(users=[User("alice", 2000)], hosts={"db.test": "127.0.0.9"})
     subprocess.run(["id", "alice"], env=env, check=True)
 
-The answers travel in the variables themselves: no file is written, and nothing has to be removed.
+The answers are in the variables themselves: no file is written, and nothing has to be removed.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def environment(
     """The environment for a program that is to see these users, groups and hosts.
 
     A user's group id that neither ``groups`` nor the system has gets a group of the user's name.
-    ``hosts`` has an address, or several, for each name. What is not named here is asked of the system,
-    unless ``fall_through`` is false. ``base`` is the environment to start from: this process's.
+    ``hosts`` gives each name one address or several. The system is asked for all other names, unless
+    ``fall_through`` is false. ``base`` is the environment to start from; by default this process's.
     """
     env = dict(os.environ if base is None else base)
     user_list, group_list = list(users), list(groups)

@@ -1,4 +1,4 @@
-"""The command nss-wrapper: gives way to the program of that name in this package."""
+"""The command nss-wrapper: runs the program of that name in this package."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ use clap::Parser;
 
 /// Add and delete users, groups and members in passwd and group files
 ///
-/// Edits the given files, and only those. The file is replaced at once by its new content: a
-/// reader sees the old or the new, two writers at the same time lose nothing of each other's, and
-/// nothing is lost if the program is killed. All lines but the one concerned stay as they are.
-/// New users and groups get the lowest id from 1000 on that the file does not have.
+/// Edits only the given files. A file is replaced as a whole: a reader sees either the old or the
+/// new content, two editors at the same time do not undo each other's changes, and nothing is lost
+/// if the program is killed. All other lines stay as they are. New users and groups get the lowest
+/// id from 1000 on that the file does not have.
 ///
-/// It has the options of the script of the same name. As there, an option may be shortened and
+/// The options are those of the script of the same name. As there, an option may be shortened and
 /// written in any letter case, with one dash or two.
 #[derive(Parser)]
 #[command(

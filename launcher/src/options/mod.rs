@@ -27,19 +27,18 @@ pub(crate) const FORMS: [&str; 7] = [
     "--edit [EDIT OPTIONS]",
 ];
 
-/// Run a command whose users, groups and hosts are of your choice
+/// Run a command with users, groups and hosts of your choice
 ///
-/// Runs COMMAND, or a shell, with the library nss_wrapper_rs preloaded, so that its questions
-/// about users, groups, passwords, hosts and the name of the host are answered as the options say.
-/// No privilege is needed, nothing in /etc changes, and no file is written. Names are all that
-/// changes: the user and group ids that the command really has stay as they are (uid_wrapper(1)
-/// fakes those).
+/// Runs COMMAND, or a shell, with the library nss_wrapper_rs preloaded, which answers its questions
+/// about users, groups, passwords, hosts and the name of the host as the options say. That needs
+/// no privilege, changes nothing in /etc, and writes no file. It changes names only: the command
+/// keeps the user and group ids that it really has (uid_wrapper(1) fakes those).
 ///
 /// The options become variables in the command's environment; nss_wrapper_rs(1) describes them.
-/// A variable that no option sets is handed on as it is. A library that is preloaded already stays
-/// so, behind this one.
+/// Variables that no option sets stay as they are. Libraries that LD_PRELOAD names already are
+/// kept, after this one.
 ///
-/// All that is so unless an option says what is done instead.
+/// Some options do something else instead; they are listed last.
 #[derive(Parser)]
 #[command(
     name = "nss-wrapper",
@@ -63,8 +62,8 @@ pub(crate) struct Options {
     /// Or a whole passwd(5) line, in which %u and %g are the real ids, %h is $HOME, and %% a
     /// percent sign, as in app:x:%u:%g:The App:%h:/bin/bash.
     ///
-    /// The users of FILE (--passwd), or those that the system has, follow. FILE is read once then;
-    /// where it only lacks the caller's own id, its edits are still seen.
+    /// The users of FILE (--passwd), or else those of the system, come after it. FILE is then read
+    /// only once; if the user is just the caller, whose id FILE lacks, later edits of FILE are seen.
     #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME[:UID[:GID]] or LINE")]
     pub(crate) user: Vec<User>,
 
@@ -86,8 +85,8 @@ pub(crate) struct Options {
 
     /// Add a host with its IPv4 or IPv6 address
     ///
-    /// May be given several times, for one name too. The hosts of FILE (--hosts), or those that
-    /// the system finds, follow.
+    /// May be given several times, for one name too. The hosts of FILE (--hosts), or else those of
+    /// the system, come after it.
     #[arg(long, group = "answers", help_heading = ANSWERS, value_name = "NAME=ADDR")]
     pub(crate) host: Vec<Host>,
 
@@ -115,7 +114,7 @@ pub(crate) struct Options {
     )]
     pub(crate) module_prefix: Option<OsString>,
 
-    /// Ask the system for what the files do not know
+    /// Ask the system for what the files do not have
     ///
     /// Implied where --user or --host add to what the system has.
     #[arg(long, group = "answers", help_heading = ANSWERS)]
@@ -127,11 +126,11 @@ pub(crate) struct Options {
 
     /// Change what is in /etc for the command alone, instead of preloading the library
     ///
-    /// For programs that read /etc/passwd themselves, as static ones do: COMMAND gets namespaces in
-    /// which generated passwd, group, shadow and hosts files lie over those in /etc, and in which
-    /// the host has the name of --hostname. What no option says is taken from the variables of
-    /// nss_wrapper_rs(1). Nothing else changes, and nothing stays. Whoever is not root needs a
-    /// kernel that permits user namespaces.
+    /// For programs that read /etc/passwd themselves, as static ones do. COMMAND gets namespaces in
+    /// which generated passwd, group, shadow and hosts files are mounted over those in /etc, and in
+    /// which the host has the name of --hostname. What no option says is taken from the variables
+    /// of nss_wrapper_rs(1). Nothing else changes, and nothing is left behind. A caller who is not
+    /// root needs a kernel that permits user namespaces.
     #[arg(
         long,
         help_heading = INSTEAD,
@@ -141,7 +140,7 @@ pub(crate) struct Options {
 
     /// Check the files, and print PATH:LINE: REASON for each line that the library skips
     ///
-    /// The files of --passwd, --group, --shadow and --hosts, or else those that the library's
+    /// Checks the files of --passwd, --group, --shadow and --hosts, or else those that the library's
     /// variables name. Exits with 1 if there is such a line, or a file that cannot be read.
     #[arg(
         long,
@@ -152,9 +151,9 @@ pub(crate) struct Options {
 
     /// Say who answers for a user, a group or a host, and whether the library can work here
     ///
-    /// KIND is user, group or host; KEY is a name, an id or an address. Run it as the user and in
-    /// the environment of the program that fails, with the program as COMMAND to have that looked
-    /// at, too; it is not run. Exits with 1 if nobody answers.
+    /// KIND is user, group or host; KEY is a name, an id or an address. Call it as the user and in
+    /// the environment of the program that fails. COMMAND, if it is given, is examined too; it is
+    /// not run. Exits with 1 if nobody answers.
     #[arg(
         long,
         help_heading = INSTEAD,
@@ -172,18 +171,18 @@ pub(crate) struct Options {
     #[arg(long, value_name = "KEY", hide = true, requires = "ask")]
     pub(crate) ask_key: Option<String>,
 
-    /// Map all ids of this process to themselves; --namespace needs it where root may not mount
+    /// Map all ids of this process to themselves; --namespace needs it if root may not mount
     #[arg(long, value_name = "PID", hide = true, exclusive = true)]
     pub(crate) map_ids: Option<u32>,
 
     /// Make the library a service of this system, for programs without LD_PRELOAD
     ///
-    /// For whoever builds an image, as root. Puts the library where the C library looks for
+    /// For building an image, as root. Puts the library where the C library looks for
     /// libnss_wrapper_rs.so.2, writes what the options say to /etc/nss_wrapper_rs.conf, and adds
-    /// wrapper_rs to /etc/nsswitch.conf. Set-user-id programs, sessions of sshd and cron, and
-    /// programs that clear their environment are answered too then. Without options that say what
+    /// wrapper_rs to /etc/nsswitch.conf. From then on it also answers set-user-id programs, sessions
+    /// of sshd and cron, and programs that clear their environment. Without options that say what
     /// to answer, the configuration that is there is used. Only root may be able to write that
-    /// file, those that it names, and their directories.
+    /// file, the files that it names, and their directories.
     #[arg(
         long,
         group = "service",
@@ -192,7 +191,7 @@ pub(crate) struct Options {
     )]
     pub(crate) install_service: bool,
 
-    /// Take back what --install-service did
+    /// Undo what --install-service did
     #[arg(
         long,
         group = "service",
@@ -203,7 +202,7 @@ pub(crate) struct Options {
 
     /// The tree of files that --install-service and --uninstall-service change
     ///
-    /// Paths in options and in the configuration are those of the tree.
+    /// Paths in options and in the configuration are paths in that tree.
     #[arg(long, value_name = "DIR", help_heading = INSTEAD, requires = "service")]
     pub(crate) root: Option<PathBuf>,
 
@@ -214,7 +213,7 @@ pub(crate) struct Options {
     #[arg(long, help_heading = INSTEAD, conflicts_with = "command")]
     pub(crate) print_env: bool,
 
-    /// The library, if it is neither beside this program nor in the lib directory next to it
+    /// The library to preload, if it is neither beside this program nor in the lib directory next to it
     #[arg(long, value_name = "FILE", env = "NSS_WRAPPER_RS_LIBRARY", hide_env_values = true)]
     pub(crate) library: Option<PathBuf>,
 
