@@ -34,10 +34,10 @@ const SERVICE_DIR: &CStr = c"/etc";
 /// More than any such file needs. One that fills it may be longer, and is not used.
 const SERVICE_FILE_BYTES: usize = 16 << 10;
 
-/// Text that is kept, with a NUL at its end.
-pub(crate) struct Text(OwnedBuf<u8>);
+/// A copy of some bytes, with a NUL at its end.
+pub(crate) struct OwnedCStr(OwnedBuf<u8>);
 
-impl Text {
+impl OwnedCStr {
     /// A copy of `value`.
     pub(crate) fn new(value: &[u8]) -> Result<Self, Errno> {
         let mut text = OwnedBuf::zeroed(value.len() + 1)?;
@@ -61,8 +61,8 @@ impl Text {
 /// A file's path, made absolute with the working directory of the first lookup. A variable whose value
 /// has a line break in it is a file by itself: the path is its name, and never opened.
 pub(crate) struct Path {
-    name: Text,
-    text: Option<Text>,
+    name: OwnedCStr,
+    text: Option<OwnedCStr>,
 }
 
 impl Path {
@@ -80,13 +80,13 @@ impl Path {
     /// What the file holds, if the variable says that itself.
     #[inline(always)]
     pub(crate) fn text(&self) -> Option<&[u8]> {
-        self.text.as_ref().map(Text::bytes)
+        self.text.as_ref().map(OwnedCStr::bytes)
     }
 
     fn of(variable: &CStr, value: &[u8]) -> Result<Self, Errno> {
         if value.contains(&b'\n') {
-            let name = Text::new(variable.to_bytes())?;
-            return Ok(Self { name, text: Some(Text::new(value)?) });
+            let name = OwnedCStr::new(variable.to_bytes())?;
+            return Ok(Self { name, text: Some(OwnedCStr::new(value)?) });
         }
         Self::new(value)
     }
@@ -98,7 +98,7 @@ impl Path {
             add_working_directory(&mut path)?;
         }
         path.extend(name)?;
-        Ok(Self { name: Text::new(&path)?, text: None })
+        Ok(Self { name: OwnedCStr::new(&path)?, text: None })
     }
 }
 
@@ -159,13 +159,13 @@ pub(crate) struct Config {
     system: Option<(Path, Path)>,
     /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it; with a slash in it an
     /// absolute path.
-    pub(crate) module: Option<Text>,
+    pub(crate) module: Option<OwnedCStr>,
     /// `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in the module's `_nss_NAME_getpwnam_r`.
-    pub(crate) module_prefix: Option<Text>,
+    pub(crate) module_prefix: Option<OwnedCStr>,
     /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
-    pub(crate) user: Option<Text>,
+    pub(crate) user: Option<OwnedCStr>,
     /// `$HOME`, which stands for `%h` in that line.
-    pub(crate) home: Option<Text>,
+    pub(crate) home: Option<OwnedCStr>,
     /// `NSS_WRAPPER_FALLTHROUGH=1`: what our sources do not know is asked of libc.
     pub(crate) fall_through: bool,
     /// `UID_WRAPPER=1`.
@@ -177,7 +177,7 @@ impl Config {
         let service = ServiceFile::read()?;
         let value = |name| variable(name).or_else(|| service.value(name).filter(|_| !is_set(name)));
         let path = |name| value(name).map(|value| Path::of(name, value)).transpose();
-        let text = |name| value(name).map(Text::new).transpose();
+        let text = |name| value(name).map(OwnedCStr::new).transpose();
         log::set_level(value(DEBUGLEVEL).map_or(0, level));
         service.report();
         let user = text(USER)?;
@@ -194,7 +194,7 @@ impl Config {
             module: value(MODULE_SO_PATH).map(file_or_soname).transpose()?,
             module_prefix: text(MODULE_FN_PREFIX)?,
             home: match user {
-                Some(_) => variable(HOME).map(Text::new).transpose()?,
+                Some(_) => variable(HOME).map(OwnedCStr::new).transpose()?,
                 None => None,
             },
             user,
@@ -222,14 +222,18 @@ impl Config {
     }
 
     /// The path and the prefix of a module, if both are set.
-    pub(crate) fn module(&self) -> Option<(&Text, &Text)> {
+    pub(crate) fn module(&self) -> Option<(&OwnedCStr, &OwnedCStr)> {
         self.module.as_ref().zip(self.module_prefix.as_ref())
     }
 }
 
 /// A path with a slash is a file's. Without one dlopen(3) searches for it.
-fn file_or_soname(value: &[u8]) -> Result<Text, Errno> {
-    if value.contains(&b'/') { Path::new(value).map(|path| path.name) } else { Text::new(value) }
+fn file_or_soname(value: &[u8]) -> Result<OwnedCStr, Errno> {
+    if value.contains(&b'/') {
+        Path::new(value).map(|path| path.name)
+    } else {
+        OwnedCStr::new(value)
+    }
 }
 
 /// The leading digits, like the peer's `atoi`.

@@ -71,7 +71,7 @@ fn alone<D: Database, R>(line: &[u8], take: impl FnOnce(D::Row<'_>) -> R) -> Opt
 
 /// Bytes as a file's.
 fn text(bytes: &[u8]) -> Text {
-    ScratchText::copy_of(bytes).unwrap().keep().unwrap()
+    ScratchText::copy_of(bytes).unwrap().into_owned().unwrap()
 }
 
 /// A file's content as a table.

@@ -39,12 +39,12 @@ impl<'a> GroupRow<'a> {
         } else {
             (self.member_list, b"".as_slice())
         };
-        listed(list).chain(Split::<0>::new(names).filter(|name| !name.is_empty()))
+        names_in(list).chain(Split::<0>::new(names).filter(|name| !name.is_empty()))
     }
 }
 
 /// The members in a list of a file.
-fn listed(list: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+fn names_in(list: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     Split::<b','>::new(list).map(skip_rare_space).filter(|name| !name.is_empty())
 }
 
@@ -133,7 +133,7 @@ impl Database for Group {
 fn as_line(row: &GroupRow<'_>, mut room: Room<'_>) -> Option<libc::group> {
     let copy = room.line(row.line).ok()?;
     let (gr_name, gr_passwd) = (copy.part(row.name)?, copy.part(row.passwd)?);
-    let gr_mem = room.pointers(listed(row.member_list).map(|name| copy.part(name)))?;
+    let gr_mem = room.pointers(names_in(row.member_list).map(|name| copy.part(name)))?;
     // Written one by one they may need so much more padding; what fits must not depend on the way.
     room.has_padding().then_some(libc::group { gr_name, gr_passwd, gr_gid: row.gid, gr_mem })
 }

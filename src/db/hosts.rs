@@ -165,7 +165,7 @@ pub(crate) fn address_count(copy: &OwnedRow) -> usize {
 }
 
 /// The hosts that have an address of the family, with that.
-fn shown<'a>(
+fn with_address<'a>(
     family: Family,
     hosts: &(impl Iterator<Item = HostRow<'a>> + Clone),
 ) -> impl Iterator<Item = (IpAddr, HostRow<'a>)> {
@@ -188,7 +188,7 @@ pub(crate) fn write_all<'a>(
     // The canonical name is that of the first host that has an address of the family.
     let mut first = None;
     let (mut address_count, mut alias_count) = (0, 0);
-    for (_, host) in shown(family, &hosts) {
+    for (_, host) in with_address(family, &hosts) {
         address_count += 1;
         alias_count += aliases(&host, first.get_or_insert(host.name)).count();
     }
@@ -197,7 +197,7 @@ pub(crate) fn write_all<'a>(
     // The pointers first, so that the addresses after them are aligned too.
     let mut addresses = room.array(address_count + 1)?;
     let mut names = room.array(alias_count + 1)?;
-    for (address, _) in shown(family, &hosts) {
+    for (address, _) in with_address(family, &hosts) {
         addresses.push(match address {
             IpAddr::V4(ip) => room.bytes(&ip.octets())?,
             IpAddr::V6(ip) => room.bytes(&ip.octets())?,
@@ -205,7 +205,7 @@ pub(crate) fn write_all<'a>(
     }
     addresses.push(null_mut())?;
     let h_name = room.string(canonical)?;
-    for (_, host) in shown(family, &hosts) {
+    for (_, host) in with_address(family, &hosts) {
         for alias in aliases(&host, canonical) {
             names.push(room.string(alias)?)?;
         }

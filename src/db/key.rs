@@ -179,9 +179,9 @@ fn hash_of_bytes(secret: u64, name: &[u8]) -> u64 {
 
 /// Names and ids differ from their neighbours in their last characters: those are what a search looks at
 /// first.
-pub(crate) struct LastAreRare<'a>(pub(crate) &'a [u8]);
+pub(crate) struct RankFromEnd<'a>(pub(crate) &'a [u8]);
 
-impl HeuristicFrequencyRank for LastAreRare<'_> {
+impl HeuristicFrequencyRank for RankFromEnd<'_> {
     fn rank(&self, byte: u8) -> u8 {
         if byte == b':' {
             return u8::MAX;

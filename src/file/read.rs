@@ -7,7 +7,7 @@ use crate::rt::next::{is_musl, is_single_threaded};
 use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd, FdCell, Stamp, nanoseconds};
 use crate::rt::thread;
-use crate::rt::watch::{READING, TOLD};
+use crate::rt::watch::{FCNTL_FLAGS, READ_FLAGS};
 
 /// What a file held.
 pub(crate) struct Read {
@@ -59,7 +59,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         };
         let own = FdCell::new();
         let place = thread::opened().map_or(&own, |[place, ..]| place);
-        let fd = sys::open(path.as_c(), READING, place)?;
+        let fd = sys::open(path.as_c(), READ_FLAGS, place)?;
         let text = read_open(fd, &stamp, among);
         let after = sys::fstat_as_libc(fd);
         // Another file: it was replaced just now, or is one that the program has on this number.
@@ -127,7 +127,7 @@ fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> boo
         Sharing::Alone => true,
         Sharing::Sandboxed => is_unmoved(),
         Sharing::Shared => match sys::status_flags(fd) {
-            Ok(flags) => flags & TOLD == READING & TOLD,
+            Ok(flags) => flags & FCNTL_FLAGS == READ_FLAGS & FCNTL_FLAGS,
             Err(error) => is_refused(error) && is_unmoved(),
         },
     };

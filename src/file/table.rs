@@ -12,7 +12,7 @@ use super::index::{Index, IndexBuilder, LIMIT_BYTES, MultiIndex, MultiIndexBuild
 use super::text::{ScratchText, Text};
 use crate::config::Path;
 use crate::db::fields::{Fields, Line, NUL, Reason};
-use crate::db::key::{Key, LastAreRare, Needle, What};
+use crate::db::key::{Key, Needle, RankFromEnd, What};
 use crate::db::{By, Database};
 use crate::rt::buf_cell::BufCell;
 use crate::rt::errno::Errno;
@@ -298,7 +298,7 @@ impl Table {
         &self,
         text: &[u8],
     ) -> impl Iterator<Item = (usize, D::Row<'_>)> {
-        let finder = FinderBuilder::new().build_forward_with_ranker(LastAreRare(text), text);
+        let finder = FinderBuilder::new().build_forward_with_ranker(RankFromEnd(text), text);
         let mut at = 0;
         core::iter::from_fn(move || {
             loop {

@@ -70,8 +70,8 @@ impl ScratchText {
     }
 
     /// The text, to be kept.
-    pub(crate) fn keep(self) -> Result<Text, Errno> {
-        Ok(Text { memory: BufCell::holding(self.memory.keep()?), len: self.len })
+    pub(crate) fn into_owned(self) -> Result<Text, Errno> {
+        Ok(Text { memory: BufCell::holding(self.memory.into_owned()?), len: self.len })
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn lines_of_every_length_are_found_with_their_colons() {
-        let text = |bytes: &[u8]| ScratchText::copy_of(bytes).unwrap().keep().unwrap();
+        let text = |bytes: &[u8]| ScratchText::copy_of(bytes).unwrap().into_owned().unwrap();
         assert!(text(b"").line(0).is_none());
         for len in (0..300).chain([5000, 70_000]).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let line: Vec<u8> = (0..len).map(|n| if n % 7 == 3 { b':' } else { b'a' }).collect();

@@ -17,7 +17,7 @@ pub(crate) struct Walk {
     /// The snapshot that is walked, by its address; null if there is no file.
     snapshot: *const (),
     /// What comes next, in one word.
-    pub(crate) place: AtomicU64,
+    pub(crate) position: AtomicU64,
     /// How many rows the module has given, and its epoch when its own enumeration was begun.
     pub(crate) module_rows: AtomicU64,
     pub(crate) module_epoch: AtomicU64,
@@ -34,9 +34,9 @@ unsafe impl Value for Walk {
 }
 
 impl Walk {
-    /// Moves on from the place that was seen; false if another thread has moved on from there before.
+    /// Moves on from the position that was seen; false if another thread has moved on from there before.
     pub(crate) fn move_on(&self, seen: u64, to: u64) -> bool {
-        self.place.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.position.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -61,7 +61,7 @@ impl<T: Value> Walks<T> {
         Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
     }
 
-    /// Begins an enumeration of the snapshot at `place`. With `anew` it takes the place of one that has
+    /// Begins an enumeration of the snapshot at `position`. With `anew` it takes the place of one that has
     /// begun; else, as between threads that begin at once, the first counts.
     ///
     /// # Safety
@@ -70,13 +70,13 @@ impl<T: Value> Walks<T> {
     pub(crate) unsafe fn begin(
         &'static self,
         snapshot: Option<*const ()>,
-        place: u64,
+        position: u64,
         anew: bool,
         slot: &mut SlotRef<'_>,
     ) -> Result<(), Errno> {
         let walk = Walk {
             snapshot: snapshot.unwrap_or(null()),
-            place: AtomicU64::new(place),
+            position: AtomicU64::new(position),
             module_rows: AtomicU64::new(0),
             module_epoch: AtomicU64::new(0),
         };

@@ -15,7 +15,7 @@ use super::{addrinfo_musl, call_next, interpose, nss_entry, nss_service};
 use crate::config::{self, FileKind};
 use crate::db::address::{Family, from_octets, numeric};
 use crate::db::hosts::HostRow;
-use crate::resolve::hosts::{Matches, is_on, listed, listed_address};
+use crate::resolve::hosts::{Matches, address_in_file, in_file, is_on};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::next::{CONFIGURE_LOOKUP, FREEADDRINFO};
 use crate::rt::out_buf::c_bytes;
@@ -159,7 +159,7 @@ fn is_search(error: c_int, family: c_int, flags: c_int) -> bool {
 fn has_address(name: &[u8], family: c_int) -> bool {
     let found = || {
         let (config, mut call) = (config::get()?, Call::enter()?);
-        let matches = listed(config, &mut call, name)?;
+        let matches = in_file(config, &mut call, name)?;
         Ok::<_, Errno>(matches.is_some_and(|matches| canonical(&matches, family).is_some()))
     };
     found().unwrap_or(true)
@@ -194,7 +194,7 @@ unsafe fn name_first(
     }
     let (config, mut call) = (config::get()?, Call::enter()?);
     if let Some(ip) = address {
-        return match listed_address(config, &mut call, ip)? {
+        return match address_in_file(config, &mut call, ip)? {
             // SAFETY: who calls this promises the list that glibc made.
             Some(host) => unsafe { set_name(first, host.name) },
             None => Ok(()),
@@ -208,7 +208,7 @@ unsafe fn name_first(
             None => Ok(()),
         };
     }
-    match listed(config, &mut call, node)? {
+    match in_file(config, &mut call, node)? {
         Some(matches) => match canonical(&matches, family) {
             // SAFETY: who calls this promises the list that glibc made.
             Some(host) => unsafe { set_name(first, host.name) },
@@ -279,7 +279,7 @@ unsafe fn names(query: NameQuery) -> c_int {
 fn has_name(address: IpAddr) -> bool {
     let found = || {
         let (config, mut call) = (config::get()?, Call::enter()?);
-        Ok::<_, Errno>(listed_address(config, &mut call, address)?.is_some())
+        Ok::<_, Errno>(address_in_file(config, &mut call, address)?.is_some())
     };
     found().unwrap_or(true)
 }

@@ -11,18 +11,18 @@ use super::addrinfo::{NameQuery, Query, family_and_flags, ip_of, next_addresses,
 use crate::config;
 use crate::db::address::{Family, numeric};
 use crate::db::hosts::HostRow;
-use crate::resolve::hosts::{Matches, listed, listed_address, of_module};
+use crate::resolve::hosts::{Matches, address_in_file, in_file, in_module};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{Room, c_bytes};
 use crate::rt::thread::{Call, InLibc};
 
 /// What to ask libc for in place of a node.
-enum Node {
+enum NodeText {
     /// The node itself: the file has it not.
     Given,
     /// An address as text, and what it is called.
-    Listed(ScratchBuf<u8>, ScratchBuf<u8>),
+    Address(ScratchBuf<u8>, ScratchBuf<u8>),
     /// The file has it, without an address of the family.
     NoAddress,
 }
@@ -47,10 +47,10 @@ pub(super) unsafe fn addresses(query: Query) -> c_int {
     let in_libc = InLibc::enter();
     let error = match found {
         Err(_) => libc::EAI_MEMORY,
-        Ok(Node::NoAddress) => libc::EAI_NONAME,
+        Ok(NodeText::NoAddress) => libc::EAI_NONAME,
         // SAFETY: who calls this promises the arguments of getaddrinfo(3).
-        Ok(Node::Given) => unsafe { next_addresses(query) },
-        Ok(Node::Listed(text, name)) => {
+        Ok(NodeText::Given) => unsafe { next_addresses(query) },
+        Ok(NodeText::Address(text, name)) => {
             // SAFETY: who calls this promises such arguments; `text` ends in NUL: the function of that name.
             let error = unsafe { next_addresses(Query { node: text.as_ptr().cast(), ..query }) };
             if error == 0 {
@@ -68,25 +68,25 @@ pub(super) unsafe fn addresses(query: Query) -> c_int {
     error
 }
 
-fn find(call: &mut Call, node: &[u8], family: c_int, flags: c_int) -> Result<Node, Errno> {
+fn find(call: &mut Call, node: &[u8], family: c_int, flags: c_int) -> Result<NodeText, Errno> {
     let (config, thread) = (config::get()?, call.thread());
     if let Some(ip) = numeric(node) {
-        let found = listed_address(config, call, ip)?;
-        return found.map_or(Ok(Node::Given), |host| in_place_of(ip, host.name));
+        let found = address_in_file(config, call, ip)?;
+        return found.map_or(Ok(NodeText::Given), |host| in_place_of(ip, host.name));
     }
     if flags & libc::AI_NUMERICHOST != 0 {
-        return Ok(Node::Given);
+        return Ok(NodeText::Given);
     }
     let suits = |matches: &Matches<'_>| match suiting(matches, family, flags) {
         Some((ip, host)) => in_place_of(ip, host.name),
-        None => Ok(Node::NoAddress),
+        None => Ok(NodeText::NoAddress),
     };
-    if let Some(matches) = listed(config, call, node)? {
+    if let Some(matches) = in_file(config, call, node)? {
         return suits(&matches);
     }
-    match of_module(config, thread, node, None)? {
+    match in_module(config, thread, node, None)? {
         Some(matches) => suits(&matches),
-        None => Ok(Node::Given),
+        None => Ok(NodeText::Given),
     }
 }
 
@@ -111,8 +111,8 @@ fn suiting<'a>(
     }
 }
 
-fn in_place_of(ip: IpAddr, name: &[u8]) -> Result<Node, Errno> {
-    Ok(Node::Listed(text(ip, name)?, ScratchBuf::copy_of(name)?))
+fn in_place_of(ip: IpAddr, name: &[u8]) -> Result<NodeText, Errno> {
+    Ok(NodeText::Address(text(ip, name)?, ScratchBuf::copy_of(name)?))
 }
 
 /// musl takes no node longer than this.
@@ -215,7 +215,7 @@ pub(super) unsafe fn names(query: NameQuery) -> c_int {
 /// Writes the name of an address of the file; `None` if it has none, `ERANGE` if it does not fit.
 fn write_name(ip: IpAddr, mut room: Room<'_>) -> Result<Option<()>, Errno> {
     let (config, mut call) = (config::get()?, Call::enter()?);
-    match listed_address(config, &mut call, ip)? {
+    match address_in_file(config, &mut call, ip)? {
         Some(host) => room.string(host.name).map(|_| Some(())),
         None => Ok(None),
     }

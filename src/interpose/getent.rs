@@ -8,7 +8,7 @@ use libc::{gid_t, group, passwd, size_t, spwd, uid_t};
 use super::{call_next, interpose};
 use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow, Status};
-use crate::resolve::{self, Interposed, LibcFamily, cursor};
+use crate::resolve::{self, Interposed, LibcFunctions, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
@@ -134,8 +134,8 @@ macro_rules! getent {
         all $next_r:ident $next:ident $set:ident $end:ident;
     )*) => {
         $(impl Interposed for $database {
-            fn libc() -> LibcFamily<$row> {
-                LibcFamily {
+            fn libc() -> LibcFunctions<$row> {
+                LibcFunctions {
                     by_id_r: None$(.or(Some(&NEXT.$id_r)))?,
                     next_r: Some(&NEXT.$next_r),
                     next: Some(&NEXT.$next),

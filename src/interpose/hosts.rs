@@ -12,15 +12,15 @@ use crate::db::address::{Family, Literal, from_octets, literal};
 use crate::db::hosts::{HostRow, write_all};
 use crate::db::{Hosts, Status};
 use crate::resolve::hosts::{FOUND, HostStatus, find_address, find_name, is_on};
-use crate::resolve::{Interposed, LibcFamily, cursor};
+use crate::resolve::{Interposed, LibcFunctions, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
 
 impl Interposed for Hosts {
     /// None: the enumeration goes on to libc's by the caller's own arguments.
-    fn libc() -> LibcFamily<hostent> {
-        LibcFamily { by_id_r: None, next_r: None, next: None }
+    fn libc() -> LibcFunctions<hostent> {
+        LibcFunctions { by_id_r: None, next_r: None, next: None }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::db::hosts::{AddressTuple, TupleList, write_tuples};
 use crate::db::key::Key;
 use crate::db::{Database, Group, Hosts, Passwd, Shadow, Status};
 use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
-use crate::resolve::hosts::{HostStatus, find_address, find_name, listed, of_module};
+use crate::resolve::hosts::{HostStatus, find_address, find_name, in_file, in_module};
 use crate::resolve::{self, cursor};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Place, Room, c_bytes};
@@ -120,10 +120,10 @@ fn find_tuples(
     room: Room<'_>,
 ) -> Result<HostStatus, Errno> {
     let (config, thread) = (config::get()?, call.thread());
-    let listed = listed(config, call, name)?;
+    let listed = in_file(config, call, name)?;
     let matches = match listed {
         Some(_) => listed,
-        None => of_module(config, thread, name, None)?,
+        None => in_module(config, thread, name, None)?,
     };
     let Some(matches) = matches else { return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND)) };
     let canonical = matches.rows().next().map_or(b"".as_slice(), |host| host.name);

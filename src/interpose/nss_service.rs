@@ -27,10 +27,10 @@ pub(super) fn configure(kind: FileKind) -> Result<(), Errno> {
     }
     let guard = ErrnoGuard::new();
     let told = match kind {
-        FileKind::Group => tell::<Group>(c"group"),
-        FileKind::Shadow => tell::<Shadow>(c"shadow"),
-        FileKind::Hosts => tell::<Hosts>(c"hosts"),
-        _ => tell::<Passwd>(c"passwd"),
+        FileKind::Group => tell_libc::<Group>(c"group"),
+        FileKind::Shadow => tell_libc::<Shadow>(c"shadow"),
+        FileKind::Hosts => tell_libc::<Hosts>(c"hosts"),
+        _ => tell_libc::<Passwd>(c"passwd"),
     };
     drop(guard);
     told?;
@@ -46,7 +46,7 @@ pub(super) fn configure_each(kinds: &[FileKind]) {
 }
 
 /// Tells libc which services to ask for the database, if it is wrapped: ours first.
-fn tell<D: Database>(database: &CStr) -> Result<(), Errno> {
+fn tell_libc<D: Database>(database: &CStr) -> Result<(), Errno> {
     let Some(configure) = CONFIGURE_LOOKUP.get() else { return Ok(()) };
     let config = config::get()?;
     if !resolve::is_ours::<D>()? {

@@ -6,24 +6,27 @@ use core::ffi::CStr;
 use crate::config::{self, Config, FileKind};
 
 /// What the configuration says; where there is no room for it, whether the variables are set.
-fn asked(what: impl FnOnce(&Config) -> bool, names: &[&CStr]) -> bool {
+fn is_configured(what: impl FnOnce(&Config) -> bool, names: &[&CStr]) -> bool {
     config::get().map_or_else(|_| config::are_set(names), what)
 }
 
 /// True if both users and groups are wrapped: NSS_WRAPPER_PASSWD and NSS_WRAPPER_GROUP are set.
 #[unsafe(no_mangle)]
 pub extern "C" fn nss_wrapper_enabled() -> bool {
-    asked(|c| c.has(FileKind::Passwd) && c.has(FileKind::Group), &[config::PASSWD, config::GROUP])
+    is_configured(
+        |c| c.has(FileKind::Passwd) && c.has(FileKind::Group),
+        &[config::PASSWD, config::GROUP],
+    )
 }
 
 /// True if shadow entries are wrapped: NSS_WRAPPER_SHADOW is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn nss_wrapper_shadow_enabled() -> bool {
-    asked(|c| c.has(FileKind::Shadow), &[config::SHADOW])
+    is_configured(|c| c.has(FileKind::Shadow), &[config::SHADOW])
 }
 
 /// True if hosts are wrapped: NSS_WRAPPER_HOSTS is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn nss_wrapper_hosts_enabled() -> bool {
-    asked(|c| c.has(FileKind::Hosts), &[config::HOSTS])
+    is_configured(|c| c.has(FileKind::Hosts), &[config::HOSTS])
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use libc::gid_t;
 
-use super::{Function, as_c, c_string, close, enter, found, module, next, rewind};
+use super::{Function, as_c, c_string, close, enter, is_found, module, next, rewind};
 use crate::config::FileKind;
 use crate::db::key::Key;
 use crate::db::{Database, Group, Status};
@@ -39,7 +39,7 @@ pub(crate) fn groups_of(
     // below 1 is none.
     let status =
         unsafe { groups_of(as_c(&key).as_ptr(), first, start, size, place, -1, errno::place()) };
-    match found(status, Errno::new(Errno::last().get())) {
+    match is_found(status, Errno::new(Errno::last().get())) {
         Err(Errno::ENOMEM) => return Err(Errno::ENOMEM),
         Err(error) => log!(Warn, "module", "initgroups_dyn failed: {error}"),
         Ok(_) => {}

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use libc::{gid_t, hostent, socklen_t};
 
 use super::as_c;
-use crate::config::Text;
+use crate::config::OwnedCStr;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
 use crate::rt::mark::Entered;
@@ -89,8 +89,8 @@ pub(super) struct Module {
 /// ends when its constructors have run.
 #[cold]
 pub(super) fn open(
-    path: &Text,
-    prefix: &Text,
+    path: &OwnedCStr,
+    prefix: &OwnedCStr,
     opening: Entered<'_>,
 ) -> Result<Option<Module>, Errno> {
     static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);

@@ -213,7 +213,7 @@ fn ask<D: Database>(
         if inside.is_asked_by_itself() {
             return Ok(Status::NotFound);
         }
-        match found(status, Errno::new(Errno::last().get())) {
+        match is_found(status, Errno::new(Errno::last().get())) {
             Ok(true) => {
                 // SAFETY: zeros are a value of the struct, and the module says that it has filled it.
                 let row = unsafe { row.assume_init_ref() };
@@ -235,7 +235,7 @@ fn ask<D: Database>(
 
 /// What a status means with an error number, as in glibc: true for a row, and `ERANGE` for a buffer that is too
 /// small, which it means beside `TRYAGAIN` alone. A failure without an error number is an absence.
-fn found(status: c_int, error: Option<Errno>) -> Result<bool, Errno> {
+fn is_found(status: c_int, error: Option<Errno>) -> Result<bool, Errno> {
     match (status, error) {
         (SUCCESS, _) => Ok(true),
         (TRYAGAIN, error) => Err(error.unwrap_or(Errno::EAGAIN)),
@@ -280,7 +280,7 @@ mod tests {
             (2, Some(io), Ok(false)),
             (-3, Some(io), Ok(false)),
         ] {
-            assert_eq!(found(status, error), want, "{status} {error:?}");
+            assert_eq!(is_found(status, error), want, "{status} {error:?}");
         }
     }
 }

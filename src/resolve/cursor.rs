@@ -2,19 +2,19 @@
 //! as getpwent(3) has it; hosts too.
 //!
 //! It walks one snapshot of our file, then the module, then libc where libc is asked for what those do not
-//! know, then come the synthetic user's rows. The place is one word, which moves on by compare-and-swap
+//! know, then come the synthetic user's rows. The position is one word, which moves on by compare-and-swap
 //! once a row is written: of threads that ask at once each gets another row, a buffer that was too short
 //! loses nothing, and a child of fork, a signal handler or who comes after a call that was abandoned find
-//! the place before the row or after it.
+//! the position before the row or after it.
 #![allow(unsafe_code, reason = "asks libc")]
 
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-use super::place::{Phase, Place};
+use super::position::{Phase, Position};
 use super::synthetic_user;
 use super::user_line::User;
-use super::{Interposed, LibcFamily, asks_libc, asks_module};
+use super::{Interposed, LibcFunctions, asks_libc, asks_module};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::Key;
 use crate::db::{Database, OwnedRow, Status};
@@ -45,9 +45,9 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
         },
         None => None,
     };
-    let place = Place { phase: Phase::File(0), has_synthetic }.to_word();
+    let position = Position { phase: Phase::File(0), has_synthetic }.to_word();
     // SAFETY: `current` has just given it to this call, which has asked for no other since.
-    unsafe { D::FILE.source().begin_walk(call, snapshot, place, anew) }
+    unsafe { D::FILE.source().begin_walk(call, snapshot, position, anew) }
 }
 
 /// `setXent`: pins what the file holds now. True if libc's enumeration is to be begun too.
@@ -115,19 +115,19 @@ fn next_with<D: Interposed>(
             start::<D>(config, call, false)?;
             continue;
         };
-        let seen = walk.place.load(Ordering::Acquire);
-        let place = Place::from_word(seen);
+        let seen = walk.position.load(Ordering::Acquire);
+        let position = Position::from_word(seen);
         let go_to = |phase| {
-            let word = Place { phase, ..place }.to_word();
+            let word = Position { phase, ..position }.to_word();
             walk.move_on(seen, word)
         };
-        let written = match place.phase {
+        let written = match position.phase {
             Phase::File(at) => {
                 let row = snapshot.and_then(|rows| rows.row_from::<D>(usize::try_from(at).ok()?));
                 match row {
                     Some((row, after)) => {
                         let is_shown =
-                            !(place.has_synthetic && User::is_called(config, D::name(&row))?);
+                            !(position.has_synthetic && User::is_called(config, D::name(&row))?);
                         if is_shown {
                             D::write(&row, out)?;
                         }
@@ -141,8 +141,9 @@ fn next_with<D: Interposed>(
                 }
             }
             Phase::Module => {
-                let rest = Rest { config, snapshot, has_synthetic: place.has_synthetic, thread };
-                let written = asks_module::<D>(config) && next_of_module::<D>(&rest, walk, out)?;
+                let earlier =
+                    EarlierRows { config, snapshot, has_synthetic: position.has_synthetic, thread };
+                let written = asks_module::<D>(config) && next_of_module::<D>(&earlier, walk, out)?;
                 if !written {
                     go_to(Phase::Libc);
                 }
@@ -158,8 +159,9 @@ fn next_with<D: Interposed>(
                     // The caller's own arguments are needed for it.
                     return Ok(Status::Pass);
                 }
-                let rest = Rest { config, snapshot, has_synthetic: place.has_synthetic, thread };
-                let written = next_of_libc::<D>(&rest, out, &family)?;
+                let earlier =
+                    EarlierRows { config, snapshot, has_synthetic: position.has_synthetic, thread };
+                let written = next_of_libc::<D>(&earlier, out, &family)?;
                 if !written {
                     go_to(Phase::Synthetic(0));
                 }
@@ -167,10 +169,10 @@ fn next_with<D: Interposed>(
             }
             Phase::Synthetic(number) => {
                 // The user's own group may have a name where others of the process have none.
-                let number = if place.has_synthetic { number } else { number.max(1) };
+                let number = if position.has_synthetic { number } else { number.max(1) };
                 let written = write_synthetic::<D>(config, call, number, out)?;
                 let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
-                let next = Place { phase: next, ..place }.to_word();
+                let next = Position { phase: next, ..position }.to_word();
                 let Some((walk, _)) = D::FILE.source().walk(call) else { continue };
                 walk.move_on(seen, next) && written
             }
@@ -206,16 +208,16 @@ fn write_synthetic<D: Interposed>(
 }
 
 /// What rows that come later must not repeat.
-struct Rest<'a> {
+struct EarlierRows<'a> {
     config: &'static Config,
     snapshot: Option<&'a Snapshot>,
     has_synthetic: bool,
     thread: &'static ThreadState,
 }
 
-impl Rest<'_> {
+impl EarlierRows<'_> {
     /// True if the file or the synthetic user has that name.
-    fn is_listed<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
+    fn has<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
         if self.has_synthetic && User::is_called(self.config, name)? {
             return Ok(true);
         }
@@ -226,8 +228,8 @@ impl Rest<'_> {
     }
 
     /// The same, or the module has it.
-    fn is_listed_or_in_module<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
-        if self.is_listed::<D>(name)? {
+    fn has_or_module_has<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
+        if self.has::<D>(name)? {
             return Ok(true);
         }
         let found = || module::find::<D>(self.thread, &Key::name(name));
@@ -237,13 +239,13 @@ impl Rest<'_> {
 
 /// Writes the module's next row that is not listed yet; false if its turn is over.
 fn next_of_module<D: Database>(
-    rest: &Rest<'_>,
+    earlier: &EarlierRows<'_>,
     walk: &Walk,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
     loop {
         let (_, _, room) = out.raw();
-        let copy = match next_in_module::<D>(rest.thread, walk, room) {
+        let copy = match next_in_module::<D>(earlier.thread, walk, room) {
             Ok(Some(copy)) => copy,
             Ok(None) => return Ok(false),
             // It gives the row again.
@@ -255,7 +257,7 @@ fn next_of_module<D: Database>(
             }
         };
         let row = D::row_of(&copy);
-        let written = match rest.is_listed::<D>(D::name(&row)) {
+        let written = match earlier.has::<D>(D::name(&row)) {
             Ok(true) => Ok(false),
             Ok(false) => D::write(&row, out).map(|()| true),
             Err(error) => Err(error),
@@ -297,9 +299,9 @@ fn next_in_module<D: Database>(
 
 /// Writes the next row of libc's own that none of ours has the name of; false if there is no more.
 fn next_of_libc<D: Database>(
-    rest: &Rest<'_>,
+    earlier: &EarlierRows<'_>,
     out: &mut OutBuf<'_, D::C>,
-    family: &LibcFamily<D::C>,
+    family: &LibcFunctions<D::C>,
 ) -> Result<bool, Errno> {
     let next_r = family.next_r.and_then(|next_r| next_r.get());
     let next = family.next.and_then(|next| next.get());
@@ -327,7 +329,7 @@ fn next_of_libc<D: Database>(
         let Some(row) = (unsafe { found.as_ref() }) else { return Ok(false) };
         // SAFETY: libc has filled what it returned, as getpwent(3) says.
         let copy = unsafe { D::copy_of(row) }?;
-        if rest.is_listed_or_in_module::<D>(D::name(&D::row_of(&copy)))? {
+        if earlier.has_or_module_has::<D>(D::name(&D::row_of(&copy)))? {
             continue;
         }
         if next_r.is_none() {

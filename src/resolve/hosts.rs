@@ -107,7 +107,7 @@ impl<'m> Iterator for Rows<'m> {
 }
 
 /// All lines of a name in the file; `None` if it has none.
-pub(crate) fn listed<'a>(
+pub(crate) fn in_file<'a>(
     config: &'static Config,
     call: &'a mut Call,
     name: &[u8],
@@ -128,7 +128,7 @@ pub(crate) fn listed<'a>(
 }
 
 /// The first line of an address in the file.
-pub(crate) fn listed_address<'a>(
+pub(crate) fn address_in_file<'a>(
     config: &'static Config,
     call: &'a mut Call,
     address: IpAddr,
@@ -147,7 +147,7 @@ pub(crate) fn listed_address<'a>(
 
 /// A name's hosts of the module, with its addresses of the family, or of both. A module that cannot say
 /// now is passed over where libc is asked next.
-pub(crate) fn of_module(
+pub(crate) fn in_module(
     config: &Config,
     thread: &'static ThreadState,
     name: &[u8],
@@ -187,10 +187,10 @@ pub(crate) fn find_name(
         return Ok(PASS);
     }
     let thread = call.thread();
-    let found = listed(config, call, name)?;
+    let found = in_file(config, call, name)?;
     let found = match found {
         Some(found) => write_all(found.rows(), family, out)?,
-        None => match of_module(config, thread, name, Some(family))? {
+        None => match in_module(config, thread, name, Some(family))? {
             Some(found) => write_all(found.rows(), family, out)?,
             None => return Ok(unknown(config, HostErrno::HOST_NOT_FOUND)),
         },
@@ -214,7 +214,7 @@ pub(crate) fn find_address(
     };
     let thread = call.thread();
     let family = Family::of(address);
-    if let Some(host) = listed_address(config, call, address)? {
+    if let Some(host) = address_in_file(config, call, address)? {
         let found = write_all(core::iter::once(host), family, out)?;
         return Ok(if found { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) });
     }

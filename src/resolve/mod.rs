@@ -8,7 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod hosts;
 pub(crate) mod membership;
 pub(crate) mod nsswitch;
-mod place;
+mod position;
 pub(crate) mod synthetic_user;
 pub(crate) mod user_line;
 
@@ -21,13 +21,13 @@ use crate::file::source::{FileState, Request};
 use crate::file::table::Table;
 use crate::module;
 use crate::rt::errno::Errno;
-use crate::rt::log::{self, Bytes, Level, log};
+use crate::rt::log::{self, Bytes, LogLevel, log};
 use crate::rt::next::Next;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::Call;
 
 /// The functions of libc that are asked on the way to an answer. Each may be missing.
-pub(crate) struct LibcFamily<C: 'static> {
+pub(crate) struct LibcFunctions<C: 'static> {
     /// `getXid_r`.
     pub(crate) by_id_r: Option<&'static Next<ByIdR<C>>>,
     /// `getXent_r`.
@@ -47,7 +47,7 @@ pub(crate) type NextRow<C> = unsafe extern "C" fn() -> *mut C;
 /// A database whose functions are interposed, and where libc's own are.
 pub(crate) trait Interposed: Database {
     /// libc's functions of it. A function, for a table would be relocated in every process.
-    fn libc() -> LibcFamily<Self::C>;
+    fn libc() -> LibcFunctions<Self::C>;
 }
 
 /// Looks a key up and writes the row into the caller's buffer.
@@ -67,7 +67,7 @@ pub(crate) fn find<D: Interposed>(
         let state = request.current::<D>()?;
         if let FileState::Loaded(table) = state {
             if let Some(row) = table.find_in_index::<D>(&key) {
-                if D::write_line(&row, out) && !log::is_on(Level::Trace) {
+                if D::write_line(&row, out) && !log::is_on(LogLevel::Trace) {
                     return Ok(Status::Found(()));
                 }
             }
@@ -105,7 +105,7 @@ fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
         let path = config.file(D::FILE).map_or(b"".as_slice(), |path| path.bytes());
         log!(Trace, D::NAME, "{key}: {what} {}", Bytes(path));
     }
-    if log::is_on(Level::Trace) {
+    if log::is_on(LogLevel::Trace) {
         line::<D>(config, key, what);
     }
 }

@@ -15,7 +15,7 @@ use crate::rt::sync::TryOnce;
 use crate::rt::sys;
 
 /// The line with the ids that it was expanded with.
-pub(crate) struct Line {
+pub(crate) struct UserLine {
     text: Text,
     ids: (u32, u32),
     is_good: bool,
@@ -23,25 +23,28 @@ pub(crate) struct Line {
 
 /// The line of the process: kept, or made for this call because the process has changed its ids.
 pub(crate) enum User {
-    Known(&'static Line),
-    Fresh(Line),
+    Known(&'static UserLine),
+    Fresh(UserLine),
 }
 
 impl User {
     /// The line's user with the ids of now; `None` if it is not set or, as is reported once, malformed.
     pub(crate) fn current(config: &Config) -> Result<Option<Self>, Errno> {
-        static KEPT: TryOnce<Line> = TryOnce::new();
+        static LINE: TryOnce<UserLine> = TryOnce::new();
         if config.user.is_none() {
             return Ok(None);
         }
         let ids = (sys::uid(), sys::gid());
-        let kept = KEPT.get_or_try_init(|| Line::new(config, ids))?;
-        let user =
-            if kept.ids == ids { Self::Known(kept) } else { Self::Fresh(Line::new(config, ids)?) };
+        let kept = LINE.get_or_try_init(|| UserLine::new(config, ids))?;
+        let user = if kept.ids == ids {
+            Self::Known(kept)
+        } else {
+            Self::Fresh(UserLine::new(config, ids)?)
+        };
         Ok(user.line().is_good.then_some(user))
     }
 
-    fn line(&self) -> &Line {
+    fn line(&self) -> &UserLine {
         match self {
             Self::Known(line) => line,
             Self::Fresh(line) => line,
@@ -78,13 +81,13 @@ fn parse(text: &Text) -> Result<Option<PasswdRow<'_>>, &'static str> {
     fields.map(|mut fields| Passwd::parse(&mut fields)).transpose()
 }
 
-impl Line {
+impl UserLine {
     fn new(config: &Config, ids: (u32, u32)) -> Result<Self, Errno> {
         static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);
         let template = config.user.as_ref().map_or(b"".as_slice(), |user| user.bytes());
         let home = config.home.as_ref().map_or(b"".as_slice(), |home| home.bytes());
         let expanded = expand(trimmed(template), ids, home)?;
-        let text = ScratchText::copy_of(expanded.as_deref().unwrap_or_default())?.keep()?;
+        let text = ScratchText::copy_of(expanded.as_deref().unwrap_or_default())?.into_owned()?;
         let fault = match &expanded {
             Ok(_) => check(trimmed(template), &text).err(),
             Err(fault) => Some(*fault),
@@ -196,7 +199,7 @@ mod tests {
     fn a_value_that_is_not_one_users_line_is_refused() {
         let checked = |line: &[u8]| {
             let line = trimmed(line);
-            check(line, &ScratchText::copy_of(line).unwrap().keep().unwrap())
+            check(line, &ScratchText::copy_of(line).unwrap().into_owned().unwrap())
         };
         for line in [&b"a:x:1:2:::"[..], b"a:x:1:2:::\n", b"a:x:1:2:::\r\n", b"a:x:1:2:\"::"] {
             assert_eq!(checked(line), Ok(()), "{}", line.escape_ascii());

@@ -103,7 +103,7 @@ impl<T> Drop for BufCell<T> {
 }
 
 /// One more of something, made when it is needed first, and never freed.
-pub(crate) struct Grown<T> {
+pub(crate) struct OnceLeaked<T> {
     memory: BufCell<u8>,
     made: PhantomData<T>,
 }
@@ -113,7 +113,7 @@ pub(crate) trait Empty {
     fn empty() -> Self;
 }
 
-impl<T: Empty + 'static> Grown<T> {
+impl<T: Empty + 'static> OnceLeaked<T> {
     /// Not made.
     pub(crate) const fn new() -> Self {
         Self { memory: BufCell::new(), made: PhantomData }

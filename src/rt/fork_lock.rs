@@ -8,7 +8,7 @@ use crate::rt::annotate;
 use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::rt::{registry, sys};
 
-/// Who holds a lock: which memory it runs in, and which thread of that ([`registry::name`]).
+/// Who holds a lock: which memory it runs in, and which thread of that ([`registry::owner_id`]).
 type Owner = u64;
 
 /// A lock that names its owner, so that a waiter can tell an owner that will never return.
@@ -36,7 +36,7 @@ pub(crate) struct ForkLock {
 /// its call by siglongjmp(3) lets go at its next question (`rt::thread`).
 const WAIT_MS: i64 = 10_000;
 /// How long a waiter sleeps before it looks whether the owner is still there.
-const NAP_MS: i64 = 1000;
+const SLEEP_MS: i64 = 1000;
 
 impl ForkLock {
     /// Not locked.
@@ -83,7 +83,7 @@ impl ForkLock {
 
     /// Takes the lock, after a sleep if need be; false if it may not be waited for, or not any longer.
     pub(crate) fn wait(&self) -> bool {
-        let me = registry::name();
+        let me = registry::owner_id();
         let mut left_ms = WAIT_MS;
         annotate::is_futex(&raw const self.releases);
         loop {
@@ -104,16 +104,16 @@ impl ForkLock {
             if self.owner.load(Ordering::SeqCst) != owner {
                 continue;
             }
-            if sys::wait_while(&self.releases, releases, NAP_MS).is_err() {
+            if sys::wait_while(&self.releases, releases, SLEEP_MS).is_err() {
                 return false;
             }
-            left_ms -= NAP_MS;
+            left_ms -= SLEEP_MS;
         }
     }
 
     /// Lets go, if the calling thread holds it: in a call that was left by siglongjmp(3).
     pub(crate) fn leave(&self) {
-        if self.owner.load(Ordering::Relaxed) == registry::name() {
+        if self.owner.load(Ordering::Relaxed) == registry::owner_id() {
             self.release();
         }
     }

@@ -15,7 +15,7 @@ use crate::rt::sys::{self, Fd};
 
 /// What a line is about; shown from the `NSS_WRAPPER_DEBUGLEVEL` of the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub(crate) enum LogLevel {
     /// Something the user asked for does not work. Shown always.
     Error,
     /// It works, but perhaps not as meant.
@@ -30,8 +30,8 @@ pub(crate) enum Level {
 /// evaluated otherwise.
 macro_rules! log {
     ($level:ident, $place:expr, $($text:tt)*) => {
-        if $crate::rt::log::is_on($crate::rt::log::Level::$level) {
-            $crate::rt::log::line($crate::rt::log::Level::$level, $place, format_args!($($text)*));
+        if $crate::rt::log::is_on($crate::rt::log::LogLevel::$level) {
+            $crate::rt::log::line($crate::rt::log::LogLevel::$level, $place, format_args!($($text)*));
         }
     };
 }
@@ -47,8 +47,8 @@ pub(crate) fn set_level(level: u8) {
 
 /// True if lines of this level are written.
 #[inline(always)]
-pub(crate) fn is_on(level: Level) -> bool {
-    level == Level::Error || LEVEL.load(Ordering::Relaxed) >= level as u8
+pub(crate) fn is_on(level: LogLevel) -> bool {
+    level == LogLevel::Error || LEVEL.load(Ordering::Relaxed) >= level as u8
 }
 
 /// Bytes of a file or an argument, with what is not printable escaped.
@@ -66,12 +66,12 @@ impl fmt::Display for Bytes<'_> {
 /// The longest line.
 const LINE_BYTES: usize = 2048;
 
-struct Line {
+struct LogLine {
     text: [u8; LINE_BYTES],
     len: usize,
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         // One byte stays for the newline; a longer line is cut.
         let last = self.text.len() - 1;
@@ -88,7 +88,7 @@ impl Write for Line {
 /// Formats and writes the line. Use [`log!`].
 #[cold]
 #[inline(never)]
-pub(crate) fn line(level: Level, place: &str, text: fmt::Arguments<'_>) {
+pub(crate) fn line(level: LogLevel, place: &str, text: fmt::Arguments<'_>) {
     // A sandbox may kill the program for what a line takes. Who has set a level wants the lines.
     if LEVEL.load(Ordering::Relaxed) == 0 && sandbox::may_kill() {
         return;
@@ -99,15 +99,15 @@ pub(crate) fn line(level: Level, place: &str, text: fmt::Arguments<'_>) {
         return;
     }
     let name = match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARN",
-        Level::Debug => "DEBUG",
-        Level::Trace => "TRACE",
+        LogLevel::Error => "ERROR",
+        LogLevel::Warn => "WARN",
+        LogLevel::Debug => "DEBUG",
+        LogLevel::Trace => "TRACE",
     };
-    let mut line = Line { text: [0; LINE_BYTES], len: 0 };
+    let mut line = LogLine { text: [0; LINE_BYTES], len: 0 };
     let program = Bytes(program());
     let pid = sys::pid();
-    // Writing to a Line does not fail, and the arguments are ours.
+    // Writing to a LogLine does not fail, and the arguments are ours.
     _ = write!(line, "NWRAP_{name}[{program} ({pid})] - {place}: {text}");
     if let Some(end) = line.text.get_mut(line.len) {
         *end = b'\n';
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_cut() {
-        let mut line = Line { text: [0; LINE_BYTES], len: 0 };
+        let mut line = LogLine { text: [0; LINE_BYTES], len: 0 };
         for _ in 0..LINE_BYTES {
             line.write_str("abcdefg").unwrap();
         }

@@ -14,7 +14,7 @@ use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering};
-use crate::rt::buf_cell::{Empty, Grown};
+use crate::rt::buf_cell::{Empty, OnceLeaked};
 use crate::rt::errno::Errno;
 use crate::rt::{annotate, thread};
 
@@ -89,7 +89,7 @@ pub(crate) unsafe trait Value: 'static {
 pub(crate) struct Node<T: Value> {
     state: AtomicU64,
     value: UnsafeCell<MaybeUninit<T>>,
-    next: Grown<Node<T>>,
+    next: OnceLeaked<Node<T>>,
 }
 
 // A state is, from its lowest bit on: what of these three holds; who owns it, if so (`thread::owner`); and
@@ -136,14 +136,14 @@ impl<T: Value> Node<T> {
     #[cfg(not(loom))]
     const fn new() -> Self {
         let value = UnsafeCell::new(MaybeUninit::zeroed());
-        Self { state: AtomicU64::new(FREE), value, next: Grown::new() }
+        Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
     }
 
     /// Without a value.
     #[cfg(loom)]
     fn new() -> Self {
         let value = UnsafeCell::new(MaybeUninit::zeroed());
-        Self { state: AtomicU64::new(FREE), value, next: Grown::new() }
+        Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
     }
 
     fn value(&self) -> *mut T {

@@ -72,7 +72,7 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
         return Ok(&FIRST);
     }
     HAS_THREADS.swap(true, Ordering::SeqCst);
-    let memory = memory();
+    let space = address_space();
     let free = states().skip(1).find(|state| {
         state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     });
@@ -83,7 +83,7 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
         }
         None => new_state()?,
     };
-    state.memory.swap(memory, Ordering::SeqCst);
+    state.address_space.swap(space, Ordering::SeqCst);
     locals.state.set(state);
     if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
         // SAFETY: the key exists for the life of the process. If libc has no room for the value, the
@@ -165,7 +165,7 @@ fn key() -> Option<libc::pthread_key_t> {
 /// A number that differs from that of every ancestor whose memory was copied by fork(2). A child of
 /// vfork(2), or of clone(2) with `CLONE_VM`, has another process id, but shares the memory and its
 /// locks, and this number. 0 as long as one thread alone has asked: then there is nobody to tell apart.
-fn memory() -> u32 {
+fn address_space() -> u32 {
     /// The word that the kernel makes zero in a child which has a copy; [`NOT_WIPED`] where it cannot.
     static WIPED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
     /// In its place where the kernel cannot (before 4.14).
@@ -229,33 +229,33 @@ fn memory() -> u32 {
 }
 
 /// What the calling thread is called in a lock: its memory and its number in that.
-pub(crate) fn name() -> u64 {
+pub(crate) fn owner_id() -> u64 {
     // SAFETY: null, or a part, which is never freed. Who takes a lock is in a call, and so has one.
     let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
-    let memory = memory();
-    let before = state.memory.load(Ordering::Relaxed);
-    if before != memory {
+    let space = address_space();
+    let before = state.address_space.load(Ordering::Relaxed);
+    if before != space {
         // This thread has come through fork (or was alone until now), and no other has that had a
         // part before: what theirs hold can go. Their watch descriptors are copies.
         for other in states().filter(|other| !core::ptr::eq(*other, state)) {
-            let is_lost = other.memory.load(Ordering::SeqCst) == before && before != 0;
+            let is_lost = other.address_space.load(Ordering::SeqCst) == before && before != 0;
             if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {
                 other.reset();
                 annotate::releases(&raw const other.in_use);
                 other.in_use.swap(0, Ordering::SeqCst);
             }
         }
-        state.memory.swap(memory, Ordering::SeqCst);
+        state.address_space.swap(space, Ordering::SeqCst);
     }
-    u64::from(memory) << 32 | u64::from(state.number.load(Ordering::Relaxed))
+    u64::from(space) << 32 | u64::from(state.number.load(Ordering::Relaxed))
 }
 
-/// False if the thread that had that [`name`] has ended, or was left behind by fork(2).
-pub(crate) fn is_alive(name: u64) -> bool {
-    let (its_memory, number) = ((name >> 32) as u32, (name & 0xffff_ffff) as u32);
+/// False if the thread that had that [`owner_id`] has ended, or was left behind by fork(2).
+pub(crate) fn is_alive(id: u64) -> bool {
+    let (its_space, number) = ((id >> 32) as u32, (id & 0xffff_ffff) as u32);
     let is_here = |state: &ThreadState| {
         state.number.load(Ordering::Relaxed) == number && state.in_use.load(Ordering::SeqCst) == 1
     };
     // A name without a memory is that of a thread which was alone when it took the lock.
-    (its_memory == 0 || its_memory == memory()) && states().any(is_here)
+    (its_space == 0 || its_space == address_space()) && states().any(is_here)
 }

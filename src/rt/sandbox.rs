@@ -14,7 +14,7 @@ use core::ffi::CStr;
 use crate::rt::errno::Errno;
 use crate::rt::sys::{self, FdCell};
 use crate::rt::thread;
-use crate::rt::watch::READING;
+use crate::rt::watch::READ_FLAGS;
 
 /// True if the calling thread is under a filter of its own, and where that cannot be told. Asked anew each
 /// time: a program may set up its sandbox at any moment. It takes some microseconds.
@@ -24,10 +24,10 @@ pub(crate) fn may_kill() -> bool {
     if cfg!(miri) {
         return false;
     }
-    match Status::read(c"/proc/thread-self/status") {
+    match ProcStatus::read(c"/proc/thread-self/status") {
         // What needs a descriptor fails by itself then, and the log has to say why.
         Err(Errno::EMFILE | Errno::ENFILE) => false,
-        own => is_own(own.ok(), || Status::read(c"/proc/1/status").ok()),
+        own => is_own(own.ok(), || ProcStatus::read(c"/proc/1/status").ok()),
     }
 }
 
@@ -45,13 +45,13 @@ pub(crate) fn may_kill_lately() -> bool {
     kills
 }
 
-fn is_own(own: Option<Status>, first: impl FnOnce() -> Option<Status>) -> bool {
+fn is_own(own: Option<ProcStatus>, first: impl FnOnce() -> Option<ProcStatus>) -> bool {
     match own {
         None => true,
-        Some(Status { filters: 0, .. }) => false,
+        Some(ProcStatus { filters: 0, .. }) => false,
         // Nobody to compare with. What starts a container makes most calls itself under its filter.
-        Some(Status { process: 1, filters }) => filters > 1,
-        Some(Status { filters, .. }) => {
+        Some(ProcStatus { process: 1, filters }) => filters > 1,
+        Some(ProcStatus { filters, .. }) => {
             filters == UNKNOWN || first().is_none_or(|first| first.filters != filters)
         }
     }
@@ -62,19 +62,19 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// What proc_pid_status(5) says of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Status {
+struct ProcStatus {
     /// Its process's id.
     process: u32,
     /// How many filters it is under, or [`UNKNOWN`].
     filters: u32,
 }
 
-impl Status {
+impl ProcStatus {
     /// `EINVAL` if the file is not as expected.
     fn read(path: &CStr) -> Result<Self, Errno> {
         let own = FdCell::new();
         let place = thread::opened().map_or(&own, |[.., place]| place);
-        let fd = sys::open(path, READING, place)?;
+        let fd = sys::open(path, READ_FLAGS, place)?;
         let opened = sys::fstat_as_libc(fd);
         let status = Self::parse(|into| sys::read(fd, into).ok());
         // In another thread the program may have closed all descriptors, and have this number now.
@@ -88,7 +88,7 @@ impl Status {
 
     fn parse(mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<Self> {
         let (mut process, mut mode, mut filters) = (None, None, None);
-        let mut line = Line { start: [0; 32], len: 0 };
+        let mut line = LineStart { start: [0; 32], len: 0 };
         let mut room = [0; 512];
         loop {
             let count = read(&mut room)?;
@@ -112,12 +112,12 @@ impl Status {
 }
 
 /// The start of a line. Those with a number are short; the one with all groups need not be kept.
-struct Line {
+struct LineStart {
     start: [u8; 32],
     len: usize,
 }
 
-impl Line {
+impl LineStart {
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.start.get_mut(self.len) {
             *place = byte;
@@ -141,9 +141,9 @@ mod tests {
     use super::*;
 
     /// Parses the text as it comes in parts of that length.
-    fn parsed(text: &str, part: usize) -> Option<Status> {
+    fn parsed(text: &str, part: usize) -> Option<ProcStatus> {
         let mut rest = text.as_bytes();
-        Status::parse(|into| {
+        ProcStatus::parse(|into| {
             let (now, later) = rest.split_at(rest.len().min(part).min(into.len()));
             into[..now.len()].copy_from_slice(now);
             rest = later;
@@ -155,7 +155,7 @@ mod tests {
     fn the_status_of_a_process_says_how_many_filters_it_is_under() {
         let groups = "4 ".repeat(3000);
         let text = |last: &str| format!("Name:\tx\nTgid:\t42\nGroups:\t{groups}\n{last}Cpus:\t3\n");
-        let status = |process, filters| Some(Status { process, filters });
+        let status = |process, filters| Some(ProcStatus { process, filters });
         for part in [1, 7, 512, 9000] {
             for (last, want) in [
                 ("Seccomp:\t0\nSeccomp_filters:\t0\n", status(42, 0)),
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_process_1_is_not_under_may_kill() {
-        let status = |process, filters| Some(Status { process, filters });
+        let status = |process, filters| Some(ProcStatus { process, filters });
         for (own, first, want) in [
             (status(7, 0), None, false),
             (status(7, 1), status(1, 1), false),

@@ -21,7 +21,7 @@ unsafe impl RawMutex for ForkLock {
     }
 
     fn try_lock(&self) -> bool {
-        self.take(registry::name()).is_ok()
+        self.take(registry::owner_id()).is_ok()
     }
 
     unsafe fn unlock(&self) {

@@ -153,8 +153,8 @@ pub(crate) struct ThreadState {
     pub(crate) watches: [Watch; SOURCES],
     /// 1 while a thread has it.
     pub(super) in_use: AtomicU32,
-    /// Which memory its thread was in when it came: see `rt::registry`.
-    pub(super) memory: AtomicU32,
+    /// Which address space its thread was in when it came: see `rt::registry`.
+    pub(super) address_space: AtomicU32,
     /// What tells it from the other threads' parts; never 0.
     pub(super) number: AtomicU32,
     pub(super) next: AtomicPtr<ThreadState>,
@@ -171,7 +171,7 @@ impl ThreadState {
             outermost: Level::new(),
             watches: [const { Watch::new() }; SOURCES],
             in_use: AtomicU32::new(0),
-            memory: AtomicU32::new(0),
+            address_space: AtomicU32::new(0),
             number: AtomicU32::new(1),
             next: AtomicPtr::new(null_mut()),
         }

@@ -131,16 +131,17 @@ pub(crate) fn close_watch_fd(place: &FdCell, file: FileId) {
 
 /// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that a number can be told
 /// from one that the program has taken.
-pub(crate) const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+pub(crate) const READ_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// What of that fcntl(2) tells.
-pub(crate) const TOLD: OFlags = OFlags::ACCMODE.union(OFlags::NONBLOCK).union(OFlags::PATH);
+pub(crate) const FCNTL_FLAGS: OFlags = OFlags::ACCMODE.union(OFlags::NONBLOCK).union(OFlags::PATH);
 
 /// Closes what an abandoned call had open, if it still is that.
 pub(crate) fn close_abandoned(place: &FdCell) {
     let Some(fd) = place.take() else { return };
     let is_read = || {
         !sandbox::may_kill()
-            && sys::status_flags(fd).is_ok_and(|flags| flags & TOLD == READING & TOLD)
+            && sys::status_flags(fd)
+                .is_ok_and(|flags| flags & FCNTL_FLAGS == READ_FLAGS & FCNTL_FLAGS)
     };
     if is_path_only(fd) || is_read() {
         sys::close(fd);

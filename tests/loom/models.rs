@@ -109,9 +109,9 @@ pub(crate) mod memory {
     }
 
     /// One more of something, freed at the model's end.
-    pub(crate) struct Grown<T>(AtomicPtr<T>);
+    pub(crate) struct OnceLeaked<T>(AtomicPtr<T>);
 
-    impl<T: Empty + 'static> Grown<T> {
+    impl<T: Empty + 'static> OnceLeaked<T> {
         pub(crate) fn new() -> Self {
             Self(AtomicPtr::new(null_mut()))
         }
@@ -176,7 +176,7 @@ pub(crate) mod thread {
         NAME.with(|own| own.set(name));
     }
 
-    pub(crate) fn name() -> u64 {
+    pub(crate) fn owner_id() -> u64 {
         NAME.with(Cell::get)
     }
 
@@ -186,7 +186,7 @@ pub(crate) mod thread {
 
     /// What a call is called in the state of a value that it makes or frees.
     pub(crate) fn owner() -> u64 {
-        name()
+        owner_id()
     }
 
     /// Nobody abandons a call here.
@@ -217,7 +217,7 @@ pub(crate) mod thread {
 
     /// The calling thread's slots: for a snapshot, an enumeration, and its snapshot.
     pub(crate) fn slots() -> [SlotRef<'static>; 3] {
-        let own = of(name());
+        let own = of(owner_id());
         // SAFETY: each model asks once in each thread, or when it has done with what it got before.
         [&own.snapshot, &own.walk, &own.walked].map(|slot| unsafe { SlotRef::new(slot) })
     }

@@ -50,7 +50,7 @@ impl Source {
                 self.begin(false);
                 continue;
             };
-            let seen = walk.place.load(Ordering::Acquire);
+            let seen = walk.position.load(Ordering::Acquire);
             let number = snapshot.unwrap().number();
             if seen == 2 {
                 return None;

@@ -164,7 +164,7 @@ impl<T: Zero> ScratchBuf<T> {
     }
 
     /// The memory, off the thread's list, to be kept. It is as long as there is room.
-    pub(crate) fn keep(mut self) -> Result<OwnedBuf<T>, Errno> {
+    pub(crate) fn into_owned(mut self) -> Result<OwnedBuf<T>, Errno> {
         match self.memory.take() {
             Some(memory) => {
                 off_list(memory.header);
@@ -263,6 +263,6 @@ mod tests {
         assert!(buf.iter().copied().eq(0..most));
         buf.truncate(3);
         assert_eq!(*buf, [0, 1, 2]);
-        assert_eq!(buf.keep().unwrap()[..3], [0, 1, 2]);
+        assert_eq!(buf.into_owned().unwrap()[..3], [0, 1, 2]);
     }
 }

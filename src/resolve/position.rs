@@ -14,12 +14,12 @@ pub(super) enum Phase {
 
 /// A phase in one word, and whether the synthetic user takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) phase: Phase,
     pub(super) has_synthetic: bool,
 }
 
-impl Place {
+impl Position {
     const COUNT_BITS: u32 = 58;
 
     pub(super) fn to_word(self) -> u64 {
@@ -63,8 +63,8 @@ mod tests {
             Phase::End,
         ] {
             for has_synthetic in [false, true] {
-                let place = Place { phase, has_synthetic };
-                assert_eq!(Place::from_word(place.to_word()), place);
+                let position = Position { phase, has_synthetic };
+                assert_eq!(Position::from_word(position.to_word()), position);
             }
         }
     }
