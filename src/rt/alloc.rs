@@ -11,8 +11,8 @@ struct Malloc;
 /// What malloc aligns to at least, on every libc; nothing here asks for more.
 const ALIGN: usize = 2 * size_of::<usize>();
 
-// SAFETY: malloc, calloc, realloc and free do what GlobalAlloc asks for, for alignments up to what
-// malloc(3) gives; null says that there is no room.
+// SAFETY: malloc, calloc, realloc and free do what GlobalAlloc asks for, for alignments up to malloc(3)'s; null
+// means that there is no memory.
 unsafe impl GlobalAlloc for Malloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() > ALIGN {
@@ -51,8 +51,8 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     unsafe { libc::abort() }
 }
 
-// The precompiled core refers to this function, though with `panic = "abort"` nothing unwinds. It is
-// hidden: the library does not show it to the program.
+// The precompiled core refers to this function, though with `panic = "abort"` nothing unwinds. It is hidden, so
+// that the library does not export it.
 core::arch::global_asm!(
     ".text",
     ".globl rust_eh_personality",

@@ -1,9 +1,9 @@
-//! Tells valgrind's helgrind and drd what an atomic operation orders, which they cannot see: to them an
+//! Tells valgrind's helgrind and drd which accesses an atomic operation orders. They cannot see it: to them an
 //! acquire is a plain load. Only with the cargo feature `annotate`, which the test build switches on.
 //!
-//! A request is a few instructions that do nothing on a processor (`VALGRIND_DO_CLIENT_REQUEST` of
-//! valgrind.h). Both tools take a read-modify-write for atomic, but a store for a plain write. So
-//! atomics that threads share are written with `swap`, off the path of a lookup.
+//! A request is a few instructions that change nothing on a processor (`VALGRIND_DO_CLIENT_REQUEST` of
+//! valgrind.h). Both tools know that a read-modify-write is atomic, but take a store for a plain write. So
+//! atomics that threads share are written with `swap`, except on the path of a lookup.
 #![allow(unsafe_code, reason = "assembler")]
 #![cfg_attr(
     not(all(feature = "annotate", target_arch = "x86_64")),
@@ -26,7 +26,7 @@ mod requests {
 
     #[cold]
     pub(super) fn tell(what: usize, address: usize, size: usize) {
-        // A null pointer was read, which nobody has released; drd ends the program for it.
+        // A null pointer was read, so nothing was released; drd would end the program.
         if address == 0 {
             return;
         }
@@ -48,8 +48,8 @@ mod requests {
     }
 }
 
-/// At load: memchr remembers with a store, at its first call, what the processor can do. Under the
-/// tools that has to come before the threads.
+/// Called when the library is loaded: memchr stores, at its first call, what the processor can do. Under the
+/// tools this must happen before there are threads.
 #[inline(always)]
 pub(crate) fn at_load() {
     #[cfg(feature = "annotate")]
@@ -59,28 +59,28 @@ pub(crate) fn at_load() {
     }
 }
 
-/// Before the operation on `at` that releases: what this thread has written is to be seen.
+/// Called before an operation on `at` that releases what this thread has written.
 #[inline(always)]
 pub(crate) fn releases<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
     requests::tell(requests::BEFORE, at.addr(), 0);
 }
 
-/// After the operation on `at` that acquires: what was released there is seen.
+/// Called after an operation on `at` that acquires what was released there.
 #[inline(always)]
 pub(crate) fn acquired<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
     requests::tell(requests::AFTER, at.addr(), 0);
 }
 
-/// The memory at `at` is about to be freed; its next use has nothing to do with this one.
+/// Called before the memory at `at` is freed: its next use is not ordered after this one.
 #[inline(always)]
 pub(crate) fn forget<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
     requests::tell(requests::FORGET, at.addr(), 0);
 }
 
-/// The word at `at` is one of futex(2), which drd takes for a store to it.
+/// Called for a word of futex(2), which drd would take for a store to it.
 #[inline(always)]
 pub(crate) fn is_futex<T>(at: *const T) {
     #[cfg(all(feature = "annotate", target_arch = "x86_64"))]

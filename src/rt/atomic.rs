@@ -1,3 +1,3 @@
-//! The atomic types of what threads share. tests/loom puts others in their place, which try every order.
+//! The atomic types of what threads share. tests/loom replaces them by loom's, which try every order.
 
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};

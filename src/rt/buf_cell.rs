@@ -1,7 +1,7 @@
 //! Cells of one word for memory that outlives the call that made it.
 //!
 //! A call may be abandoned at any instruction. While memory is both in a cell and in the list of what the call
-//! has allocated, the cell is written down; the thread's next call takes the memory off the list then.
+//! has allocated, the call's level names the cell, so that the thread's next call can take the memory off the list.
 #![allow(unsafe_code, reason = "memory that several threads reach")]
 
 use core::marker::PhantomData;
@@ -12,14 +12,14 @@ use crate::rt::errno::Errno;
 use crate::rt::memory::{Header, OwnedBuf, ScratchBuf, Zero, free, off_list};
 use crate::rt::{annotate, thread};
 
-/// A cell of one word that memory is put into once, for as long as [`BufCell::release`] has not taken it out.
+/// A cell that is filled once, and again after [`BufCell::release`] has emptied it.
 pub(crate) struct BufCell<T> {
     header: AtomicPtr<Header>,
     elements: PhantomData<T>,
 }
 
 impl<T: Zero> BufCell<T> {
-    /// An empty cell, as zeros are.
+    /// An empty cell; all zeros are one.
     pub(crate) const fn new() -> Self {
         Self { header: AtomicPtr::new(null_mut()), elements: PhantomData }
     }
@@ -34,15 +34,14 @@ impl<T: Zero> BufCell<T> {
     pub(crate) fn get(&self) -> Option<&[T]> {
         let raw = NonNull::new(self.header.load(Ordering::Acquire))?;
         annotate::acquired(self);
-        // SAFETY: put there by `adopt` or `holding`, and whoever takes it out says that nobody uses it.
+        // SAFETY: put there by `adopt` or `holding`; the caller of `release` promises that nobody uses it any more.
         let (first, count) = unsafe { OwnedBuf::<T>::raw_parts(raw) };
         // SAFETY: `count` elements that were zeroed, and are not written to any more.
         Some(unsafe { core::slice::from_raw_parts(first, count) })
     }
 
-    /// Puts the memory into the cell, or frees it if there is some already: between threads that come here
-    /// at once the first counts. A call that is abandoned here has done it or not: the cell is written down
-    /// while the memory is both in it and in the thread's list.
+    /// Puts the memory into the cell, or frees it if the cell is full: of threads that come here at once the
+    /// first one fills it. A call that is abandoned here has either done it or not.
     pub(crate) fn adopt(&'static self, buf: ScratchBuf<T>) {
         let Some(header) = buf.header() else { return };
         annotate::releases(self);
@@ -58,7 +57,7 @@ impl<T: Zero> BufCell<T> {
         thread::set_adopting(None);
     }
 
-    /// Empties the cell, and frees what it held. A call that is abandoned here has done it or not.
+    /// Empties the cell, and frees what it held. A call that is abandoned here has either done it or not.
     ///
     /// # Safety
     ///
@@ -73,8 +72,7 @@ impl<T: Zero> BufCell<T> {
     }
 }
 
-/// The same for the cell of any type. While the memory is both in the cell and in the thread's list, the
-/// cell is written down.
+/// [`BufCell::release`] for cells of all types.
 ///
 /// # Safety
 ///
@@ -102,13 +100,13 @@ impl<T> Drop for BufCell<T> {
     }
 }
 
-/// One more of something, made when it is needed first, and never freed.
+/// A value that is made when it is first needed, and never freed.
 pub(crate) struct OnceLeaked<T> {
     memory: BufCell<u8>,
     made: PhantomData<T>,
 }
 
-/// A type that has a value for a beginning.
+/// A type with a first value.
 pub(crate) trait Empty {
     fn empty() -> Self;
 }
@@ -119,7 +117,7 @@ impl<T: Empty + 'static> OnceLeaked<T> {
         Self { memory: BufCell::new(), made: PhantomData }
     }
 
-    /// It, if it is made.
+    /// The value, if it is made.
     pub(crate) fn get(&'static self) -> Option<&'static T> {
         let raw = NonNull::new(self.memory.header.load(Ordering::Acquire))?;
         // SAFETY: put there by `get_or_make`, and never freed.
@@ -128,7 +126,7 @@ impl<T: Empty + 'static> OnceLeaked<T> {
         Some(unsafe { &*place.cast::<T>() })
     }
 
-    /// It, made now if need be.
+    /// The value, made now if need be.
     pub(crate) fn get_or_make(&'static self) -> Result<&'static T, Errno> {
         const { assert!(align_of::<T>() <= align_of::<Header>()) };
         if self.get().is_none() {

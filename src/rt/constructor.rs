@@ -1,12 +1,11 @@
-//! What is done when the library is loaded. There is one constructor: each page of code that the start
-//! of a process touches costs it more than all that is done here.
+//! What is done when the library is loaded. There is only one constructor, because each page of code that a
+//! process touches at its start costs more than all that is done here.
 #![allow(unsafe_code, reason = "a constructor")]
 
 use crate::rt::{annotate, log, registry};
 
-// Assembler comes before all functions in the object file, and so does the section that it names
-// first. The constructor then lies among what the loader reads anyway: the kernel maps 64 KiB around a
-// page that is missing.
+// Assembler comes before all functions in the object file, and so does the section that it names first. So the
+// constructor lies near what the loader reads anyway: the kernel maps 64 KiB around a missing page.
 #[cfg(not(any(test, fuzzing)))]
 core::arch::global_asm!(".pushsection .text.startup,\"ax\",%progbits", ".popsection");
 

@@ -44,7 +44,7 @@ impl Errno {
         Self(read())
     }
 
-    /// Stores the number in `errno`, and is what a function returns that says so.
+    /// Stores the number in `errno`, and gives -1, which a function returns then.
     pub(crate) fn fail(self) -> c_int {
         self.set();
         -1
@@ -76,7 +76,7 @@ impl Errno {
     }
 }
 
-/// As a log line shows it.
+/// For log lines.
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
@@ -120,12 +120,12 @@ impl From<Errno> for HostErrno {
     }
 }
 
-/// Sets `errno` to 0, before a call that says only there what went wrong.
+/// Sets `errno` to 0, before a call that reports an error only there.
 pub(crate) fn clear() {
     write(0);
 }
 
-/// Where the calling thread's `errno` is, for functions that are told where to report.
+/// The address of the calling thread's `errno`, for functions that take one.
 pub(crate) fn place() -> *mut c_int {
     // SAFETY: `__errno_location` takes nothing, in glibc and in musl.
     unsafe { libc::__errno_location() }

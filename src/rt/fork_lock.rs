@@ -1,41 +1,40 @@
 //! A lock that survives fork.
 //!
-//! The compare-and-swap from 0 admits one live owner. The lock is taken over only from an owner that does
-//! not run any more: another memory's, a thread that has ended, or this thread's own call that was left by
-//! siglongjmp(3).
+//! The compare-and-swap from 0 admits one live owner. The lock is taken over only from an owner that cannot
+//! release it any more: one of another address space, a thread that has ended, or an abandoned call of this thread.
 
 use crate::rt::annotate;
 use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::rt::{registry, sys};
 
-/// Who holds a lock: which memory it runs in, and which thread of that ([`registry::owner_id`]).
+/// Who holds a lock: an address space, and a thread in it ([`registry::owner_id`]).
 type Owner = u64;
 
-/// A lock that names its owner, so that a waiter can tell an owner that will never return.
+/// A lock that names its owner, so that a waiter can tell that the owner will never release it.
 ///
-/// After fork(2) only the forking thread lives on: a lock that another thread held would stay locked
-/// for ever in the child. `pthread_atfork` handlers would make every fork of the program wait for our
-/// locks instead. So the word holds the memory and the thread that the owner runs in, and a waiter that
-/// finds another memory, or a thread that is gone, takes the lock over. What such a lock guards is one
-/// word, so that it is whole between any two instructions: `sync::OneWord`.
+/// After fork(2) the child has only the thread that forked: a lock that another thread held would stay locked
+/// there for ever. With `pthread_atfork` handlers every fork of the program would wait for our locks instead.
+/// So the word holds the owner's address space and thread, and a waiter that finds another address space, or a
+/// thread that is gone, takes the lock over. Such a lock guards only one word, which is valid between any two
+/// instructions: `sync::OneWord`.
 ///
-/// Waiting is never needed for a right answer. It saves work: whoever may not wait, or has waited long
-/// enough, reads the file without the lock. So there is no way to be stuck here.
+/// Waiting only saves work: a thread that may not wait, or has waited long enough, reads the file without the
+/// lock. So nobody waits here for ever.
 pub(crate) struct ForkLock {
     owner: AtomicU64,
     /// Counts the releases; waiters sleep on it.
     releases: AtomicU32,
-    /// Somebody sleeps, or has slept.
+    /// A thread sleeps, or has slept.
     has_sleepers: AtomicBool,
-    /// An owner that was waited for in vain: it is alive, but has perhaps left its call by
-    /// siglongjmp(3). Nobody waits for it again.
+    /// An owner that did not release the lock in time: it is alive, but may have abandoned its call. Nobody
+    /// waits for it again.
     given_up: AtomicU64,
 }
 
-/// How long an owner is waited for: longer than any file on a healthy disk takes. An owner that has left
-/// its call by siglongjmp(3) lets go at its next question (`rt::thread`).
+/// How long a waiter waits: longer than any file on a healthy disk takes. An owner that has abandoned its call
+/// releases the lock in its next one (`rt::thread`).
 const WAIT_MS: i64 = 10_000;
-/// How long a waiter sleeps before it looks whether the owner is still there.
+/// How long a waiter sleeps before it checks that the owner is still there.
 const SLEEP_MS: i64 = 1000;
 
 impl ForkLock {
@@ -61,7 +60,7 @@ impl ForkLock {
         }
     }
 
-    /// Tries once; else gives the owner.
+    /// Tries once. The error is the owner.
     pub(crate) fn take(&self, me: Owner) -> Result<(), Owner> {
         let seen = match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => {
@@ -70,8 +69,7 @@ impl ForkLock {
             }
             Err(seen) => seen,
         };
-        // A thread asks for a lock in its outermost call alone. If it holds the lock already, that
-        // was in a call that a signal handler has left.
+        // Only an outermost call takes a lock. So if this thread has it already, that call was abandoned.
         let is_dead = seen == me || !registry::is_alive(seen);
         let taken = || self.owner.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed);
         if is_dead && taken().is_ok() {
@@ -81,7 +79,7 @@ impl ForkLock {
         Err(seen)
     }
 
-    /// Takes the lock, after a sleep if need be; false if it may not be waited for, or not any longer.
+    /// Takes the lock, after a sleep if need be; false if it cannot wait, or has waited long enough.
     pub(crate) fn wait(&self) -> bool {
         let me = registry::owner_id();
         let mut left_ms = WAIT_MS;
@@ -100,7 +98,7 @@ impl ForkLock {
                 return false;
             }
             self.has_sleepers.swap(true, Ordering::SeqCst);
-            // The owner may have released the lock before it could see that somebody sleeps.
+            // The owner may have released the lock before it could see the flag.
             if self.owner.load(Ordering::SeqCst) != owner {
                 continue;
             }
@@ -111,21 +109,21 @@ impl ForkLock {
         }
     }
 
-    /// Lets go, if the calling thread holds it: in a call that was left by siglongjmp(3).
+    /// Releases the lock if the calling thread holds it, in a call that was abandoned.
     pub(crate) fn leave(&self) {
         if self.owner.load(Ordering::Relaxed) == registry::owner_id() {
             self.release();
         }
     }
 
-    /// Lets the lock go, and wakes who sleeps for it.
+    /// Releases the lock, and wakes the sleepers.
     pub(crate) fn release(&self) {
         annotate::releases(self);
         self.owner.swap(0, Ordering::SeqCst);
         self.releases.fetch_add(1, Ordering::Release);
         annotate::is_futex(&raw const self.releases);
-        // The flag stays: another owner may have come meanwhile, and who sleeps now may sleep for that one.
-        // A wake-up costs little beside what is done under the lock.
+        // The flag stays set: there may be a new owner by now, and sleepers that wait for that one. A needless
+        // wake-up costs little beside what is done under the lock.
         if self.has_sleepers.load(Ordering::SeqCst) {
             sys::wake_all(&self.releases);
         }

@@ -26,8 +26,8 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-/// Writes one line if `level` is on: `log!(Error, "where", "text {}", …)`. The arguments are not
-/// evaluated otherwise.
+/// Writes one line if the level is on: `log!(Error, "where", "text {}", …)`. Otherwise the arguments are not
+/// evaluated.
 macro_rules! log {
     ($level:ident, $place:expr, $($text:tt)*) => {
         if $crate::rt::log::is_on($crate::rt::log::LogLevel::$level) {
@@ -40,7 +40,7 @@ pub(crate) use log;
 /// `NSS_WRAPPER_DEBUGLEVEL`, once the configuration has been read.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 
-/// Has lines up to this level written.
+/// Switches on the lines up to this level.
 pub(crate) fn set_level(level: u8) {
     LEVEL.swap(level, Ordering::Relaxed);
 }
@@ -56,7 +56,7 @@ pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A name of any length must not fill a log, but a path that is in use is shown whole.
+        // A long name must not fill the log; usual paths are shorter than this.
         let shown = self.0.get(..LINE_BYTES / 2);
         write!(f, "{}", shown.unwrap_or(self.0).escape_ascii())?;
         if shown.is_some() { f.write_str("...") } else { Ok(()) }
@@ -89,12 +89,12 @@ impl Write for LogLine {
 #[cold]
 #[inline(never)]
 pub(crate) fn line(level: LogLevel, place: &str, text: fmt::Arguments<'_>) {
-    // A sandbox may kill the program for what a line takes. Who has set a level wants the lines.
+    // A sandbox may kill the program for the system calls of a line. Whoever has set a level wants the lines.
     if LEVEL.load(Ordering::Relaxed) == 0 && sandbox::may_kill() {
         return;
     }
     let Some(kind) = known_stderr() else { return };
-    // A regular file takes all that is written.
+    // A write to a regular file does not block.
     if kind != libc::S_IFREG && !has_room() {
         return;
     }
@@ -118,18 +118,18 @@ pub(crate) fn line(level: LogLevel, place: &str, text: fmt::Arguments<'_>) {
 /// Standard error's device and inode at load.
 static STDERR: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// The kind of file that standard error is, if it is what it was at load: a program that closed
-/// descriptor 2 and opened a file of its own there keeps it clean.
+/// The kind of file that standard error is; `None` if it is not what it was at load. A program may have closed
+/// descriptor 2 and opened a file of its own there, which gets no lines.
 fn known_stderr() -> Option<u32> {
     let known = STDERR.each_ref().map(|half| half.load(Ordering::Relaxed));
     let now = sys::fstat_as_libc(Fd::STDERR).ok()?;
     ([now.dev, now.ino] == known).then(|| now.kind())
 }
 
-/// False if a write would block for long, or end the program by `SIGPIPE`: then the line is lost. A slow
-/// reader is waited for, until one was too slow.
+/// False if a write would block for long, or end the program by `SIGPIPE`: then the line is dropped. This waits
+/// for a slow reader, but not again after one was too slow.
 fn has_room() -> bool {
-    /// Long for a reader that reads, short for a program.
+    /// Long enough for a reader, short for a program.
     const READER_MS: i64 = 200;
     static GIVEN_UP: AtomicBool = AtomicBool::new(false);
     let wait_ms = if GIVEN_UP.load(Ordering::Relaxed) { 0 } else { READER_MS };
@@ -138,7 +138,7 @@ fn has_room() -> bool {
     room
 }
 
-/// Remembers standard error. Also when no variable is set: the program may set one itself.
+/// Remembers standard error, also when no variable is set: the program may set one later.
 #[inline(always)]
 pub(crate) fn at_load() {
     if let Ok(st) = sys::fstat_as_libc(Fd::STDERR) {

@@ -1,16 +1,16 @@
-//! Marks of calls in progress, which tolerate that a call is abandoned.
+//! Marks of calls in progress, which show when a call was abandoned.
 //!
-//! A mark is an address in the stack frame of its call. Stacks grow downwards: the frame of a call that is still
-//! there lies above that of one that it has called, or that has interrupted it. A mark at or below the present
-//! frame is therefore that of a call which was left by siglongjmp(3).
+//! A mark is an address in the stack frame of its call. Stacks grow downwards: the frame of a live call lies
+//! above the frames of what it calls, and of what interrupts it. So a mark at or below the present frame belongs
+//! to a call that was left by siglongjmp(3).
 
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, compiler_fence};
 
 use crate::rt::sys;
 
-/// An address in the stack frame of a call in progress; 0 where there is none. It is of a thread's own memory,
-/// so no reference to it may go to another thread.
+/// An address in the stack frame of a call in progress; 0 if there is none. A mark is part of one thread's
+/// memory, so no other thread may get a reference to it.
 pub(crate) struct Mark(AtomicUsize, PhantomData<*const ()>);
 
 impl Mark {
@@ -18,36 +18,35 @@ impl Mark {
         Self(AtomicUsize::new(0), PhantomData)
     }
 
-    /// True if the call that set the mark is still there: it called or was interrupted by the one
-    /// whose frame has the address `here`.
+    /// True if the call that set the mark is live: the frame at `here` was called by it or interrupted it.
     pub(crate) fn is_live(&self, here: usize) -> bool {
         let mark = self.0.load(Ordering::Relaxed);
         mark != 0 && is_above(mark, here, sys::signal_stack())
     }
 
-    /// True if a call has set the mark and not cleared it, whether or not that call is still there.
+    /// True if a call has set the mark and not cleared it, whether or not that call is live.
     #[inline(always)]
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
 
-    /// Says that no call is there.
+    /// No call is in progress.
     #[inline(always)]
     pub(crate) fn clear(&self) {
         self.set(0);
     }
 
-    /// Says that the call is there whose frame has that address.
+    /// The call whose frame has that address is in progress.
     #[inline(always)]
     pub(crate) fn set(&self, address: usize) {
         self.0.store(address, Ordering::Relaxed);
-        // A handler must see the mark before what the call does under it, and not after.
+        // A signal handler must see the mark before anything that the call does next.
         compiler_fence(Ordering::SeqCst);
     }
 }
 
-/// True if a frame at `mark` is still there for one at `here`. An alternative signal stack may lie
-/// above the ordinary one: a handler that runs there has interrupted a frame on the other.
+/// True if a frame at `mark` is live in the view of one at `here`. An alternative signal stack may lie above the
+/// ordinary one: a handler that runs there has interrupted a frame on the ordinary one.
 fn is_above(mark: usize, here: usize, signal_stack: Option<(usize, usize)>) -> bool {
     let is_there = |address: usize| {
         signal_stack.is_some_and(|(start, size)| address.wrapping_sub(start) < size)
@@ -66,16 +65,15 @@ pub(crate) fn frame_address() -> usize {
     (&raw const here).addr()
 }
 
-/// Marks of a function that may ask us in its turn, and must not ask itself for ever. Three calls of it can
-/// be in each other, two of them with the same question: the second one may be that of a signal handler, or
-/// the mark that of a call which was abandoned, and which seems to be live since the next question comes from
-/// deeper in the stack.
+/// Marks of a function that may call the library itself, and must not call itself so for ever. Up to three calls
+/// of it can be nested, two of them with the same question: the second may come from a signal handler, or the
+/// first was abandoned and only seems to be live, because the next question comes from deeper in the stack.
 pub(crate) struct Reentry([Entry; 3]);
 
 struct Entry {
     mark: Mark,
     question: AtomicU64,
-    /// The same question came from within a third time: the function asks itself.
+    /// The same question came a third time from inside: the function asks itself.
     asks_itself: AtomicBool,
 }
 
@@ -91,8 +89,8 @@ impl Reentry {
         Self([const { Entry::new() }; 3])
     }
 
-    /// Marks that the caller enters the function with that question; `None` if it may not, since two calls with
-    /// the same question are in each other already, or three calls.
+    /// Marks that the caller enters the function with that question; `None` if it may not, because two calls with
+    /// the same question are nested already, or three calls with any.
     #[inline(always)]
     pub(crate) fn enter(&self, question: u64) -> Option<Entered<'_>> {
         let here = frame_address();
@@ -106,14 +104,14 @@ impl Reentry {
             return None;
         }
         let entry = self.0.iter().find(|entry| !entry.mark.is_live(here))?;
-        // First, so that a handler's call takes another entry, and leaves the question of this one alone.
+        // Marked first, so that the call of a signal handler takes another entry.
         let _mark = Marked::at(&entry.mark, here);
         entry.question.store(question, Ordering::Relaxed);
         entry.asks_itself.store(false, Ordering::Relaxed);
         Some(Entered { _mark, is_inner: times > 0, asks_itself: &entry.asks_itself })
     }
 
-    /// Says that no call is there.
+    /// No call is in progress.
     pub(crate) fn clear(&self) {
         self.0.iter().for_each(|entry| entry.mark.clear());
     }
@@ -132,7 +130,7 @@ impl Entered<'_> {
         self.is_inner
     }
 
-    /// True if the function has asked itself meanwhile, and this call is itself the answer to that.
+    /// True if the function has asked itself since this call began, and this is the inner call.
     pub(crate) fn is_asked_by_itself(&self) -> bool {
         self.is_inner && self.asks_itself.load(Ordering::Relaxed)
     }
@@ -145,9 +143,9 @@ pub(crate) struct Marked<'a> {
 }
 
 impl<'a> Marked<'a> {
-    /// Sets the mark to an address in the caller's frame. Where it is compared before, that must be the very
-    /// same address: two in one frame differ, and the mark of a call that was abandoned at the same depth would
-    /// seem to be live.
+    /// Sets the mark to an address in the caller's frame. If the caller has compared marks with an address before,
+    /// it must give the same one: with another one of its frame the mark of a call that was abandoned at the same
+    /// depth could seem to be live.
     #[inline(always)]
     pub(crate) fn at(mark: &'a Mark, here: usize) -> Self {
         let before = mark.0.load(Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! The next definition of a function, and others of libc: typed, found when first needed, possibly
-//! missing.
+//! Pointers to the next definition of a function, and to other functions of libc: typed, looked up when they are
+//! first needed, possibly missing.
 #![allow(unsafe_code, reason = "dlsym")]
 
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -12,8 +12,8 @@ use crate::rt::sys::{self, OFlags};
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
 pub(crate) struct Next<F> {
-    /// With a NUL at its end. Kept here, for a pointer to it would be a relocation, and those of all
-    /// names two pages that every process writes to at its start.
+    /// With a NUL at its end. It is not a pointer, which would be a relocation: those of all names would be two
+    /// pages that every process writes to at its start.
     name: [u8; NAME_BYTES],
     /// Null before the first use; [`MISSING`] if there is none.
     found: AtomicPtr<c_void>,
@@ -24,9 +24,9 @@ pub(crate) struct Next<F> {
 /// Where a name is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// In the objects after this one: what this library exports too.
+    /// In the objects after this one, for names that this library exports too.
     After,
-    /// In all objects of the program: what it does not export.
+    /// In all objects of the program, for names that it does not export.
     All,
 }
 
@@ -51,7 +51,7 @@ impl<F> Next<F> {
         Self { name: kept, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
     }
 
-    /// Where it is.
+    /// The address of the definition.
     pub(crate) fn address(&self) -> Option<NonNull<c_void>> {
         let mut at = self.found.load(Ordering::Relaxed);
         if at.is_null() {
@@ -71,8 +71,8 @@ impl<F> Next<F> {
         // SAFETY: `scope` is RTLD_NEXT or RTLD_DEFAULT.
         let mut found = unsafe { dlsym(scope, name) };
         if found.is_none() && self.scope == Scope::After {
-            // Loaded by libc as an NSS service the library comes after no other object. What libc
-            // itself has is then found among all, where the library is not.
+            // If libc has loaded the library as an NSS service, no object comes after it. Then libc's definition
+            // is found in all objects of the program, to which this library does not belong.
             // SAFETY: RTLD_DEFAULT is a scope.
             found = unsafe { dlsym(libc::RTLD_DEFAULT, name) }.filter(|at| !is_ours(*at));
         }
@@ -89,7 +89,7 @@ fn is_ours(at: NonNull<c_void>) -> bool {
         static __ehdr_start: c_void;
     }
     let start = (&raw const __ehdr_start).addr();
-    // No definition of ours lies further from the header than the library is long.
+    // The library is not longer than this.
     at.as_ptr().addr().wrapping_sub(start) < (16 << 20)
 }
 
@@ -103,9 +103,8 @@ impl<F: Copy> Next<F> {
     }
 }
 
-// Before glibc 2.34 dlsym is in libdl.so, which a program need not have loaded. A strong reference would
-// then end the program at its start, so these are weak, and without dlsym libc's private loader entries
-// fetch it.
+// Before glibc 2.34 dlsym is in libdl.so, which a program need not have loaded. A strong reference would then
+// end the program at its start, so these are weak. Without dlsym it is looked up by libc's private functions.
 #[cfg(target_pointer_width = "64")]
 macro_rules! word {
     () => {
@@ -152,7 +151,7 @@ unsafe extern "C" {
 ///
 /// `scope` is `RTLD_NEXT`, `RTLD_DEFAULT`, or what dlopen(3) returned and nobody has closed.
 unsafe fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
-    /// dlsym itself, where libdl had to be asked for it.
+    /// dlsym itself, if it had to be looked up in libdl.
     static FETCHED: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
     let dlsym = WEAK.dlsym.or_else(|| {
         let mut at = FETCHED.load(Ordering::Relaxed);
@@ -181,8 +180,8 @@ macro_rules! libc_symbols {
     )*};
 }
 
-// What old libcs keep in another library, or lack; and what few processes need: each symbol that the library
-// refers to takes the loader some 550 instructions at the start of every process.
+// Functions that old libcs have in another library or not at all, and functions that few processes need: each
+// symbol that the library refers to costs the loader about 550 instructions at the start of every process.
 libc_symbols! {
     GETCWD = "getcwd": unsafe extern "C" fn(*mut c_char, usize) -> *mut c_char;
     GETEUID = "geteuid": unsafe extern "C" fn() -> libc::uid_t;
@@ -218,8 +217,7 @@ type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
 // SAFETY: dlopen(3) has that type.
 pub(crate) static DLOPEN: Next<Dlopen> = unsafe { Next::new("dlopen", Scope::After) };
 
-/// True if libc says that no other thread was ever started; false where it does not say (before glibc
-/// 2.32, musl).
+/// True if libc says that no other thread was ever started; false if it does not say (before glibc 2.32, musl).
 pub(crate) fn is_single_threaded() -> bool {
     SINGLE_THREADED.address().is_some_and(|at| {
         // SAFETY: `__libc_single_threaded` is a `char` of libc's.
@@ -241,28 +239,28 @@ unsafe impl Send for Library {}
 unsafe impl Sync for Library {}
 
 impl Library {
-    /// Loads it, or takes what is loaded; `None` if the loader cannot, or if there is no loader to ask.
-    /// [`complaint`] says why. An error is a passing lack of something. `while_loading` is dropped when the
-    /// object's constructors have run.
+    /// Loads the object, or takes the loaded one; `None` if the loader cannot, or if there is no dlopen(3).
+    /// [`complaint`] says why. An error is a temporary lack of memory or descriptors. `while_loading` is dropped
+    /// when the object's constructors have run.
     pub(crate) fn open<T>(path: &CStr, while_loading: T) -> Result<Option<Self>, Errno> {
         // Before glibc 2.34 dlopen is in libdl.so; without that libc has its own entry.
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
-        // Found now: the search would replace what there will be to complain of.
+        // Looked up before the call, because a look-up would replace the loader's message.
         _ = DLERROR.address();
         errno::clear();
-        // Differs from the peer: without RTLD_DEEPBIND the module's own questions come to us.
+        // Differs from the peer: without RTLD_DEEPBIND the module's own lookups come to this library.
         // SAFETY: `path` ends in NUL. What the object's constructors do is up to who named it.
         let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
         drop(while_loading);
         match NonNull::new(handle) {
             None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
-            // glibc keeps the number of other errors to itself.
+            // glibc does not say the number of other errors.
             None if is_without_descriptors() => Err(Errno::EMFILE),
             handle => Ok(handle.map(Self)),
         }
     }
 
-    /// True if the loader has it already, whether or not its constructors have run.
+    /// True if the loader has loaded the object, whether or not its constructors have run.
     #[cold]
     pub(crate) fn is_loaded(path: &CStr) -> bool {
         let mode = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
@@ -273,7 +271,7 @@ impl Library {
             .is_some_and(|dlopen| unsafe { !dlopen(path.as_ptr(), mode).is_null() })
     }
 
-    /// Where a symbol of it is; `ENOMEM` if there was no room to find out.
+    /// The address of a symbol of the object; `ENOMEM` if the look-up found no memory.
     pub(crate) fn symbol(&self, name: &CStr) -> Result<Option<NonNull<c_void>>, Errno> {
         errno::clear();
         // SAFETY: `open` has the handle from dlopen(3), and nobody closes it.
@@ -295,7 +293,7 @@ fn is_without_descriptors() -> bool {
     }
 }
 
-/// What the loader last complained of, cut where `room` ends; it forgets that. A copy, since any use of
+/// The loader's last error message, cut where `room` ends; the loader forgets it. It is copied because any use of
 /// dlsym, and so the log, frees the loader's own.
 pub(crate) fn complaint(room: &mut [u8]) -> &[u8] {
     let text = DLERROR.get().map_or(core::ptr::null(), |dlerror| {

@@ -1,7 +1,7 @@
-//! The one writer into memory that C gives for a result.
+//! The only writer into memory that C gives for a result.
 //!
-//! Nothing is written past the buffer's end, pointers are aligned whatever the buffer is, and all that a
-//! result points to lies in the buffer: getpwnam_r(3). Taking room and checking room are one call.
+//! Nothing is written past the buffer's end, pointers are aligned even if the buffer is not, and all that a
+//! result points to is in the buffer: getpwnam_r(3). Taking room and checking room are one call.
 #![allow(unsafe_code, reason = "writes through pointers that C gives")]
 
 use core::ffi::c_char;
@@ -73,7 +73,7 @@ impl<'b> Room<'b> {
         Ok(LineCopy { line, start: self.string(line)?.cast(), buffer: PhantomData })
     }
 
-    /// An array of pointers, as long as the pointers come, and a null pointer at its end.
+    /// An array of all the pointers, with a null pointer at its end.
     #[inline(never)] // The loop has the registers to itself.
     pub(crate) fn pointers(
         &mut self,
@@ -103,7 +103,7 @@ impl<'b> Room<'b> {
         Ok(())
     }
 
-    /// True if there is room for what aligning a pointer can take.
+    /// True if there is room for the most padding that aligning a pointer can need.
     #[inline(always)]
     pub(crate) fn has_padding(&self) -> bool {
         self.left >= align_of::<*mut c_char>() - 1
@@ -132,13 +132,13 @@ impl<T> OutArray<'_, T> {
         Ok(())
     }
 
-    /// The address of an element, written or not. It may lie behind the last one.
+    /// The address of an element, written or not, or of the end.
     pub(crate) fn address(&self, at: usize) -> *mut T {
         self.first.wrapping_add(at)
     }
 }
 
-/// A line copied into the buffer.
+/// A line that was copied into the buffer.
 pub(crate) struct LineCopy<'b, 'l> {
     line: &'l [u8],
     start: *mut u8,
@@ -146,7 +146,7 @@ pub(crate) struct LineCopy<'b, 'l> {
 }
 
 impl LineCopy<'_, '_> {
-    /// The copy of a part of the line, ended by a NUL; `None` if it is not a part of it.
+    /// The copy of a part of the line, with a NUL put after it; `None` if `part` is not a part of the line.
     #[inline(always)]
     pub(crate) fn part(&self, part: &[u8]) -> Option<*mut c_char> {
         let place = part.as_ptr().addr().wrapping_sub(self.line.as_ptr().addr());
@@ -190,7 +190,7 @@ impl<'b, C> OutBuf<'b, C> {
         self.room.clone()
     }
 
-    /// Writes the row, whose pointers lie in what [`OutBuf::room`] gave.
+    /// Writes the row, whose pointers point into what [`OutBuf::room`] gave.
     #[inline(always)]
     pub(crate) fn set(&mut self, row: C) {
         // SAFETY: who called `new` promised that it is valid for a write.
@@ -203,7 +203,7 @@ impl<'b, C> OutBuf<'b, C> {
     }
 }
 
-/// Where C wants a value: a result pointer, an error number.
+/// A place where C expects a value: a result pointer, an error number.
 pub(crate) struct Place<'p, T>(*mut T, PhantomData<&'p mut T>);
 
 impl<T> Place<'_, T> {

@@ -1,12 +1,12 @@
-//! A value that threads read while another one replaces it, without a lock and without a count.
+//! A value that threads read while another thread replaces it, without a lock and without reference counts.
 //!
 //! A reader writes the address into a slot of its own before it uses the value (a hazard pointer: Michael,
 //! "Hazard Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004). A value that was replaced is
-//! freed once no slot shows it.
+//! freed once no slot shows its address.
 //!
-//! Each step is one atomic operation on one word. So a child of fork(2) finds the old value or the new
-//! one, whatever the other threads were doing; a signal handler may interrupt any instruction and read
-//! or replace the value itself; and it may jump away for ever, and nothing stays taken or counted.
+//! Each step is one atomic operation on one word. So a child of fork(2) finds the old value or the new one,
+//! whatever the other threads were doing. A signal handler may interrupt any instruction, and read or replace
+//! the value itself. If it jumps away for ever, no lock stays locked and no count stays wrong.
 #![allow(unsafe_code, reason = "memory that several threads reach")]
 
 use core::cell::UnsafeCell;
@@ -18,7 +18,7 @@ use crate::rt::buf_cell::{Empty, OnceLeaked};
 use crate::rt::errno::Errno;
 use crate::rt::{annotate, thread};
 
-/// Where a thread shows which value it uses. Zeros are an empty slot.
+/// Where a thread shows the address of the value that it uses. Zeros are an empty slot.
 pub(crate) struct Slot(AtomicPtr<()>);
 
 impl Slot {
@@ -34,7 +34,7 @@ impl Slot {
         Self(AtomicPtr::new(null_mut()))
     }
 
-    /// Empties the slot: the thread uses the value no more.
+    /// Empties the slot: the thread no longer uses the value.
     pub(crate) fn clear(&self) {
         self.set(null_mut());
     }
@@ -47,13 +47,13 @@ impl Slot {
     }
 
     fn set(&self, address: *mut ()) {
-        // What this thread has read of the value before is read before it can be freed.
+        // What this thread has read of the old value, it has read before that can be freed.
         annotate::releases(self);
         self.0.swap(address, Ordering::SeqCst);
     }
 }
 
-/// A slot that nobody but the holder of this value changes.
+/// A slot that only the holder of this reference changes.
 pub(crate) struct SlotRef<'a>(&'a Slot);
 
 impl<'a> SlotRef<'a> {
@@ -64,20 +64,20 @@ impl<'a> SlotRef<'a> {
         Self(slot)
     }
 
-    /// Empties the slot: what it showed is used no more.
+    /// Empties the slot: the value is no longer used.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }
 
-/// What can be published: its bytes stay where they are for ever, and are used for another value later.
+/// What can be published. Its memory is never freed, and used for another value later.
 ///
 /// # Safety
 ///
-/// Zeros are a value, and so is one that is partly overwritten by another: there are numbers, flags, and cells
-/// in it, and the cells of a new one are empty.
+/// Zeros are a valid value, and so is one that is partly overwritten by another: it consists of numbers, flags
+/// and cells, and the cells of a new one are empty.
 pub(crate) unsafe trait Value: 'static {
-    /// Empties the cells. A call that is abandoned here is followed by another.
+    /// Empties the cells. If this is abandoned, it is called again.
     ///
     /// # Safety
     ///
@@ -85,20 +85,20 @@ pub(crate) unsafe trait Value: 'static {
     unsafe fn release(&self);
 }
 
-/// Room for a value.
+/// Memory for a value.
 pub(crate) struct Node<T: Value> {
     state: AtomicU64,
     value: UnsafeCell<MaybeUninit<T>>,
     next: OnceLeaked<Node<T>>,
 }
 
-// A state is, from its lowest bit on: what of these three holds; who owns it, if so (`thread::owner`); and
-// how many values the node has had, so that a state is never the same again.
+// A state has, from its lowest bit on: one of these three kinds; the owner, if there is one (`thread::owner`); and
+// how many values the node has had, so that no state occurs twice.
 /// There is no value.
 const FREE: u64 = 0;
-/// The value is, or was, the newest, or its making was abandoned.
+/// The value is or was the newest, or the call that made it was abandoned.
 const DONE: u64 = 1;
-/// One call makes or frees the value.
+/// A call is making or freeing the value.
 const OWNED: u64 = 2;
 const KIND: u64 = 3;
 const COUNT_SHIFT: u32 = 32;
@@ -107,7 +107,7 @@ fn owned_by(state: u64, owner: u64) -> u64 {
     state >> COUNT_SHIFT << COUNT_SHIFT | (owner << 2) & (u64::MAX >> COUNT_SHIFT) | OWNED
 }
 
-/// Lets go of the state if that owner, a call that was abandoned, owns it.
+/// Ends the ownership of a call that was abandoned, if the state has that owner.
 pub(crate) fn disown(state: &AtomicU64, owner: u64) {
     let seen = state.load(Ordering::SeqCst);
     if seen == owned_by(seen, owner) {
@@ -118,9 +118,9 @@ pub(crate) fn disown(state: &AtomicU64, owner: u64) {
 
 /// The newest value, if there is one, and those that were replaced and not freed yet.
 ///
-/// A call may be abandoned at any instruction, so nothing is ever "taken out": what is being made or freed
-/// is in its node all the time, and the node says who is at it. When that call has been abandoned, its
-/// thread lets go of it (`rt::thread`), and whoever comes next makes an end of it.
+/// A call may be abandoned at any instruction. So a value that is being made or freed stays in its node, and the
+/// node's state says which call owns it. If that call was abandoned, the thread's next call ends the ownership
+/// (`rt::thread`), and the next call that reclaims frees the value.
 pub(crate) struct Published<T: Value> {
     newest: AtomicPtr<T>,
     first: Node<T>,
@@ -150,7 +150,7 @@ impl<T: Value> Node<T> {
         self.value.get().cast()
     }
 
-    /// Has the calling call own the node if its state still is that one.
+    /// Makes the calling call the owner of the node, if its state still is `seen`.
     fn own(&'static self, seen: u64) -> bool {
         let mine = owned_by(seen, thread::owner());
         thread::set_owned(Some(&self.state));
@@ -162,14 +162,14 @@ impl<T: Value> Node<T> {
         won.is_ok()
     }
 
-    /// Lets go of a node that the calling call owns.
+    /// Ends the calling call's ownership of the node, with that state.
     fn let_go(&self, state: u64) {
         annotate::releases(self);
         self.state.swap(state, Ordering::SeqCst);
         thread::set_owned(None);
     }
 
-    /// The same with a value in it.
+    /// The same for a node with a value.
     fn done(&self) {
         let count = self.state.load(Ordering::Relaxed) >> COUNT_SHIFT << COUNT_SHIFT;
         self.let_go(count | DONE);
@@ -195,13 +195,13 @@ impl<T: Value> Published<T> {
         Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
     }
 
-    /// The newest value. The slot shows it from now on, so it is not freed before the slot changes.
+    /// The newest value. The slot shows its address from now on, so it is not freed before the slot changes.
     pub(crate) fn get<'s>(&self, slot: &'s mut SlotRef<'_>) -> Option<&'s T> {
         let mut seen = self.newest.load(Ordering::SeqCst);
         loop {
             slot.0.set(seen.cast());
-            // Between the load and the store another thread may have replaced it and looked at the
-            // slot before; then it is not the newest any more.
+            // Between the load and the store another thread may have replaced the value, and looked at the slot
+            // before it showed it. Then it is not the newest any more.
             let now = self.newest.load(Ordering::SeqCst);
             if now == seen {
                 break;
@@ -209,8 +209,8 @@ impl<T: Value> Published<T> {
             seen = now;
         }
         annotate::acquired(seen);
-        // SAFETY: it was the newest when the slot showed it already, so whoever frees it sees the
-        // slot, which changes only through `slot`.
+        // SAFETY: it was still the newest after the slot showed it, so whoever frees it looks at the slot later, and
+        // the slot changes only through `slot`.
         unsafe { seen.as_ref() }
     }
 
@@ -218,17 +218,17 @@ impl<T: Value> Published<T> {
     ///
     /// # Safety
     ///
-    /// The slot has never been shown to another `Published` of another type.
+    /// The slot shows only values of this type.
     #[inline(always)]
     pub(crate) unsafe fn shown<'s>(slot: &'s SlotRef<'_>) -> Option<&'s T> {
         let value = slot.0.0.load(Ordering::Relaxed).cast::<T>();
-        // SAFETY: `get` or `publish` has put it there and it is not freed while it stands there; the
-        // caller says that it is of this type.
+        // SAFETY: `get` or `publish` has put the address there, and the value is not freed while the slot shows it;
+        // who calls this promises the type.
         unsafe { value.as_ref() }
     }
 
-    /// Makes `value` the newest, and shows it in the slot. `fill` puts into it what it has beyond its own
-    /// bytes.
+    /// Makes `value` the newest, and shows it in the slot. `fill` fills the cells of the value once it is in its
+    /// node.
     pub(crate) fn publish<'s>(
         &'static self,
         value: T,
@@ -260,7 +260,7 @@ impl<T: Value> Published<T> {
         self.get(slot).map(|first| (first, false)).ok_or(Errno::EAGAIN)
     }
 
-    /// A node of the calling call's with the value, which the slot shows.
+    /// A node that the calling call owns, with the value, which the slot shows.
     fn make(
         &'static self,
         value: T,
@@ -268,8 +268,7 @@ impl<T: Value> Published<T> {
         slot: &mut SlotRef<'_>,
     ) -> Result<(&'static Node<T>, &'static T), Errno> {
         let node = self.free_node()?;
-        // SAFETY: the calling call owns the node, so nobody else reads or writes it. What was there has
-        // been released.
+        // SAFETY: the calling call owns the node, so nobody else reads or writes it. The value before was released.
         unsafe { node.value().write(value) };
         // SAFETY: just written.
         let value = unsafe { &*node.value() };
@@ -291,13 +290,13 @@ impl<T: Value> Published<T> {
         }
     }
 
-    /// Leaves no newest value. True if there was one.
+    /// Removes the newest value. True if there was one.
     pub(crate) fn clear(&self) -> bool {
-        // A load is cheaper than a swap for what nobody began.
+        // Mostly there is none, and a load is cheaper than a swap.
         !self.is_empty() && !self.newest.swap(null_mut(), Ordering::SeqCst).is_null()
     }
 
-    /// True if the value, one of these, still is the newest.
+    /// True if the value is still the newest.
     pub(crate) fn is_newest(&self, value: &T) -> bool {
         core::ptr::eq(self.newest.load(Ordering::SeqCst), value)
     }
@@ -311,23 +310,22 @@ impl<T: Value> Published<T> {
         core::iter::successors(Some(&self.first), |node| node.next.get())
     }
 
-    /// True of a node whose value was replaced, or was never the newest, with that state. A slot that is
-    /// set to it from now on is found wrong by [`Published::get`].
+    /// True if the node, in that state, has a value that was replaced or was never the newest. If a thread sets
+    /// its slot to it from now on, [`Published::get`] notices that.
     fn is_old(&self, node: &Node<T>, state: u64) -> bool {
         state & KIND == DONE && self.newest.load(Ordering::SeqCst) != node.value()
     }
 
-    /// True if there is something to reclaim, or in use though it was replaced.
+    /// True if there is a value that was replaced, in use or not.
     pub(crate) fn has_old(&'static self) -> bool {
         self.nodes().any(|node| self.is_old(node, node.state.load(Ordering::SeqCst)))
     }
 
-    /// Frees what was replaced and is not in use.
+    /// Frees the values that were replaced and are not in use.
     ///
     /// # Safety
     ///
-    /// `is_used` says true of a value's address that any slot shows, and of one that a thread may still
-    /// show in its slot by [`show`].
+    /// `is_used` is true for an address that any slot shows, and for one that a thread may still show by [`show`].
     pub(crate) unsafe fn reclaim(&'static self, is_used: impl Fn(*const ()) -> bool) {
         for node in self.nodes() {
             let (state, value) = (node.state.load(Ordering::SeqCst), node.value());
@@ -343,7 +341,7 @@ impl<T: Value> Published<T> {
     }
 }
 
-/// Where a value of a [`Published`] lies, as slots show it.
+/// The address of a value of a [`Published`], as slots show it.
 pub(crate) fn address_of<T>(value: &T) -> *const () {
     core::ptr::from_ref(value).cast()
 }

@@ -1,5 +1,5 @@
-//! Which threads there are, what they are called in a lock, and when their parts are let go.
-#![allow(unsafe_code, reason = "parts of threads that a pthread key lets go")]
+//! The list of thread states: which threads there are, their ids in a lock, and when a state is free again.
+#![allow(unsafe_code, reason = "thread states, which a pthread key's destructor frees")]
 
 use core::ffi::{c_int, c_void};
 use core::ptr::{null, null_mut};
@@ -13,13 +13,13 @@ use crate::rt::sys;
 use crate::rt::thread::ThreadState;
 use crate::rt::thread_locals::ThreadLocals;
 
-/// The part of the thread that has loaded the library; it needs no memory and no pthread key.
+/// The state of the thread that loaded the library; it needs no allocation and no pthread key.
 pub(super) static FIRST: First = First(ThreadState::new());
 
-/// A part that all threads reach, though `ThreadState` itself is not to be handed to another one.
+/// A state that all threads can reach, though a `ThreadState` must not be handed to another thread.
 pub(super) struct First(ThreadState);
 
-// SAFETY: this file hands a part to its own thread alone, and looks at the atomic fields of the others.
+// SAFETY: this file hands a state to its own thread alone, and reads only the atomic fields of the others.
 unsafe impl Sync for First {}
 
 impl core::ops::Deref for First {
@@ -30,12 +30,12 @@ impl core::ops::Deref for First {
     }
 }
 
-/// The thread that has loaded the library, by the address of its [`ThreadLocals`].
+/// The thread that loaded the library, by the address of its [`ThreadLocals`].
 static LOADER: AtomicUsize = AtomicUsize::new(0);
-/// More than one thread has asked, in this process or the one that it was forked from.
+/// More than one thread has called the library, in this process or in one that it was forked from.
 static HAS_THREADS: AtomicBool = AtomicBool::new(false);
 
-/// True if more than one thread has asked.
+/// True if more than one thread has called the library.
 pub(crate) fn has_threads() -> bool {
     HAS_THREADS.load(Ordering::SeqCst)
 }
@@ -46,7 +46,7 @@ pub(crate) fn at_load() {
     LOADER.store(core::ptr::from_ref(ThreadLocals::current()).addr(), Ordering::Relaxed);
 }
 
-/// All parts, whether a thread has them or not. They are never freed.
+/// All states, in use or not. They are never freed.
 pub(super) fn states() -> impl Iterator<Item = &'static ThreadState> {
     let mut next = &raw const FIRST.0;
     core::iter::from_fn(move || {
@@ -58,13 +58,13 @@ pub(super) fn states() -> impl Iterator<Item = &'static ThreadState> {
     })
 }
 
-/// Gives the calling thread a part.
+/// Gives the calling thread a state.
 #[cold]
 pub(super) fn register() -> Result<&'static ThreadState, Errno> {
     let locals = ThreadLocals::current();
     let is_loader = LOADER.load(Ordering::Relaxed) == core::ptr::from_ref(locals).addr();
     if is_loader {
-        // Another thread at the same address has ended.
+        // It is in use if another thread with the same address had it, which has ended.
         if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
             FIRST.reset();
         }
@@ -86,16 +86,16 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
     state.address_space.swap(space, Ordering::SeqCst);
     locals.state.set(state);
     if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
-        // SAFETY: the key exists for the life of the process. If libc has no room for the value, the
-        // part stays in use after the thread's end.
+        // SAFETY: the key exists for the life of the process. If libc has no memory for the value, the state stays in
+        // use after the thread's end.
         unsafe { set_specific(key, core::ptr::from_ref(state).cast()) };
     }
     Ok(state)
 }
 
-/// A part that is in use, at the end of the list.
+/// A new state, in use, at the end of the list.
 fn new_state() -> Result<&'static ThreadState, Errno> {
-    // The numbers count on in a child of fork.
+    // A child of fork goes on from the same number.
     static LAST: AtomicU32 = AtomicU32::new(1);
     let state = crate::rt::memory::try_box(ThreadState::new())?;
     state.in_use.store(1, Ordering::Relaxed);
@@ -116,14 +116,14 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
             Ok(_) => return Ok(state),
             Err(next) => {
                 annotate::acquired(next);
-                // SAFETY: not null, so a part that was leaked here.
+                // SAFETY: not null, so a state that was leaked here.
                 last = unsafe { &*next };
             }
         }
     }
 }
 
-/// The destructor of the pthread key: what the thread held is let go, and its part can be another's.
+/// The destructor of the pthread key: frees what the thread held, so that another thread can have its state.
 ///
 /// # Safety
 ///
@@ -131,16 +131,16 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
 unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
     let locals = ThreadLocals::current();
     locals.state.set(null());
-    // A call that was abandoned has left its level here, which is another thread's from now on.
+    // An abandoned call has left its level here, which may belong to another thread from now on.
     locals.level.set(null());
-    // SAFETY: a part is never freed.
+    // SAFETY: a state is never freed.
     let state = unsafe { &*state.cast::<ThreadState>() };
     state.reset();
     annotate::releases(&raw const state.in_use);
     state.in_use.swap(0, Ordering::SeqCst);
 }
 
-/// The pthread key whose destructor lets a thread's part go; made once, and never deleted.
+/// The pthread key whose destructor frees a thread's state; made once, and never deleted.
 fn key() -> Option<libc::pthread_key_t> {
     /// The key plus one.
     static KEY: AtomicU64 = AtomicU64::new(0);
@@ -155,28 +155,27 @@ fn key() -> Option<libc::pthread_key_t> {
     if failed != 0 {
         return None;
     }
-    // Two threads may get here at once: the later key is not used, and stays empty.
+    // Two threads may get here at once: the later one's key is never used.
     match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => Some(key),
         Err(first) => libc::pthread_key_t::try_from(first - 1).ok(),
     }
 }
 
-/// A number that differs from that of every ancestor whose memory was copied by fork(2). A child of
-/// vfork(2), or of clone(2) with `CLONE_VM`, has another process id, but shares the memory and its
-/// locks, and this number. 0 as long as one thread alone has asked: then there is nobody to tell apart.
+/// The number of this address space, which differs from that of every ancestor whose memory fork(2) copied. A
+/// child of vfork(2), or of clone(2) with `CLONE_VM`, has another process id, but shares the memory with its locks,
+/// and this number. 0 as long as only one thread has called the library: then nobody needs it.
 fn address_space() -> u32 {
-    /// The word that the kernel makes zero in a child which has a copy; [`NOT_WIPED`] where it cannot.
+    /// The word that holds the number: one that the kernel makes zero in a child with a copy, or one of the next two.
     static WIPED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
-    /// In its place where the kernel cannot (before 4.14).
+    /// The word if the kernel cannot do that (before 4.14).
     static NOT_WIPED: AtomicU32 = AtomicU32::new(0);
-    /// In its place in a sandbox, where not even the process id may be asked for: how often fork(3) was called
-    /// on the way here, plus one.
+    /// The word in a sandbox, where even getpid(2) may be fatal: how many forks led to this process, plus one.
     static COUNTED: AtomicU32 = AtomicU32::new(1);
     extern "C" fn count_fork() {
         COUNTED.fetch_add(1, Ordering::Relaxed);
     }
-    /// True if fork(3) counts from now on.
+    /// True if fork(3) is counted from now on.
     fn count_forks() -> bool {
         REGISTER_ATFORK.get().is_some_and(|register| {
             // SAFETY: the handler touches one word; null stands for a library that stays loaded.
@@ -205,7 +204,7 @@ fn address_space() -> u32 {
         annotate::releases(&raw const WIPED);
         match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => word,
-            // Another thread was first. The page is not given back: that happens once at most.
+            // Another thread was first. The page is not unmapped; that happens once at most.
             Err(first) => {
                 annotate::acquired(&raw const WIPED);
                 // SAFETY: not null, so a word that is never unmapped.
@@ -214,7 +213,7 @@ fn address_space() -> u32 {
         }
     });
     if core::ptr::eq(word, &raw const NOT_WIPED) {
-        // The process id stands for the memory: right but for vfork.
+        // The process id stands for the address space, which is wrong only in a child of vfork.
         return sys::pid();
     }
     let number = word.load(Ordering::Relaxed);
@@ -228,15 +227,15 @@ fn address_space() -> u32 {
     }
 }
 
-/// What the calling thread is called in a lock: its memory and its number in that.
+/// The calling thread's id in a lock: its address space, and its number there.
 pub(crate) fn owner_id() -> u64 {
-    // SAFETY: null, or a part, which is never freed. Who takes a lock is in a call, and so has one.
+    // SAFETY: null, or a state, which is never freed. A thread that takes a lock is in a call, and so has one.
     let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
     let space = address_space();
     let before = state.address_space.load(Ordering::Relaxed);
     if before != space {
-        // This thread has come through fork (or was alone until now), and no other has that had a
-        // part before: what theirs hold can go. Their watch descriptors are copies.
+        // This thread has come through a fork (or was alone until now). The other threads of that time have not, so
+        // what they held is freed here; their watch descriptors are copies.
         for other in states().filter(|other| !core::ptr::eq(*other, state)) {
             let is_lost = other.address_space.load(Ordering::SeqCst) == before && before != 0;
             if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {
@@ -256,6 +255,6 @@ pub(crate) fn is_alive(id: u64) -> bool {
     let is_here = |state: &ThreadState| {
         state.number.load(Ordering::Relaxed) == number && state.in_use.load(Ordering::SeqCst) == 1
     };
-    // A name without a memory is that of a thread which was alone when it took the lock.
+    // 0 is the address space of a thread that was alone when it took the lock.
     (its_space == 0 || its_space == address_space()) && states().any(is_here)
 }

@@ -1,13 +1,12 @@
-//! Whether a system call that few programs make may end this one: seccomp(2).
+//! Whether a system call that few programs make may be fatal: seccomp(2).
 //!
-//! A sandbox may kill a program for any call that it has not foreseen. What glibc's own files module asks
-//! of the kernel has been foreseen, so a lookup asks no more than that (docs/security.md has the list).
-//! Watch descriptors, the word that fork wipes and the log need other calls. Nobody can ask the kernel what
-//! a filter does, but /proc says how many there are.
+//! A sandbox may kill a program for any call that its author did not foresee. The calls of glibc's own files
+//! module were foreseen, so a lookup makes no others (docs/security.md has the list). Watch descriptors, the
+//! word that fork wipes, and the log need more calls. The kernel does not say what a filter does, but /proc
+//! says how many there are.
 //!
-//! A filter that the whole container is under lets shells and daemons run, and so lets these calls pass, or
-//! refuses them with an error: Docker's is of that kind. One more than process 1 has was made for this
-//! program alone.
+//! A filter for a whole container, like Docker's, lets shells and daemons run, so it lets these calls pass, or
+//! refuses them with an error. If a thread has more filters than process 1, they were made for its program.
 
 use core::ffi::CStr;
 
@@ -16,8 +15,8 @@ use crate::rt::sys::{self, FdCell};
 use crate::rt::thread;
 use crate::rt::watch::READ_FLAGS;
 
-/// True if the calling thread is under a filter of its own, and where that cannot be told. Asked anew each
-/// time: a program may set up its sandbox at any moment. It takes some microseconds.
+/// True if the calling thread is under a filter of its own, or if that cannot be known. It is looked up each time,
+/// because a program may set up its sandbox at any moment. That takes some microseconds.
 #[cold]
 pub(crate) fn may_kill() -> bool {
     // Miri has no fstatat(2), and kills nobody.
@@ -25,14 +24,14 @@ pub(crate) fn may_kill() -> bool {
         return false;
     }
     match ProcStatus::read(c"/proc/thread-self/status") {
-        // What needs a descriptor fails by itself then, and the log has to say why.
+        // Then what needs a descriptor fails anyway, and the log has to say why.
         Err(Errno::EMFILE | Errno::ENFILE) => false,
         own => is_own(own.ok(), || ProcStatus::read(c"/proc/1/status").ok()),
     }
 }
 
-/// The same for what threads do whenever a file changes: what a thread saw less than a second ago counts, if it
-/// was in no sandbox then.
+/// The same for what is done whenever a file changes: if the thread was in no sandbox less than a second ago, that
+/// counts.
 pub(crate) fn may_kill_lately() -> bool {
     const LATELY_NS: i64 = 1_000_000_000;
     let Some(seen) = thread::unfiltered_at_ns() else { return may_kill() };
@@ -49,7 +48,7 @@ fn is_own(own: Option<ProcStatus>, first: impl FnOnce() -> Option<ProcStatus>) -
     match own {
         None => true,
         Some(ProcStatus { filters: 0, .. }) => false,
-        // Nobody to compare with. What starts a container makes most calls itself under its filter.
+        // This is process 1. Its first filter is the container's.
         Some(ProcStatus { process: 1, filters }) => filters > 1,
         Some(ProcStatus { filters, .. }) => {
             filters == UNKNOWN || first().is_none_or(|first| first.filters != filters)
@@ -57,7 +56,7 @@ fn is_own(own: Option<ProcStatus>, first: impl FnOnce() -> Option<ProcStatus>) -
     }
 }
 
-/// Before Linux 5.9 nobody says how many filters there are.
+/// Before Linux 5.9 /proc does not say how many filters there are.
 const UNKNOWN: u32 = u32::MAX;
 
 /// What proc_pid_status(5) says of a thread.
@@ -77,7 +76,7 @@ impl ProcStatus {
         let fd = sys::open(path, READ_FLAGS, place)?;
         let opened = sys::fstat_as_libc(fd);
         let status = Self::parse(|into| sys::read(fd, into).ok());
-        // In another thread the program may have closed all descriptors, and have this number now.
+        // Another thread of the program may have closed all descriptors and reused this number.
         let is_ours = opened.is_ok() && sys::fstat_as_libc(fd) == opened;
         place.take();
         if is_ours {
@@ -111,7 +110,7 @@ impl ProcStatus {
     }
 }
 
-/// The start of a line. Those with a number are short; the one with all groups need not be kept.
+/// The start of a line. Lines with a number are short; the rest of a long one is not needed.
 struct LineStart {
     start: [u8; 32],
     len: usize,
@@ -125,7 +124,7 @@ impl LineStart {
         }
     }
 
-    /// The number that a line with that name has.
+    /// The number in the line, if the line has that name.
     fn number(&self, name: &[u8]) -> Option<u32> {
         let digits = self.start.get(..self.len)?.strip_prefix(name)?;
         digits.iter().try_fold(0_u32, |number, digit| {

@@ -8,10 +8,10 @@ use core::ptr::{NonNull, null_mut};
 use crate::rt::errno::Errno;
 use crate::rt::memory::{Header, OwnedBuf};
 
-/// The result of a function without `_r`: it lives until the thread's next call of that family.
+/// The result of a function without `_r`, which is valid until the thread's next call of that family.
 pub(crate) struct StaticResult<T> {
     row: UnsafeCell<MaybeUninit<T>>,
-    /// An [`OwnedBuf`] as one word: a call that is abandoned leaves the old one or the new one.
+    /// An [`OwnedBuf`] in one word, so that an abandoned call leaves the old one or the new one.
     buffer: Cell<*mut Header>,
 }
 

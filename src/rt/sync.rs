@@ -1,4 +1,4 @@
-//! What the modules above share: a word behind a lock that survives fork, and a value that is made once.
+//! A word behind a lock that survives fork, and a value that is made once.
 #![allow(unsafe_code, reason = "a lock")]
 
 use lock_api::{GuardNoSend, RawMutex};
@@ -10,7 +10,7 @@ use crate::rt::fork_lock::ForkLock;
 use crate::rt::memory::try_box;
 use crate::rt::{registry, thread};
 
-// SAFETY: one live owner has the lock: rt::fork_lock.
+// SAFETY: only one live owner has the lock: rt::fork_lock.
 unsafe impl RawMutex for ForkLock {
     #[allow(clippy::declare_interior_mutable_const, reason = "how lock_api spells a new lock")]
     const INIT: Self = Self::new();
@@ -30,7 +30,7 @@ unsafe impl RawMutex for ForkLock {
     }
 }
 
-/// What one word holds: whole between any two instructions, and so whenever a lock is taken over.
+/// A type of one word, which is valid between any two instructions, and so whenever a lock is taken over.
 pub(crate) trait OneWord: Copy {}
 impl OneWord for u32 {}
 
@@ -43,21 +43,21 @@ impl<T: OneWord> ForkMutex<T> {
         Self(lock_api::Mutex::new(value))
     }
 
-    /// Sleeps until the lock is free; `None` if it may not be waited for, or not any longer.
+    /// Takes the lock, after a sleep if need be; `None` if it cannot wait, or has waited long enough.
     pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, T>> {
-        // SAFETY: the lock is written down, and waited for, and not unlocked.
+        // SAFETY: the lock is recorded and waited for, and not unlocked.
         let lock = unsafe { self.0.raw() };
         thread::set_lock(Some(lock));
         if !lock.wait() {
             thread::set_lock(None);
             return None;
         }
-        // SAFETY: `wait` has said that this thread has the lock, and gives it to this guard alone.
+        // SAFETY: `wait` has given the lock to this thread, which makes one guard for it.
         Some(unsafe { self.0.make_guard_unchecked() })
     }
 }
 
-/// A value that is made once, by whoever needs it first; a failed attempt leaves nothing behind.
+/// A value that is made once, when it is first needed. If making it fails, the next call tries again.
 pub(crate) struct TryOnce<T>(OnceBox<T>);
 
 impl<T> TryOnce<T> {
@@ -74,8 +74,7 @@ impl<T> TryOnce<T> {
         made
     }
 
-    /// The value, made now if need be. Threads that come here at once each make one, and the first
-    /// counts.
+    /// The value, made now if need be. Threads that come here at once each make one, and the first is taken.
     #[inline]
     pub(crate) fn get_or_try_init(
         &self,
@@ -91,7 +90,7 @@ impl<T> TryOnce<T> {
     fn init(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<&T, Errno> {
         let new = try_box(make()?)?;
         annotate::releases(self);
-        // Another thread may have been first; then its value is taken.
+        // If another thread was first, its value is taken.
         _ = self.0.set(new);
         self.get().ok_or(Errno::EAGAIN)
     }

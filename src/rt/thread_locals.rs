@@ -1,10 +1,9 @@
 //! Four words for each thread.
 //!
-//! std's `thread_local!` would ask `__tls_get_addr` at every access. These lie in the memory that libc
-//! sets aside for the libraries of a program's start (the initial-exec model), at a fixed distance from
-//! the thread pointer: two instructions. A program that opens the library later finds room for a few
-//! bytes there, too. Where this project has not written the access down for a machine, a pthread key
-//! finds them.
+//! std's `thread_local!` would call `__tls_get_addr` at every access. These words lie in the memory that libc
+//! reserves for libraries that are loaded at the program's start (the initial-exec model), at a fixed distance
+//! from the thread pointer: two instructions. libc reserves a few bytes more, so that a program may also load
+//! the library later. On a machine for which there is no such access here, a pthread key finds the words.
 #![allow(unsafe_code, reason = "a thread-local variable in assembler")]
 
 use core::cell::Cell;
@@ -12,14 +11,14 @@ use core::cell::Cell;
 use super::mark::Mark;
 use super::thread::{Level, ThreadState};
 
-/// What is the calling thread's own: zeros at first.
+/// The calling thread's words; zeros at first.
 #[repr(C)]
 pub(crate) struct ThreadLocals {
-    /// The thread's part.
+    /// The thread's state; null before its first call.
     pub(crate) state: Cell<*const ThreadState>,
     /// The level of the call that is in progress.
     pub(crate) level: Cell<*const Level>,
-    /// Set while the thread is in libc, which was asked by us.
+    /// Set while the thread is in a function of libc that the library called.
     pub(crate) in_libc: Mark,
     /// How often libc has asked the thread for a host.
     pub(crate) hosts_asked: Cell<usize>,
@@ -141,7 +140,7 @@ mod by_key {
     }
 
     pub(super) fn address() -> *const ThreadLocals {
-        /// For threads that find no memory: they share it, which can cost an answer and no memory.
+        /// For threads that find no memory. They share it, so an answer can be wrong, but no memory is touched wrongly.
         struct Fallback(ThreadLocals);
         // SAFETY: the cells are words, which the machines of this fallback read and write whole.
         unsafe impl Sync for Fallback {}

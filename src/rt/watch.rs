@@ -1,8 +1,8 @@
-//! How a thread watches a file: by a descriptor of it on a high number, which fstat(2) looks at.
+//! How a thread watches a file: by fstat(2) of a descriptor with a high number.
 //!
-//! Each thread has a descriptor of its own: fstat(2) counts references in the open file, and threads that
-//! share one wait for each other there. The program may close any descriptor and reuse the number, so
-//! what is closed here is looked at first.
+//! Each thread has a descriptor of its own: fstat(2) counts references in the open file, where threads that
+//! share one would wait for each other. The program may close any descriptor and reuse the number, so a
+//! descriptor is checked before it is closed here.
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_int};
@@ -13,22 +13,21 @@ use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd, FdCell, FileId, OFlags, Stamp};
 use crate::rt::thread;
 
-/// One file. All zeros watch none.
+/// The watch of one file. All zeros watch none.
 pub(crate) struct Watch {
     fd: FdCell,
-    /// Whose it is.
+    /// The file that is watched.
     file: Cell<FileId>,
-    /// How often the path was asked while there was no descriptor; [`NEVER`] if the file cannot have
-    /// one.
+    /// How many lookups there were without a descriptor; [`NEVER`] if the file cannot have one.
     uses: Cell<u32>,
-    /// The clock's tick at which the path was last asked.
+    /// The clock's tick at the last stat(2) of the path.
     pub(crate) checked_at: Cell<i64>,
 }
 
-/// A descriptor is worth the calls that it takes, and the growth of the process's table of them, only to
-/// a thread that asks often.
+/// After so many lookups a thread opens a descriptor. For fewer it is not worth the system calls, and the growth of
+/// the process's table of descriptors.
 const WARMUP_USES: u32 = 16;
-/// Of [`Watch::uses`].
+/// A value of [`Watch::uses`].
 const NEVER: u32 = u32::MAX;
 
 impl Watch {
@@ -47,7 +46,7 @@ impl Watch {
         self.fd.get()
     }
 
-    /// Turns to another file, or to none: the descriptor must not keep a deleted file on the disk.
+    /// Watches another file, or none. The old descriptor is closed, because it would keep a deleted file on the disk.
     pub(crate) fn track(&self, file: FileId) {
         if self.file.get() != file {
             self.release();
@@ -62,7 +61,7 @@ impl Watch {
         self.file.set((0, 0));
     }
 
-    /// Opens the descriptor once it is worth that, and forgets it where the program has the number.
+    /// Opens the descriptor once that is worth it, and forgets it if the program has reused the number.
     pub(crate) fn maintain(&self, path: &CStr, stamp: &Stamp) {
         self.track(stamp.file());
         if let Some(fd) = self.fd() {
@@ -80,16 +79,16 @@ impl Watch {
     }
 }
 
-/// Descriptors from here up are left alone by programs that number their own. (In a process with threads
-/// the kernel takes some milliseconds to make room for them, once.)
+/// Programs that choose numbers for their descriptors leave those from here up alone. (In a process with threads the
+/// kernel takes some milliseconds to make room for them, once.)
 fn high_number() -> Option<c_int> {
     let limit = sys::descriptor_limit();
-    // A program with so few descriptors needs each of them.
+    // With fewer descriptors the program may need each of them.
     (limit >= 256).then(|| c_int::try_from(limit.min(1024)).unwrap_or(1024) - 16)
 }
 
-/// A watch descriptor, if no part of the path is a symbolic link: a link can be switched without the file's
-/// own inode noticing. None either in a sandbox that may not have foreseen it.
+/// A watch descriptor; `None` if a part of the path is a symbolic link, because a switched link does not change the
+/// file's inode, or in a sandbox that may kill for the system calls.
 fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
     if sandbox::may_kill() || has_symlink(path).unwrap_or(true) {
         None
@@ -98,18 +97,18 @@ fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
     }
 }
 
-/// An `O_PATH` descriptor of the file, on a high number, if `path` still leads to `stamp`.
+/// An `O_PATH` descriptor of the file, with a high number, if the file at `path` has that stamp.
 pub(crate) fn open_high(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
     let least = high_number()?;
     let own = FdCell::new();
     let low = thread::opened().map_or(&own, |[low, ..]| low);
     let fd = sys::open(path, OFlags::PATH, low).ok()?;
-    // By now the path may lead to another file than `stamp` is of.
+    // The path may lead to another file by now.
     let opened = sys::fstat_as_libc(fd).ok()?.file();
     let high = sys::dup_at_least(fd, least, place).ok();
     close_watch_fd(low, opened);
     let high = high?;
-    // Only what can be told from the program's own will be closed again.
+    // A descriptor that could not be told from the program's own would never be closed.
     if sys::fstat(high) == Ok(*stamp) && is_path_only(high) {
         return Some(high);
     }
@@ -117,8 +116,8 @@ pub(crate) fn open_high(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd
     None
 }
 
-/// Empties the cell, and closes what [`open_high`] has opened, if it still is that: the program may have the
-/// number by now, even for the same file. One race remains: another thread may close all descriptors and reuse
+/// Empties the cell, and closes the descriptor if it is still what [`open_high`] opened: the program may have reused
+/// the number, even for the same file. One race remains: another thread may close all descriptors and reuse
 /// the number between our check and our close(2).
 pub(crate) fn close_watch_fd(place: &FdCell, file: FileId) {
     let Some(fd) = place.get() else { return };
@@ -129,13 +128,13 @@ pub(crate) fn close_watch_fd(place: &FdCell, file: FileId) {
     }
 }
 
-/// How a file is opened to be read. Few open a regular file with `O_NONBLOCK`, so that a number can be told
-/// from one that the program has taken.
+/// The flags for reading a file. Few programs open a regular file with `O_NONBLOCK`, so this shows whether a
+/// descriptor is ours.
 pub(crate) const READ_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
-/// What of that fcntl(2) tells.
+/// Those of the flags that fcntl(2) tells.
 pub(crate) const FCNTL_FLAGS: OFlags = OFlags::ACCMODE.union(OFlags::NONBLOCK).union(OFlags::PATH);
 
-/// Closes what an abandoned call had open, if it still is that.
+/// Closes the descriptor of an abandoned call, if it is still ours.
 pub(crate) fn close_abandoned(place: &FdCell) {
     let Some(fd) = place.take() else { return };
     let is_read = || {
@@ -148,13 +147,13 @@ pub(crate) fn close_abandoned(place: &FdCell) {
     }
 }
 
-/// True if the descriptor, which is open, was opened with `O_PATH`. fcntl(2) would tell, too, but glibc's
-/// files module does not call it, and so a sandbox that was set up meanwhile may not let it pass.
+/// True if the descriptor, which is open, was opened with `O_PATH`. fcntl(2) would tell that too, but glibc's files
+/// module does not call it, so a sandbox may not let it pass.
 fn is_path_only(fd: Fd) -> bool {
     sys::position(fd) == Err(Errno::EBADF)
 }
 
-/// True if a part of the path is a symbolic link; an error also where that cannot be told.
+/// True if a part of the path is a symbolic link; an error if that cannot be known.
 fn has_symlink(path: &CStr) -> Result<bool, Errno> {
     let bytes = path.to_bytes();
     let ends = memchr::memchr_iter(b'/', bytes).filter(|&at| at > 0).chain([bytes.len()]);

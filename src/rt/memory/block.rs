@@ -1,4 +1,4 @@
-//! Blocks of memory from malloc(3) or mmap(2), each with a header, and the lists that they are written down in.
+//! Blocks of memory from malloc(3) or mmap(2), each with a header, and the lists that record them.
 #![allow(unsafe_code, reason = "memory from malloc(3) and mmap(2)")]
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
@@ -18,21 +18,21 @@ use crate::rt::sys;
 #[cfg_attr(target_pointer_width = "64", repr(align(16)))]
 #[cfg_attr(target_pointer_width = "32", repr(align(8)))]
 pub(crate) struct Header {
-    /// The list of scratch memory that this is in, or null, and the next one there.
+    /// The list that the block is in, or null; and the next block there.
     list: Cell<*const ScratchList>,
     next: Cell<*mut Header>,
     /// How many elements there is room for.
     pub(super) count: usize,
-    /// Where the whole mapping begins; null if the allocator has given the memory.
+    /// Where the mapping begins; null if the memory is from malloc(3).
     mapping: *mut c_void,
-    /// How many bytes the memory has, this header and what precedes it included.
+    /// The size in bytes, with this header and what is before it.
     size: usize,
 }
 
-/// A huge page, and the size from which on memory is mapped.
+/// The size of a huge page. Blocks of at least this size are mapped.
 pub(super) const HUGE_BYTES: usize = 2 << 20;
 
-/// Room for `count` zeroed elements, written down in the list if there is one.
+/// A block for `count` zeroed elements, recorded in the list if there is one.
 pub(super) fn allocate<T: Zero>(
     count: usize,
     list: Option<&ScratchList>,
@@ -45,8 +45,8 @@ pub(super) fn allocate<T: Zero>(
     Ok(header)
 }
 
-/// Memory from malloc(3). It is written down before anything else is done with it: a call that is
-/// abandoned here loses it only within the few instructions from one to the other.
+/// A block from malloc(3). It is recorded before anything else is done with it: a call leaks it only if it is
+/// abandoned in the few instructions between.
 #[inline(never)]
 fn from_malloc(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
     let size = bytes + size_of::<Header>();
@@ -58,18 +58,18 @@ fn from_malloc(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Heade
     if let Some(list) = list {
         list.push(header);
     }
-    // Zeros are a header: with no mapping, and of no list.
+    // Zeros are a valid header: no mapping, no list.
     // SAFETY: fresh memory of ours, which begins with a header.
     unsafe { (*header.as_ptr()).size = size };
     Ok(header)
 }
 
-/// Large memory lies on huge pages where the kernel has them: one page fault for 2 MiB in place of one for
-/// 4 KiB, and addresses that the processor finds without walking tables.
+/// A large block, on huge pages if the kernel has them: one page fault for 2 MiB in place of one for 4 KiB, and
+/// fewer misses in the processor's cache of page addresses (TLB).
 #[cold]
 fn map(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
-    // What precedes the first huge page's boundary, and the rest of the last page, stays untouched and so
-    // costs nothing. The header stands right before the boundary.
+    // The header is right before the boundary of the first huge page. What is before the header, and the rest of
+    // the last page, is not touched and so costs nothing.
     let size = bytes.checked_add(2 * HUGE_BYTES).ok_or(Errno::ENOMEM)?;
     let mapping = sys::map(size, MapFlags::empty())?;
     let first = (mapping.addr() + size_of::<Header>()).next_multiple_of(HUGE_BYTES);
@@ -93,7 +93,7 @@ fn layout(size: usize) -> Result<Layout, Errno> {
     Layout::from_size_align(size, align_of::<Header>()).map_err(|_| Errno::ENOMEM)
 }
 
-/// Takes the memory off the list that it is in, if it is in one, and gives it back.
+/// Takes the block off its list, if it is in one, and frees it.
 ///
 /// # Safety
 ///
@@ -116,7 +116,7 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
     }
 }
 
-/// Takes memory off the list that it is in, if it is in one.
+/// Takes the block off its list, if it is in one.
 #[inline(always)]
 pub(crate) fn off_list(header: NonNull<Header>) {
     // SAFETY: the header is alive: its owner calls this.
@@ -127,7 +127,7 @@ pub(crate) fn off_list(header: NonNull<Header>) {
     }
 }
 
-/// A list of scratch memory. All zeros are an empty one.
+/// A list of blocks. All zeros are an empty list.
 pub(crate) struct ScratchList(Cell<*mut Header>);
 
 impl ScratchList {
@@ -141,14 +141,14 @@ impl ScratchList {
         // SAFETY: `header` is alive, and only its owner has it.
         let new = unsafe { header.as_ref() };
         new.next.set(self.0.get());
-        // A call that is abandoned between two of these leaves a whole list.
+        // The order matters: a call that is abandoned between two of these steps must leave a valid list.
         compiler_fence(Ordering::SeqCst);
         self.0.set(header.as_ptr());
         compiler_fence(Ordering::SeqCst);
         new.list.set(self);
     }
 
-    /// Takes it off the list; false if it is not there.
+    /// Takes the block off the list; false if it is not in it.
     #[inline(always)]
     fn remove(&self, header: NonNull<Header>) -> bool {
         let mut place = &self.0;
@@ -165,14 +165,14 @@ impl ScratchList {
         false
     }
 
-    /// Frees all that is in the list, one after the other: this may be abandoned in its turn.
+    /// Frees all blocks in the list, one by one, because this may be abandoned too.
     ///
     /// # Safety
     ///
     /// Whoever made the buffers has been abandoned: nobody uses or drops them any more.
     pub(crate) unsafe fn free_all(&self) {
         while let Some(header) = NonNull::new(self.0.get()) {
-            // A call that was abandoned in `push` has not come to this.
+            // The call may have been abandoned in `push`, before this.
             // SAFETY: in the list, so not freed yet.
             unsafe { header.as_ref() }.list.set(self);
             // SAFETY: in the list, so from `allocate`; who calls this promises that nobody uses it.
@@ -180,7 +180,7 @@ impl ScratchList {
         }
     }
 
-    /// Has memory that an abandoned call has put into the cell be the cell's alone.
+    /// Takes a block off the list that an abandoned call has put into the cell already.
     pub(crate) fn finish_adopting(&self, cell: &AtomicPtr<Header>) {
         let held = NonNull::new(cell.load(Ordering::Relaxed));
         if let Some(header) = held.filter(|&header| self.remove(header)) {

@@ -1,9 +1,9 @@
-//! Memory whose failure is an error, and which an abandoned call does not lose.
+//! Memory for which a failed allocation is an error, and which is not leaked when a call is abandoned.
 //!
-//! A signal handler may leave any call of ours by siglongjmp(3), and then no destructor runs. So what a
-//! call allocates for itself ([`ScratchBuf`]) is written down in a list that belongs to the thread; the
-//! thread's next call frees what it finds there (`rt::thread`). What outlives the call is taken off the
-//! list and becomes an [`OwnedBuf`], or fills a cell (`rt::buf_cell`); the type of a field says which it can hold.
+//! A signal handler may leave any call of ours by siglongjmp(3), and then no destructor runs. So what a call
+//! allocates for itself ([`ScratchBuf`]) is recorded in a list of the thread; the thread's next call frees what
+//! it finds there (`rt::thread`). What outlives the call is taken off the list, and becomes an [`OwnedBuf`] or
+//! fills a cell (`rt::buf_cell`).
 #![allow(unsafe_code, reason = "arrays behind a header")]
 
 mod block;
@@ -19,7 +19,7 @@ use crate::rt::thread;
 use block::allocate;
 pub(crate) use block::{Header, ScratchList, free, off_list};
 
-/// A type of which zeros are a value, and which needs no destructor.
+/// A type for which zeros are a valid value, and which needs no destructor.
 pub(crate) trait Zero: Copy {}
 impl Zero for u8 {}
 impl Zero for u32 {}
@@ -102,7 +102,7 @@ impl<T> Drop for OwnedBuf<T> {
 /// An array that grows, and lives no longer than the call that makes it.
 #[derive(Default)]
 pub(crate) struct ScratchBuf<T: Zero> {
-    /// Nothing before the first element.
+    /// `None` before the first element.
     memory: Option<OwnedBuf<T>>,
     len: usize,
 }
@@ -163,7 +163,7 @@ impl<T: Zero> ScratchBuf<T> {
         self.memory.as_ref().map_or(0, |memory| memory.len())
     }
 
-    /// The memory, off the thread's list, to be kept. It is as long as there is room.
+    /// The memory, taken off the thread's list. It has the buffer's whole capacity.
     pub(crate) fn into_owned(mut self) -> Result<OwnedBuf<T>, Errno> {
         match self.memory.take() {
             Some(memory) => {
@@ -190,14 +190,14 @@ impl<T: Zero> DerefMut for ScratchBuf<T> {
     }
 }
 
-/// Formats onto the end; an error is `ENOMEM`.
+/// Appends; an error means `ENOMEM`.
 impl core::fmt::Write for ScratchBuf<u8> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.extend(text.as_bytes()).map_err(|_| core::fmt::Error)
     }
 }
 
-/// `Box::new`, with `ENOMEM` where that aborts.
+/// `Box::new`, with the error `ENOMEM` where that aborts.
 pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
     const { assert!(size_of::<T>() > 0) };
     // SAFETY: the size is not zero.
@@ -209,8 +209,8 @@ pub(crate) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
     Ok(unsafe { Box::from_raw(place.as_ptr()) })
 }
 
-/// Asks the processor to fetch what is at `at`, and goes on without waiting. Where there is no such
-/// instruction nothing is asked.
+/// Tells the processor to fetch element `at`, without waiting for it; does nothing on a machine without such an
+/// instruction.
 #[inline(always)]
 pub(crate) fn prefetch<T>(array: &[T], at: usize) {
     let Some(place) = array.get(at) else { return };

@@ -38,8 +38,8 @@ impl Fd {
     fn borrow(self) -> BorrowedFd<'static> {
         // SAFETY: whoever makes an `Fd` has the number from the kernel, or is `from_cell`: never negative.
         unsafe { core::hint::assert_unchecked(self.0 != -1) };
-        // SAFETY: not -1. A number that is closed, or open as something else, is an error of the call,
-        // not of memory.
+        // SAFETY: not -1. If the number is closed, or is another file, the system call fails or reads that; no memory
+        // is touched wrongly.
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
@@ -47,7 +47,7 @@ impl Fd {
 /// A file's device and inode.
 pub(crate) type FileId = (u64, u64);
 
-/// What tells one state of a file from another: inode(7). Times are seconds and nanoseconds.
+/// What differs between two states of a file: inode(7). Times are seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) dev: u64,
@@ -60,11 +60,11 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// Of what is no file.
+    /// The stamp of no file.
     pub(crate) const NONE: Self =
         Self { dev: 0, ino: 0, size: 0, links: 0, mtime: (0, 0), ctime: (0, 0), mode: 0 };
 
-    /// Which inode of which file system, whatever it holds.
+    /// Which file it is, whatever its content.
     pub(crate) fn file(&self) -> FileId {
         (self.dev, self.ino)
     }
@@ -100,8 +100,8 @@ pub(crate) fn fstat(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::fstat(fd.borrow())?))
 }
 
-/// The same by the call that glibc makes for it since 2.33, which a sandbox lets pass where it lets a program
-/// start and read files. It is slower before Linux 6.11.
+/// The same by the call that glibc uses for it since 2.33 (newfstatat). A sandbox that lets a program start and read
+/// files lets it pass. It is slower before Linux 6.11.
 pub(crate) fn fstat_as_libc(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::statat(fd.borrow(), c"", AtFlags::EMPTY_PATH)?))
 }
@@ -126,8 +126,8 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T, Errno>
     }
 }
 
-/// open(2) with `O_CLOEXEC`. The descriptor is written down at once: a call that is abandoned here loses it
-/// only within the few instructions from one to the other.
+/// open(2) with `O_CLOEXEC`. The descriptor is recorded in `place` at once: a call leaks it only if it is abandoned in
+/// the few instructions between.
 pub(crate) fn open(path: &CStr, flags: OFlags, place: &FdCell) -> Result<Fd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
     loop {
@@ -139,7 +139,7 @@ pub(crate) fn open(path: &CStr, flags: OFlags, place: &FdCell) -> Result<Fd, Err
     }
 }
 
-/// Where a descriptor stands while a call has it open. All zeros are none.
+/// Where a call records a descriptor that it has open. All zeros are none.
 pub(crate) struct FdCell(Cell<c_int>);
 
 impl FdCell {
@@ -153,18 +153,18 @@ impl FdCell {
         fd
     }
 
-    /// What stands there.
+    /// The descriptor, if there is one.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<Fd> {
         Fd::from_cell(self.0.get())
     }
 
-    /// Has another one stand there, or none.
+    /// Puts another descriptor there, or none.
     pub(crate) fn set(&self, fd: Option<Fd>) {
         self.0.set(fd.map_or(0, Fd::to_cell));
     }
 
-    /// Empties the cell.
+    /// Empties the cell, and gives what it held.
     pub(crate) fn take(&self) -> Option<Fd> {
         Fd::from_cell(self.0.replace(0))
     }
@@ -172,7 +172,7 @@ impl FdCell {
 
 /// close(2). The caller knows that the descriptor is the library's own.
 pub(crate) fn close(fd: Fd) {
-    // SAFETY: closes a number, which is no error of memory. `file::read` and `rt::watch` look first whose it is.
+    // SAFETY: closing a number touches no memory. `file::read` and `rt::watch` check first whose it is.
     unsafe { rustix::io::close(fd.0) };
 }
 
@@ -196,8 +196,7 @@ pub(crate) fn write(fd: Fd, bytes: &[u8]) {
     _ = rustix::io::write(fd.borrow(), bytes);
 }
 
-/// True if a write would neither block nor find the other end gone, within `wait_ms` milliseconds:
-/// poll(2).
+/// True if, within `wait_ms` milliseconds, a write would neither block nor find the other end closed: poll(2).
 pub(crate) fn can_be_written(fd: Fd, wait_ms: i64) -> bool {
     let mut asked = [PollFd::from_borrowed_fd(fd.borrow(), PollFlags::OUT)];
     let timeout = Timespec { tv_sec: wait_ms / 1000, tv_nsec: (wait_ms % 1000 * 1_000_000) as _ };
@@ -216,8 +215,8 @@ pub(crate) fn status_flags(fd: Fd) -> Result<OFlags, Errno> {
     Ok(rustix::fs::fcntl_getfl(fd.borrow())?)
 }
 
-/// The process's soft limit on descriptors: getrlimit(2), by libc's name, for rustix panics where the kernel
-/// refuses.
+/// The process's soft limit on descriptors: getrlimit(2), by libc's name, because rustix panics if the kernel
+/// refuses the call.
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: getrlimit(2) writes one struct rlimit, which `limit` is.
@@ -238,8 +237,8 @@ pub(crate) fn only_root_writes_path(path: &CStr) -> bool {
 }
 
 fn is_roots(st: &Stat) -> bool {
-    /// Whose a file seems to be whose owner has no number in the process's user namespace: root's too,
-    /// in one that does not map root. Only a process without privilege may believe it.
+    /// The owner that is shown for a file whose owner has no number in the process's user namespace; that may be
+    /// root. Only an unprivileged process may take it for root.
     const OVERFLOW_UID: u32 = 65534;
     let is_owner = st.st_uid == 0 || st.st_uid == OVERFLOW_UID && !is_secure() && euid() != 0;
     is_owner && st.st_mode & 0o022 == 0

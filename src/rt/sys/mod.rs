@@ -24,7 +24,7 @@ impl From<rustix::io::Errno> for Errno {
     }
 }
 
-/// mmap(2): `size` bytes of zeros of the process's own.
+/// mmap(2): `size` zeroed bytes of private memory.
 pub(crate) fn map(size: usize, flags: MapFlags) -> Result<*mut c_void, Errno> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: mmap(2): without an address the kernel chooses memory where nothing else is.
@@ -44,8 +44,8 @@ pub(crate) unsafe fn unmap(start: *mut c_void, size: usize) {
     _ = unsafe { rustix::mm::munmap(start, size) };
 }
 
-/// madvise(2): huge pages for a part of what [`map`] gave. A kernel that has none refuses, and
-/// nothing is lost.
+/// madvise(2): asks for huge pages for a part of what [`map`] gave. A kernel without them refuses, which does no
+/// harm.
 ///
 /// # Safety
 ///
@@ -58,12 +58,11 @@ pub(crate) unsafe fn prefer_huge_pages(start: *mut c_void, size: usize) {
     _ = unsafe { rustix::mm::madvise(start, size, Advice::LinuxHugepage) };
 }
 
-/// A zero that is zero again in every child of fork(2), which has memory of its own; one that shares
-/// the memory shares this too: `MADV_WIPEONFORK` of madvise(2). It is never given back. `EINVAL` where
-/// the kernel cannot (before 4.14).
+/// A word that the kernel makes zero in every child of fork(2) that gets a copy of the memory: `MADV_WIPEONFORK` of
+/// madvise(2). It is never unmapped. `EINVAL` if the kernel cannot do that (before 4.14).
 pub(crate) fn word_wiped_on_fork() -> Result<&'static AtomicU32, Errno> {
     const PAGE: usize = 4096;
-    // Populated: else it costs two page faults, as the word is read and then written.
+    // Populated at once, because reading and then writing the word would cost two page faults.
     let at = map(PAGE, MapFlags::POPULATE)?;
     // SAFETY: advice about the page that was just mapped.
     if let Err(error) = unsafe { rustix::mm::madvise(at, PAGE, Advice::LinuxWipeOnFork) } {
@@ -75,8 +74,8 @@ pub(crate) fn word_wiped_on_fork() -> Result<&'static AtomicU32, Errno> {
     unsafe { at.cast::<AtomicU32>().as_ref() }.ok_or(Errno::ENOMEM)
 }
 
-/// Sleeps until the word differs from `value` and [`wake_all`] says so, a signal comes, or
-/// `timeout_ms` milliseconds have passed: futex(2). An error means that the kernel refuses to wait.
+/// Sleeps while the word is `value`, until [`wake_all`] is called, a signal comes, or `timeout_ms` milliseconds have
+/// passed: futex(2). An error means that the kernel refuses the call.
 pub(crate) fn wait_while(word: &AtomicU32, value: u32, timeout_ms: i64) -> Result<(), Errno> {
     let (seconds, ms) = (timeout_ms / 1000, timeout_ms % 1000);
     let timeout = futex::Timespec { tv_sec: seconds, tv_nsec: (ms * 1_000_000) as _ };
@@ -88,18 +87,18 @@ pub(crate) fn wait_while(word: &AtomicU32, value: u32, timeout_ms: i64) -> Resul
     }
 }
 
-/// Wakes all that sleep in [`wait_while`].
+/// Wakes all threads that sleep in [`wait_while`].
 pub(crate) fn wake_all(word: &AtomicU32) {
     _ = futex::wake(word, futex::Flags::PRIVATE, i32::MAX.unsigned_abs());
 }
 
-/// getpid(2), asked of the kernel: a copy in memory would be wrong after fork.
+/// getpid(2), from the kernel, because a copy in memory would be wrong after fork.
 pub(crate) fn pid() -> u32 {
     rustix::process::getpid().as_raw_nonzero().get().unsigned_abs()
 }
 
-/// The working directory's path with its NUL: getcwd(3). By libc's name: rustix has it with `Vec`,
-/// whose growth can abort. libc's is no cancellation point.
+/// The working directory's path with its NUL: getcwd(3), by libc's name, because rustix's uses a `Vec`, whose
+/// growth can abort. libc's is no cancellation point.
 pub(crate) fn working_directory(into: &mut [u8]) -> Option<&[u8]> {
     let getcwd = GETCWD.get()?;
     // SAFETY: getcwd(3) writes at most as many bytes as it is told, which `into` has.
@@ -118,8 +117,8 @@ pub(crate) fn tick() -> i64 {
     seconds << 30 | ns
 }
 
-/// A coarse clock in nanoseconds. It moves once per scheduler tick, and reading it costs no system
-/// call. By libc's name, which knows the vDSO; it is in libc.so since glibc 2.17.
+/// A coarse clock in nanoseconds. It moves once per scheduler tick, and reading it costs no system call. By libc's
+/// name, because libc uses the vDSO; the function is in libc.so since glibc 2.17.
 pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
     nanoseconds(coarse_time(clock))
 }
@@ -137,14 +136,14 @@ fn coarse_time(clock: libc::clockid_t) -> (i64, i64) {
     (now.tv_sec as i64, now.tv_nsec as i64)
 }
 
-/// Seconds and nanoseconds as one number; it lasts for 292 years from 1970 on.
+/// Seconds and nanoseconds as one number, which overflows 292 years after 1970.
 #[inline(always)]
 pub(crate) fn nanoseconds(time: (i64, i64)) -> i64 {
     time.0.saturating_mul(1_000_000_000).saturating_add(time.1)
 }
 
-/// The second eight of the random bytes that the kernel gives each new program: `AT_RANDOM` of
-/// getauxval(3). glibc makes the stack canary of the first eight, so those are left alone.
+/// The last eight of the sixteen random bytes that the kernel gives each new program: `AT_RANDOM` of getauxval(3).
+/// The first eight are not used, because glibc makes its stack canary from them.
 pub(crate) fn random() -> Option<u64> {
     let at = usize::try_from(auxiliary(libc::AT_RANDOM)).ok().filter(|&at| at != 0)?;
     let at = core::ptr::with_exposed_provenance::<[[u8; 8]; 2]>(at);
@@ -152,12 +151,12 @@ pub(crate) fn random() -> Option<u64> {
     unsafe { at.as_ref() }.map(|&[_, second]| u64::from_ne_bytes(second))
 }
 
-/// What [`is_secure`] knows. Not within the function: those lie on another page, which a first lookup would
+/// What [`is_secure`] knows. A static inside the function would lie on another page, which a first lookup would
 /// touch for this alone.
 static SECURE: AtomicU8 = AtomicU8::new(0);
 
-/// True in a set-user-id program, or one that the kernel takes as seriously: `AT_SECURE`. That does not change,
-/// and is asked before each variable.
+/// True in a set-user-id program, or another one that the kernel protects from its caller: `AT_SECURE`. The answer is
+/// remembered, because it does not change and is needed for each variable.
 pub(crate) fn is_secure() -> bool {
     const IS_SECURE: u8 = 1;
     const IS_NOT: u8 = 2;
@@ -171,7 +170,7 @@ pub(crate) fn is_secure() -> bool {
     }
 }
 
-/// What the kernel has told the new program: getauxval(3), which Miri has not.
+/// What the kernel tells a new program: getauxval(3), which Miri lacks.
 fn auxiliary(kind: libc::c_ulong) -> libc::c_ulong {
     if cfg!(miri) {
         return 0;
@@ -180,7 +179,7 @@ fn auxiliary(kind: libc::c_ulong) -> libc::c_ulong {
     unsafe { libc::getauxval(kind) }
 }
 
-/// getuid(2), by libc's name: uid_wrapper and fakeroot answer it.
+/// getuid(2), by libc's name, because uid_wrapper and fakeroot interpose it.
 pub(crate) fn uid() -> u32 {
     // SAFETY: getuid(2) takes nothing, and always succeeds.
     unsafe { libc::getuid() }
@@ -207,8 +206,8 @@ pub(crate) fn groups(into: &mut [u32]) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
 
-/// sigaltstack(2): where the alternative signal stack begins and how long it is, if there is one. By
-/// libc's name: rustix keeps it for programs without libc. Miri has neither it nor signals.
+/// sigaltstack(2): where the alternative signal stack begins and how long it is, if there is one. By libc's name,
+/// because rustix has it only for programs without libc. Miri has neither it nor signals.
 pub(crate) fn signal_stack() -> Option<(usize, usize)> {
     if cfg!(miri) {
         return None;
