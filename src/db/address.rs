@@ -12,8 +12,8 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// The family of a number as C has it, if it has host addresses. As with the peer `AF_UNSPEC` means
-    /// IPv4 where one family must do.
+    /// The family with that number in C, if hosts have addresses of it. As with the peer `AF_UNSPEC` means IPv4
+    /// where only one family can be asked for.
     pub(crate) fn from_c(number: i32) -> Option<Self> {
         match number {
             libc::AF_UNSPEC | libc::AF_INET => Some(Self::V4),
@@ -27,7 +27,7 @@ impl Family {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
-    /// The number as C has it, and how many bytes an address has.
+    /// The number in C, and how many bytes an address has.
     pub(crate) fn to_c(self) -> (i32, i32) {
         match self {
             Self::V4 => (libc::AF_INET, 4),
@@ -36,7 +36,7 @@ impl Family {
     }
 }
 
-/// An address from its bytes in network order; `None` if their number is not the family's.
+/// An address from its bytes in network order; `None` if there are not as many as the family has.
 pub(crate) fn from_octets(family: i32, octets: &[u8]) -> Option<IpAddr> {
     match family {
         libc::AF_INET => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
@@ -50,8 +50,8 @@ pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// An IPv4 address as inet_aton(3) takes it, and nothing after it: one to four numbers, each
-/// decimal, octal (`0…`) or hexadecimal (`0x…`), of which the last fills what is left.
+/// An IPv4 address as inet_aton(3) takes it, with nothing after it: one to four numbers, each decimal, octal (`0…`) or
+/// hexadecimal (`0x…`), of which the last stands for all remaining bytes.
 pub(crate) fn loose_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut parts = text.split(|&b| b == b'.');
     let (mut high, mut left) = (0_u32, 32_u32);
@@ -81,19 +81,19 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// What a host name that could be an address is.
+/// What a host name is that could be an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Literal {
     /// An address of the family that is asked for.
     Address(IpAddr),
-    /// Made as an address is, but none of the family: there can be no such host.
+    /// It has the form of an address, but is none of the family: there is no such host.
     Wrong,
     /// A name to look for.
     Name,
 }
 
-/// Whether gethostbyname(3) looks for a name, or takes it for an address: as glibc has it, by its
-/// characters (`nss/digits_dots.c`).
+/// Whether gethostbyname(3) looks a name up or takes it for an address. As in glibc its characters decide
+/// (`nss/digits_dots.c`).
 pub(crate) fn literal(name: &[u8], family: Family) -> Literal {
     let Some((&first, &last)) = name.first().zip(name.last()) else { return Literal::Name };
     let is_made_of = |accepted: fn(&u8) -> bool| name.iter().all(accepted) && last != b'.';
@@ -116,7 +116,7 @@ pub(crate) fn literal(name: &[u8], family: Family) -> Literal {
     found.map_or(Literal::Wrong, Literal::Address)
 }
 
-/// An address in any form that getaddrinfo(3) takes, but for one with a scope.
+/// An address in any form that getaddrinfo(3) takes, except one with a scope.
 pub(crate) fn numeric(node: &[u8]) -> Option<IpAddr> {
     loose_ipv4(node).map(IpAddr::V4).or_else(|| address(node))
 }

@@ -1,7 +1,7 @@
-//! Where separators are, 64 bytes at a time, and white space.
+//! Finds separators, 64 bytes at a time; and white space.
 #![allow(unsafe_code, reason = "vector instructions, which every processor of the target has")]
 
-/// How many bytes are looked at together.
+/// How many bytes are examined at once.
 pub(crate) const BLOCK: usize = 64;
 
 /// A block in registers.
@@ -55,13 +55,13 @@ impl Quarter {
     }
 }
 
-/// Where `byte` is in the first 64 of the bytes, which may be fewer.
+/// Where `byte` is in the first 64 of the bytes, or in all if there are fewer.
 #[inline(always)]
 pub(crate) fn all(bytes: &[u8], byte: u8) -> u64 {
     if let Some(block) = Block::first(bytes) {
         return block.all(byte);
     }
-    // What does not fill a quarter, or half of one, overlaps what is before it.
+    // The last, incomplete part overlaps the one before it.
     let of = |part: &[u8; QUARTER]| parts::all_part(parts::load_part(part), byte);
     if let Some(last) = bytes.last_chunk() {
         let seen_at = |at: usize| {
@@ -197,15 +197,15 @@ mod words {
     }
 }
 
-/// The parts of bytes between separators: what `slice::split` does, with a look at 64 bytes at once.
+/// The parts between separators, as `slice::split` gives them, but found 64 bytes at a time.
 #[derive(Clone)]
 pub(crate) struct Split<'a, const SEPARATOR: u8> {
     bytes: &'a [u8],
-    /// Where the next part begins; beyond the end after the last.
+    /// Where the next part begins; beyond the end after the last part.
     start: usize,
-    /// What has been looked at ends here.
+    /// Where the bytes that were examined end.
     looked: usize,
-    /// Where parts end that are seen ahead, as bits of the last block that was looked at.
+    /// The ends of parts that are found but not given yet, as bits of the last examined block.
     seen: u64,
 }
 
@@ -234,25 +234,25 @@ impl<'a, const SEPARATOR: u8> Iterator for Split<'a, SEPARATOR> {
 }
 
 /// Where parts end in the first 64 of the bytes.
-#[inline(never)] // It would crowd the loop that it is called before.
+#[inline(never)] // Inlined, it would take registers from the loop that follows.
 fn ends<const SEPARATOR: u8>(bytes: &[u8]) -> u64 {
     let last = if bytes.len() < BLOCK { 1 << bytes.len() } else { 0 };
     all(bytes, SEPARATOR) | last
 }
 
-/// White space as `isspace` has it in the C locale.
+/// White space: isspace(3) in the C locale.
 pub(crate) fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// What follows leading white space.
+/// The bytes after leading white space.
 #[inline(always)]
 pub(crate) fn skip_space(bytes: &[u8]) -> &[u8] {
     let at = bytes.iter().position(|b| !is_space(b)).unwrap_or(bytes.len());
     bytes.get(at..).unwrap_or_default()
 }
 
-/// As [`skip_space`], where there hardly ever is any.
+/// As [`skip_space`], for places where there is hardly ever any.
 #[inline(always)]
 pub(crate) fn skip_rare_space(bytes: &[u8]) -> &[u8] {
     #[cold]
@@ -262,7 +262,7 @@ pub(crate) fn skip_rare_space(bytes: &[u8]) -> &[u8] {
     if bytes.first().is_some_and(is_space) { skip(bytes) } else { bytes }
 }
 
-/// The bytes up to white space, and what follows that.
+/// The bytes up to white space, and the bytes after that.
 pub(crate) fn split_word(bytes: &[u8]) -> (&[u8], &[u8]) {
     let at = bytes.iter().position(is_space).unwrap_or(bytes.len());
     let (word, rest) = bytes.split_at_checked(at).unwrap_or((bytes, b""));

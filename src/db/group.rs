@@ -22,16 +22,16 @@ pub(crate) struct GroupRow<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) passwd: &'a [u8],
     pub(crate) gid: u32,
-    /// The line that name, password and members are parts of; or empty, if they are not.
+    /// The line that name, password and members are parts of; empty if they are not parts of one.
     pub(crate) line: &'a [u8],
-    /// As the file has it, or, from a module, names that each end in NUL, which no line of a file
-    /// has; [`GroupRow::members`] takes it apart.
+    /// The members as the file has them; or, from a module, names that each end in NUL, which no line of a file has.
+    /// [`GroupRow::members`] takes them apart.
     pub(crate) member_list: &'a [u8],
 }
 
 impl<'a> GroupRow<'a> {
-    /// The members in the list's order. As glibc has it, in a file blanks before a name are skipped and
-    /// empty names dropped.
+    /// The members in the list's order. As in glibc blanks before a name in a file are skipped, and empty names are
+    /// dropped.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let is_apart = self.member_list.last() == Some(&0);
         let (list, names) = if is_apart {
@@ -43,7 +43,7 @@ impl<'a> GroupRow<'a> {
     }
 }
 
-/// The members in a list of a file.
+/// The names in a list of a file.
 fn names_in(list: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     Split::<b','>::new(list).map(skip_rare_space).filter(|name| !name.is_empty())
 }
@@ -127,14 +127,14 @@ impl Database for Group {
     }
 }
 
-/// One copy of the line, with NUL bytes put where its parts end, and the list of members behind it, for
-/// how many there are is known only at their end.
+/// Copies the line at once, puts NUL bytes where its parts end, and the list of members after it, because only at its
+/// end is it known how many there are.
 #[inline(always)]
 fn as_line(row: &GroupRow<'_>, mut room: Room<'_>) -> Option<libc::group> {
     let copy = room.line(row.line).ok()?;
     let (gr_name, gr_passwd) = (copy.part(row.name)?, copy.part(row.passwd)?);
     let gr_mem = room.pointers(names_in(row.member_list).map(|name| copy.part(name)))?;
-    // Written one by one they may need so much more padding; what fits must not depend on the way.
+    // `as_strings` may need this much more for padding, and both must fit into the same buffers.
     room.has_padding().then_some(libc::group { gr_name, gr_passwd, gr_gid: row.gid, gr_mem })
 }
 

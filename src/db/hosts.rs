@@ -28,7 +28,7 @@ pub(crate) struct HostRow<'a> {
     pub(crate) address: IpAddr,
     /// The canonical name.
     pub(crate) name: &'a [u8],
-    /// As the file has it; [`HostRow::aliases`] takes it apart.
+    /// The names as the file has them; [`HostRow::aliases`] takes them apart.
     pub(crate) alias_list: &'a [u8],
 }
 
@@ -48,8 +48,8 @@ impl<'a> HostRow<'a> {
         once(self.name).chain(self.aliases())
     }
 
-    /// Its address if the family can show it. As glibc has it, `::1` is also 127.0.0.1, and an
-    /// IPv4-mapped address also IPv4.
+    /// Its address in that family, if there is one. As in glibc `::1` is also 127.0.0.1, and an IPv4-mapped address
+    /// is also IPv4.
     pub(crate) fn address_as(&self, family: Family) -> Option<IpAddr> {
         match (family, self.address) {
             (Family::V4, IpAddr::V6(Ipv6Addr::LOCALHOST)) => Some(Ipv4Addr::LOCALHOST.into()),
@@ -59,7 +59,7 @@ impl<'a> HostRow<'a> {
         }
     }
 
-    /// What it is found by as an address.
+    /// The addresses by which it is found.
     fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         [Family::V4, Family::V6].map(|family| self.address_as(family)).into_iter().flatten()
     }
@@ -73,8 +73,8 @@ impl Database for Hosts {
     /// One of each family.
     const MOST_IDS: usize = 2;
 
-    /// As glibc has it (`nss/nss_files/files-hosts.c`) a comment ends a line anywhere, and a line may
-    /// lack the name.
+    /// As in glibc (`nss/nss_files/files-hosts.c`) a comment may begin anywhere in a line, and a line may lack the
+    /// name.
     fn parse<'a>(fields: &mut Fields<'a>) -> Result<HostRow<'a>, Reason> {
         fields.skip_space();
         let line = fields.rest();
@@ -150,21 +150,21 @@ impl Database for Hosts {
     }
 }
 
-/// An address of a copy, by its number.
+/// Address number `at` of a copy.
 pub(crate) fn address_at(copy: &OwnedRow, at: usize) -> Option<IpAddr> {
     let [family, size] = copy.ids;
     let octets = copy.part(2).chunks_exact((size as usize).max(1)).nth(at)?;
     address::from_octets(c_int::try_from(family).unwrap_or(0), octets)
 }
 
-/// How many there are.
+/// How many addresses a copy has.
 pub(crate) fn address_count(copy: &OwnedRow) -> usize {
     let [_, size] = copy.ids;
     // All are of one family, or none is an address.
     address_at(copy, 0).map_or(0, |_| copy.part(2).len() / (size as usize).max(1))
 }
 
-/// The hosts that have an address of the family, with that.
+/// The hosts that have an address of the family, with the address.
 fn with_address<'a>(
     family: Family,
     hosts: &(impl Iterator<Item = HostRow<'a>> + Clone),
@@ -172,8 +172,8 @@ fn with_address<'a>(
     hosts.clone().filter_map(move |host| Some((host.address_as(family)?, host)))
 }
 
-/// What a line adds to the aliases of a name. As glibc has it (`gethostbyname3_multi`): all names but the
-/// canonical one.
+/// What a line adds to the aliases of a name: as in glibc (`gethostbyname3_multi`), all names except the canonical
+/// one.
 fn aliases<'a>(host: &HostRow<'a>, canonical: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let own = (host.name != canonical).then_some(host.name);
     host.aliases().chain(own)
@@ -194,7 +194,7 @@ pub(crate) fn write_all<'a>(
     }
     let Some(canonical) = first else { return Ok(false) };
     let mut room = out.room();
-    // The pointers first, so that the addresses after them are aligned too.
+    // The pointers come first, so that the addresses after them are aligned too.
     let mut addresses = room.array(address_count + 1)?;
     let mut names = room.array(alias_count + 1)?;
     for (address, _) in with_address(family, &hosts) {
@@ -230,10 +230,10 @@ pub(crate) struct AddressTuple {
 
 const _: () = assert!(size_of::<AddressTuple>() == 24 + 2 * size_of::<usize>());
 
-/// Where libc wants such a list.
+/// Where libc expects such a list.
 pub(crate) struct TupleList<'l> {
     list: Place<'l, *mut AddressTuple>,
-    /// The first tuple, if libc has room for that.
+    /// The first tuple, if libc has memory for it.
     first: Option<Place<'l, AddressTuple>>,
 }
 
@@ -252,8 +252,8 @@ impl TupleList<'_> {
     }
 }
 
-/// Writes the addresses of all families as a list, the tuples that libc has no room for into ours. The first
-/// has the canonical name.
+/// Writes the addresses of all families as a list: the first tuple into libc's memory if it has some, the others into
+/// `room`. The first has the canonical name.
 pub(crate) fn write_tuples<'a>(
     hosts: impl Iterator<Item = HostRow<'a>> + Clone,
     TupleList { mut list, mut first }: TupleList<'_>,

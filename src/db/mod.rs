@@ -1,4 +1,4 @@
-//! The databases, a file each: the row, its parser, what it is found by, and how it is written into the C
+//! The databases, one file each: the row, its parser, the keys by which it is found, and how it is written into the C
 //! struct. Parsers are total functions on bytes, with no I/O, no C and no `unsafe`.
 
 pub(crate) mod address;
@@ -34,15 +34,15 @@ pub(crate) enum Status<T = ()> {
     Pass,
 }
 
-/// A database of rows, one a line of its file.
+/// A database, whose file has one row a line.
 pub(crate) trait Database: Sized + 'static {
     /// What a line becomes. It borrows the line's bytes.
     type Row<'a>: Copy;
-    /// The struct that C has for it. Zeros are a value of it.
+    /// The C struct of a row. Zeros are a valid value of it.
     type C: 'static;
     /// Its name in nsswitch.conf(5).
     const NAME: &'static str;
-    /// The configured file.
+    /// Which configured file it is read from.
     const FILE: FileKind;
     /// How many keys of the kind [`By::Id`] a row can have.
     const MOST_IDS: usize = 1;
@@ -51,50 +51,50 @@ pub(crate) trait Database: Sized + 'static {
 
     /// The row of a line that is neither blank nor a comment.
     fn parse<'a>(fields: &mut Fields<'a>) -> Result<Self::Row<'a>, Reason>;
-    /// True if the row is what the key asks for.
+    /// True if the row has the key.
     fn has(row: &Self::Row<'_>, key: &Key<'_>) -> bool;
     /// The name.
     fn name<'a>(row: &Self::Row<'a>) -> &'a [u8];
-    /// The keys of a row by which the first row alone is found: its name, or else its id or addresses.
-    /// Hosts are not found by name in this way, since all lines of a name count.
+    /// The keys by which only the first row that has them is found: the name, or the id or addresses. (A host's name
+    /// is not such a key, because all lines of a name count.)
     fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>>;
-    /// The keys of a row by which all rows that have them are found: a group's members, a host's names.
+    /// The keys by which all rows that have them are found: a group's members, a host's names.
     fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>>;
-    /// True if the line that `file` begins with has the key, one of [`Database::first_keys`], where that
-    /// shows without a look at all of the line: it may be long.
+    /// True if the first line of `file` has the key, one of [`Database::first_keys`]; `None` if that cannot be known
+    /// from the start of the line. (The whole line may be long.)
     fn begins_with(_file: &[u8], _key: &Key<'_>) -> Option<bool> {
         None
     }
-    /// True if one of [`Database::all_keys`] ends before that byte of a file.
+    /// True if that byte ends a name of [`Database::all_keys`] in a file.
     fn ends_listed(_byte: u8) -> bool {
         true
     }
-    /// Writes the row in the quickest way, if it fits so.
+    /// Writes the row in the quickest way; false if it does not fit in that way.
     #[inline(always)]
     fn write_line(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> bool {
         Self::write(row, out).is_ok()
     }
     /// Writes the row and all that it points to; `ERANGE` if the buffer is too small.
     fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
-    /// Where the results of the functions without `_r` are kept.
+    /// The memory for the results of the functions without `_r`.
     fn static_result(level: &Level) -> &StaticResult<Self::C>;
-    /// The row that the synthetic user has in this database, if any.
+    /// The synthetic user's row in this database, if there is one.
     fn synthetic<'a>(_user: &passwd::PasswdRow<'a>) -> Option<Self::Row<'a>> {
         None
     }
-    /// A copy of a row that an NSS module or libc has filled: it may point anywhere, and the memory may
-    /// be used again at the next call.
+    /// Copies a row that an NSS module or libc has filled, because it may point into memory that the next call uses
+    /// again.
     ///
     /// # Safety
     ///
     /// All that the struct points to is as its man page says, or null.
     #[allow(unsafe_code, reason = "reads what C has filled")]
     unsafe fn copy_of(row: &Self::C) -> Result<OwnedRow, Errno>;
-    /// A copy as a row.
+    /// The copy as a row.
     fn row_of(copy: &OwnedRow) -> Self::Row<'_>;
 }
 
-/// What the first row alone is found by.
+/// The kinds of [`Database::first_keys`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Name,
@@ -103,7 +103,7 @@ pub(crate) enum By {
 }
 
 impl By {
-    /// What the key asks for. (Hosts are not found by name in this way.)
+    /// The kind of the key.
     #[inline(always)]
     pub(crate) fn of(key: &Key<'_>) -> Self {
         match key.what {
@@ -113,7 +113,7 @@ impl By {
     }
 }
 
-/// A row's copy: the texts behind each other, and the numbers. What they mean, each database says.
+/// A copy of a row: the texts one after the other, and the numbers. Each database defines what they mean.
 #[derive(Default)]
 pub(crate) struct OwnedRow {
     text: ScratchBuf<u8>,
@@ -130,12 +130,12 @@ impl OwnedRow {
         self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
     }
 
-    /// Adds to the text that is being written.
+    /// Adds to the current text.
     fn push(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.text.extend(bytes)
     }
 
-    /// Ends the text that is being written.
+    /// Ends the current text.
     fn end_part(&mut self) {
         if let Some(end) = self.ends.get_mut(self.count) {
             *end = self.text.len();
@@ -143,7 +143,7 @@ impl OwnedRow {
         }
     }
 
-    /// Adds a C string as a text; nothing for a null pointer, which not every module avoids.
+    /// Adds a C string as a text, and an empty text for a null pointer, which some modules give.
     ///
     /// # Safety
     ///
@@ -156,7 +156,7 @@ impl OwnedRow {
         Ok(())
     }
 
-    /// Adds the strings of an array as a text, each with a `separator` behind it.
+    /// Adds the strings of an array as one text, each with a `separator` after it.
     ///
     /// # Safety
     ///

@@ -25,7 +25,7 @@ pub(crate) struct PasswdRow<'a> {
     pub(crate) gecos: &'a [u8],
     pub(crate) dir: &'a [u8],
     pub(crate) shell: &'a [u8],
-    /// The line that all fields are parts of; or empty, if they are not.
+    /// The line that all fields are parts of; empty if they are not parts of one.
     pub(crate) line: &'a [u8],
 }
 
@@ -105,8 +105,8 @@ impl Database for Passwd {
     }
 }
 
-/// One copy of the line, with NUL bytes put where its parts end. It takes a little more room than the
-/// strings alone.
+/// Copies the line at once, and puts NUL bytes where its parts end. That takes a little more room than the strings
+/// alone.
 #[inline(always)]
 fn as_line(row: &PasswdRow<'_>, mut room: Room<'_>) -> Option<libc::passwd> {
     let copy = room.line(row.line).ok()?;

@@ -26,7 +26,7 @@ pub(crate) struct ShadowRow<'a> {
     pub(crate) warn: i32,
     pub(crate) inactive: i32,
     pub(crate) expire: i32,
-    /// Nothing if it is empty.
+    /// `None` if the field is empty.
     pub(crate) flag: Option<u32>,
 }
 
@@ -36,8 +36,7 @@ impl Database for Shadow {
     const NAME: &'static str = "shadow";
     const FILE: FileKind = FileKind::Shadow;
 
-    /// The four last fields may be missing together, and the last alone: `shadow/sgetspent_r.c` of
-    /// glibc.
+    /// The last four fields may be missing together, or the last one alone: `shadow/sgetspent_r.c` of glibc.
     fn parse<'a>(fields: &mut Fields<'a>) -> Result<ShadowRow<'a>, Reason> {
         let mut row = ShadowRow {
             name: fields.name()?,
@@ -101,7 +100,7 @@ impl Database for Shadow {
     }
 
     unsafe fn copy_of(row: &libc::spwd) -> Result<OwnedRow, Errno> {
-        // No module is asked for shadow entries; what libc lists is looked at for its name alone.
+        // No module is asked for shadow entries, and of libc's only the name is needed.
         let mut copy = OwnedRow::default();
         // SAFETY: who calls this promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.sp_namp) }?;
@@ -116,7 +115,7 @@ impl Database for Shadow {
     }
 }
 
-/// A count of days, which must be there but may be empty. It is 32 bits of an `int`.
+/// A count of days, as an `int` of 32 bits. The field must be there, but may be empty.
 fn days(fields: &mut Fields<'_>, what: Reason) -> Result<i32, Reason> {
     if fields.rest().is_empty() {
         return Err("fields are missing");

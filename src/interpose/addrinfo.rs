@@ -1,9 +1,9 @@
-//! getaddrinfo(3) and getnameinfo(3), where the hosts are ours.
+//! getaddrinfo(3) and getnameinfo(3) where hosts are wrapped.
 //!
-//! glibc's own functions do the work: they ask for the host's part here, as an NSS service
-//! (`nss_service`). What they lack is added: as the peer's callers rely on, the first result always has the
-//! canonical name, of an address in the file too. Where libc knows no NSS services (musl) its functions
-//! are given an address in place of the name.
+//! glibc's own functions do the work, and ask this library, as an NSS service (`nss_service`), for the host.
+//! One thing is added, on which the peer's callers rely: the first result always has the canonical name, also
+//! if the program asks for an address that is in the file. musl knows no NSS services; its functions are given
+//! an address in place of the name.
 
 use core::ffi::{c_char, c_int};
 use core::net::IpAddr;
@@ -41,7 +41,7 @@ pub(super) struct NameQuery {
 }
 
 interpose! {
-    /// `getaddrinfo(3)`: names that the file has not are libc's.
+    /// `getaddrinfo(3)`: libc looks up names that are not in the file.
     fn getaddrinfo(
         node: *const c_char, service: *const c_char, hints: *const addrinfo,
         list: *mut *mut addrinfo,
@@ -58,7 +58,7 @@ interpose! {
         }
     }
 
-    /// `getnameinfo(3)`: the host's part is looked up in the file alone, as the peer does it.
+    /// `getnameinfo(3)`: the host is looked up only in the file, as by the peer.
     fn getnameinfo(
         address: *const sockaddr, size: socklen_t, node: *mut c_char, node_len: socklen_t,
         service: *mut c_char, service_len: socklen_t, flags: c_int,
@@ -80,7 +80,7 @@ interpose! {
     }
 }
 
-/// Asks the next getaddrinfo.
+/// Calls the next getaddrinfo.
 ///
 /// # Safety
 ///
@@ -91,7 +91,7 @@ pub(super) unsafe fn next_addresses(query: Query) -> c_int {
     unsafe { next(query.node, query.service, query.hints, query.list) }
 }
 
-/// Asks the next getnameinfo.
+/// Calls the next getnameinfo.
 ///
 /// # Safety
 ///
@@ -142,11 +142,11 @@ unsafe fn addresses(query: Query) -> c_int {
     0
 }
 
-/// True if the error is one of a search for a name, rather than of the arguments.
+/// True if the error comes from a search for a name, rather than from the arguments.
 fn is_search(error: c_int, family: c_int, flags: c_int) -> bool {
     let searches =
         [libc::EAI_NONAME, libc::EAI_NODATA, libc::EAI_AGAIN, libc::EAI_FAIL, libc::EAI_SYSTEM];
-    // Where no interface but loopback has an address of the family, glibc asks nobody: getaddrinfo(3).
+    // If no interface but loopback has an address of the family, glibc asks nobody: getaddrinfo(3).
     let has_no_interface =
         error == libc::EAI_NONAME && flags & libc::AI_ADDRCONFIG != 0 && family != libc::AF_UNSPEC;
     searches.contains(&error)
@@ -154,8 +154,8 @@ fn is_search(error: c_int, family: c_int, flags: c_int) -> bool {
         && flags & (libc::AI_NUMERICHOST | libc::AI_NUMERICSERV) == 0
 }
 
-/// True if the file has an address for the name, or does not say for lack of memory. A libc that has no
-/// memory for loading a service does not ask it, and goes on without saying so.
+/// True if the file has an address for the name, or if that cannot be known for lack of memory. If libc finds no memory
+/// to load a service, it goes on without it and reports nothing.
 fn has_address(name: &[u8], family: c_int) -> bool {
     let found = || {
         let (config, mut call) = (config::get()?, Call::enter()?);
@@ -174,8 +174,8 @@ pub(super) unsafe fn family_and_flags(hints: *const addrinfo) -> (c_int, c_int) 
         .map_or((libc::AF_UNSPEC, 0), |hints| (hints.ai_family, hints.ai_flags))
 }
 
-/// Gives the first result the canonical name if `node` is in the file: a name that was not asked for has
-/// none, and an address only itself.
+/// Gives the first result the canonical name if `node` is in the file. glibc gives it none unless the program asks for
+/// one, and for an address only the address.
 ///
 /// # Safety
 ///
@@ -204,7 +204,7 @@ unsafe fn name_first(
         return match call.thread().canonical_name() {
             // SAFETY: who calls this promises the list that glibc made.
             Some(name) => unsafe { set_name(first, name) },
-            // Another service has answered.
+            // Another service has given the answer.
             None => Ok(()),
         };
     }
@@ -218,12 +218,12 @@ unsafe fn name_first(
     }
 }
 
-/// The line whose name is the canonical one for a family: the first that has an address of it.
+/// The line with the canonical name for a family: the first line with an address of it.
 fn canonical<'a>(matches: &'a Matches<'_>, family: c_int) -> Option<HostRow<'a>> {
     let first = |family| matches.rows().find(|host| host.address_as(family).is_some());
     match family {
         libc::AF_INET => first(Family::V4),
-        // With AI_V4MAPPED an IPv4 address answers too.
+        // With AI_V4MAPPED an IPv4 address counts too.
         libc::AF_INET6 => first(Family::V6).or_else(|| first(Family::V4)),
         _ => matches.rows().next(),
     }
@@ -275,7 +275,7 @@ unsafe fn names(query: NameQuery) -> c_int {
     if no_memory { libc::EAI_MEMORY } else { error }
 }
 
-/// True if the file has a name for the address, or does not say for lack of memory.
+/// True if the file has a name for the address, or if that cannot be known for lack of memory.
 fn has_name(address: IpAddr) -> bool {
     let found = || {
         let (config, mut call) = (config::get()?, Call::enter()?);
@@ -284,7 +284,7 @@ fn has_name(address: IpAddr) -> bool {
     found().unwrap_or(true)
 }
 
-/// The address of a socket address; `None` if it is none of IPv4 or IPv6, or too short.
+/// The IP address of a socket address; `None` if it is neither IPv4 nor IPv6, or too short.
 ///
 /// # Safety
 ///

@@ -1,8 +1,8 @@
 //! getaddrinfo(3) and getnameinfo(3) on a libc without NSS services: musl.
 //!
-//! musl's getaddrinfo is asked for an address as text, the first of the file that suits, so a name has one
-//! address here. The list is musl's own in one block, and so is the canonical name in it: a copy of the
-//! text, in whose place the file's name is written. The text is made as long as that.
+//! musl's getaddrinfo is called with an address as text in place of the name: the first suitable one in the
+//! file, so a name has one address here. musl makes the list and the canonical name, a copy of the text, in one
+//! block. The file's name is written over that copy. So the text is made at least as long as the name.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::net::IpAddr;
@@ -17,13 +17,13 @@ use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{Room, c_bytes};
 use crate::rt::thread::{Call, InLibc};
 
-/// What to ask libc for in place of a node.
+/// What libc is given as the node.
 enum NodeText {
-    /// The node itself: the file has it not.
+    /// The node itself, which is not in the file.
     Given,
-    /// An address as text, and what it is called.
+    /// An address as text, and its canonical name.
     Address(ScratchBuf<u8>, ScratchBuf<u8>),
-    /// The file has it, without an address of the family.
+    /// Nothing: it is in the file, without an address of the family.
     NoAddress,
 }
 
@@ -118,8 +118,8 @@ fn in_place_of(ip: IpAddr, name: &[u8]) -> Result<NodeText, Errno> {
 /// musl takes no node longer than this.
 const LONGEST_NODE_BYTES: usize = 254;
 
-/// An address as a C string that is at least as long as `name`, if libc takes that: zeros before an octal
-/// number change nothing, nor do they as the number of a scope.
+/// An address as a C string that is at least as long as `name`, unless that is longer than libc takes. It is filled with
+/// zeros that change nothing: before an octal number, or as the number of a scope.
 fn text(ip: IpAddr, name: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
     let digit = |n: u32| b"0123456789abcdef".get((n & 15) as usize).copied().unwrap_or(b'0');
     let (mut number, mut zeros) = (ScratchBuf::new(), ScratchBuf::new());
@@ -159,7 +159,7 @@ fn text(ip: IpAddr, name: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
     Ok(text)
 }
 
-/// Writes `name` in the place of a C string, if it is no longer.
+/// Writes `name` over a C string, if it is not longer than that.
 ///
 /// # Safety
 ///
@@ -173,7 +173,7 @@ unsafe fn overwrite(place: *mut c_char, name: &[u8]) {
     // SAFETY: `count_bytes` has found so many bytes and the NUL; who calls this promises that they can be written.
     let mut room = unsafe { Room::new(place.cast(), len + 1) };
     if name.len() <= len {
-        // There is room for it.
+        // It cannot fail: there is room.
         _ = room.string(name);
     }
 }
@@ -212,7 +212,7 @@ pub(super) unsafe fn names(query: NameQuery) -> c_int {
     }
 }
 
-/// Writes the name of an address of the file; `None` if it has none, `ERANGE` if it does not fit.
+/// Writes the name that the file has for an address; `None` if it has none, `ERANGE` if the name does not fit.
 fn write_name(ip: IpAddr, mut room: Room<'_>) -> Result<Option<()>, Errno> {
     let (config, mut call) = (config::get()?, Call::enter()?);
     match address_in_file(config, &mut call, ip)? {

@@ -1,10 +1,10 @@
-//! dlopen(3), for callers that never reach an interposed name.
+//! dlopen(3), for code that never calls an interposed function.
 //!
-//! Code loaded with `RTLD_DEEPBIND` (every shared PHP extension on Debian) binds to libc before us. So
-//! when something is loaded in this way libc is told to ask us (`nss_service`), and the code's questions
-//! come back here. The loader looks at dlopen's return address: RUNPATH, `$ORIGIN` and the namespace are
-//! those of the object that calls. So the export is a few lines of assembler that leave stack and arguments
-//! as they were and jump to the next definition.
+//! Code loaded with `RTLD_DEEPBIND` (every shared PHP extension on Debian) binds to libc before this library. So
+//! when something is loaded in this way libc is told to ask us (`nss_service`), and the code's lookups come back
+//! through libc. The loader uses dlopen's return address: RUNPATH, `$ORIGIN` and the namespace are those of the
+//! calling object. So the export is a few lines of assembler that leave stack and arguments unchanged and jump to
+//! the next definition.
 
 use core::ffi::c_int;
 
@@ -13,11 +13,11 @@ use crate::config::FileKind;
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::next::DLOPEN;
 
-/// Where to jump to.
+/// The address to jump to.
 ///
 /// # Safety
 ///
-/// Any arguments will do: it is called by the assembler below alone.
+/// Any arguments will do. (Only the assembler below calls it.)
 unsafe extern "C" fn nwrap_before_dlopen(mode: c_int) -> usize {
     if mode & libc::RTLD_DEEPBIND != 0 {
         let _guard = ErrnoGuard::new();
@@ -25,7 +25,7 @@ unsafe extern "C" fn nwrap_before_dlopen(mode: c_int) -> usize {
     }
     match DLOPEN.address() {
         Some(next) => next.as_ptr().addr(),
-        // A program that calls dlopen has it from somewhere, so there is a next definition.
+        // This does not happen: a program that calls dlopen was linked with a definition of it.
         None => {
             let missing: extern "C" fn() -> usize = no_dlopen;
             missing as usize
@@ -33,14 +33,14 @@ unsafe extern "C" fn nwrap_before_dlopen(mode: c_int) -> usize {
     }
 }
 
-/// In dlopen's place where there is none.
+/// Takes dlopen's place if there is none.
 extern "C" fn no_dlopen() -> usize {
     Errno::ENOSYS.set();
     0
 }
 
-/// dlopen(3). The linker takes Rust functions alone for exports, so this one jumps to the assembler, with
-/// nothing on the stack (tests/it/packaging/exports.rs looks at its instructions).
+/// dlopen(3). The linker exports only Rust functions, so this one jumps to the assembler, with nothing on the stack
+/// (tests/it/packaging/exports.rs checks its instructions).
 ///
 /// # Safety
 ///

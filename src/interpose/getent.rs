@@ -13,8 +13,8 @@ use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
 
-/// Ends a `_r` function: stores the result pointer and says what it returns; `None` to call on. `missing`
-/// is returned for what is not there.
+/// Ends a `_r` function: stores the result pointer, and gives what the function returns, `missing` if there is no row;
+/// `None` if the next definition is to be called.
 #[inline(always)]
 fn finish_r<C>(
     status: Result<Status, Errno>,
@@ -32,7 +32,7 @@ fn finish_r<C>(
     Some(code)
 }
 
-/// `getXnam_r` and `getXid_r`: as [`finish_r`], with 0 for what is not there.
+/// `getXnam_r` and `getXid_r`: gives what [`finish_r`] gives, 0 if there is no row.
 #[inline(always)]
 fn find_r<D: Interposed>(
     key: Key<'_>,
@@ -45,14 +45,14 @@ fn find_r<D: Interposed>(
             Ok(mut call) => resolve::find::<D>(&mut call, key, out),
             Err(error) => Err(error),
         },
-        // The thread is given nothing of ours.
+        // Without `Call::enter`, which may allocate memory for the thread.
         Ok(false) => Ok(Status::Pass),
         Err(error) => Err(error),
     };
     finish_r(status, out, found, 0)
 }
 
-/// `resolve::find` for callers whose way may be a little longer: one copy of the code for all of them.
+/// `resolve::find` for callers that need not be as fast as `find_r`: it is not inlined into each of them.
 #[inline(never)]
 pub(super) fn find<D: Interposed>(
     call: &mut Call,
@@ -62,7 +62,7 @@ pub(super) fn find<D: Interposed>(
     resolve::find::<D>(call, key, out)
 }
 
-/// `getXent_r`: as [`finish_r`], with `ENOENT` at the end.
+/// `getXent_r`: gives what [`finish_r`] gives, `ENOENT` at the end.
 fn next_r<D: Interposed>(out: &mut OutBuf<'_, D::C>, found: Place<'_, *mut D::C>) -> Option<c_int> {
     let _guard = ErrnoGuard::new();
     let status = match resolve::is_ours::<D>() {
@@ -73,7 +73,8 @@ fn next_r<D: Interposed>(out: &mut OutBuf<'_, D::C>, found: Place<'_, *mut D::C>
     finish_r(status, out, found, libc::ENOENT)
 }
 
-/// Answers a function without `_r` from the calling thread's own memory; `None` to call on.
+/// Answers a function without `_r` with a row in the calling thread's memory; `None` if the next definition is to be
+/// called.
 fn answer_static<D: Database>(
     mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Option<*mut D::C> {
@@ -89,8 +90,8 @@ fn answer_static<D: Database>(
     })
 }
 
-/// The row in the thread's memory, which grows for as long as it is too small; null for what is not there,
-/// and `None` for what is not ours.
+/// The row in the thread's memory, which grows as long as it is too small; null if there is no row, and `None` if the
+/// next definition is to be called.
 pub(super) fn static_row<D: Database>(
     call: &mut Call,
     ask: &mut impl FnMut(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
@@ -113,7 +114,7 @@ pub(super) fn static_row<D: Database>(
     }
 }
 
-/// `setXent`: true if libc's enumeration is to be begun too. After an error the next row begins anew.
+/// `setXent`: true if libc's enumeration is to be begun too. After an error the next `getXent` begins ours.
 pub(super) fn set<D: Interposed>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::set::<D>() == Ok(true)
@@ -125,8 +126,7 @@ pub(super) fn end<D: Database>() -> bool {
     cursor::end::<D>() == Ok(true)
 }
 
-/// Declares the functions of each database: those by name, by id where its rows have one, and those that go
-/// through all rows.
+/// Declares the functions of each database: by name, by id if its rows have one, and for all rows.
 macro_rules! getent {
     ($(
         $row:ident in $database:ident:
@@ -144,7 +144,7 @@ macro_rules! getent {
         })*
 
         interpose! {$(
-            /// By name, getpwnam_r(3): 0 and null for one that is not there, `ERANGE` for a short buffer.
+            /// By name, getpwnam_r(3): 0 and null if there is no such row, `ERANGE` for a short buffer.
             fn $name_r(
                 name: *const c_char, out: *mut $row, buf: *mut c_char, len: size_t,
                 found: *mut *mut $row,
@@ -160,7 +160,7 @@ macro_rules! getent {
                     .unwrap_or_else(|| call_next!($name_r(name, out, buf, len, found) or libc::ENOSYS))
             }
 
-            /// By name, getpwnam(3), with a result of the calling thread's own.
+            /// By name, getpwnam(3), with a result in the calling thread's memory.
             fn $name(name: *const c_char) -> *mut $row as libc {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
@@ -183,7 +183,7 @@ macro_rules! getent {
                         .unwrap_or_else(|| call_next!($id_r(id, out, buf, len, found) or libc::ENOSYS))
                 }
 
-                /// By id, getpwuid(3), with a result of the calling thread's own.
+                /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
                     answer_static::<$database>(|call, out| find::<$database>(call, Key::id(id), out))
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
@@ -202,20 +202,20 @@ macro_rules! getent {
                     .unwrap_or_else(|| call_next!($next_r(out, buf, len, found) or libc::ENOSYS))
             }
 
-            /// The next row, getpwent(3), with a result of the calling thread's own.
+            /// The next row, getpwent(3), with a result in the calling thread's memory.
             fn $next() -> *mut $row as libc {
                 answer_static::<$database>(cursor::next::<$database>)
                     .unwrap_or_else(|| call_next!($next() or null_mut()))
             }
 
-            /// setpwent(3): pins what the file holds now.
+            /// setpwent(3): keeps the file's present snapshot.
             fn $set() as libc {
                 if set::<$database>() {
                     call_next!($set() or ());
                 }
             }
 
-            /// endpwent(3): lets go of what was pinned.
+            /// endpwent(3): gives up that snapshot.
             fn $end() as libc {
                 if end::<$database>() {
                     call_next!($end() or ());

@@ -1,4 +1,4 @@
-//! The functions about the groups of a user: getgrouplist(3), initgroups(3), and libc's question for them.
+//! The groups of a user: getgrouplist(3), initgroups(3), and the function by which libc asks for them.
 
 use core::ffi::{c_char, c_int, c_long};
 
@@ -18,7 +18,7 @@ use crate::rt::out_buf::{Place, c_bytes};
 use crate::rt::sys;
 use crate::rt::thread::{Call, InLibc};
 
-/// The groups of the user, ours and, where it is asked too, libc's; `None` if they are libc's alone.
+/// The groups of the user: ours and, if libc is asked too, libc's; `None` if only libc's count.
 ///
 /// # Safety
 ///
@@ -63,14 +63,14 @@ unsafe fn add_those_of_libc(
             gids.extend(&more)?;
             return dedup_stable(gids);
         }
-        // It has said how many there are; if not, it is no lack of room.
+        // It has failed. If it was for lack of room, it has said how many there are.
         if needed <= room {
             return Ok(());
         }
     }
 }
 
-/// Copies what fits, stores the total, and says what getgrouplist(3) returns.
+/// Copies the groups that fit, stores the total, and gives what getgrouplist(3) returns.
 ///
 /// # Safety
 ///
@@ -87,10 +87,10 @@ unsafe fn store_gids(list: &[gid_t], gids: *mut gid_t, count: *mut c_int) -> c_i
     if list.len() > room { -1 } else { total }
 }
 
-/// Gives the process the groups; what initgroups(3) returns.
+/// Gives the process the groups, by setgroups(2), and gives what initgroups(3) returns.
 ///
-/// It never reports success while it leaves a privileged caller's groups in place. Only a process without
-/// privilege under a harness without uid_wrapper cannot change them, and is told so, as with the peer.
+/// If it fails for a privileged caller it reports that, so that nobody runs on with the old groups. A process
+/// without privilege, in a test harness without uid_wrapper, gets a warning and success, as with the peer.
 fn set_groups(gids: &[gid_t]) -> c_int {
     let Some(set) = SETGROUPS.get() else { return Errno::ENOSYS.fail() };
     let guard = ErrnoGuard::new();
@@ -109,8 +109,8 @@ fn set_groups(gids: &[gid_t]) -> c_int {
     error.fail()
 }
 
-/// Hands the user's groups to `then`; `None` if libc is to be asked. After a failure it is the given group
-/// alone, as with glibc: -1 would be taken for a lack of room.
+/// Hands the user's groups to `then`; `None` if the next definition is to be called. After a failure `then` gets the
+/// given group alone, as in glibc: callers would take -1 for a lack of room.
 ///
 /// # Safety
 ///
@@ -121,7 +121,7 @@ unsafe fn with_groups<R>(
     then: impl FnOnce(&[gid_t]) -> R,
 ) -> Option<R> {
     let guard = ErrnoGuard::new();
-    // What is libc's alone is not to fail for a lack of our memory.
+    // Before `Call::enter`, so that a question for libc does not fail if this library finds no memory.
     if resolve::is_ours::<Group>() == Ok(false) {
         return None;
     }
@@ -139,7 +139,7 @@ unsafe fn with_groups<R>(
 }
 
 interpose! {
-    /// `getgrouplist(3)`: the total in `*count`, and −1 if that is more than it said.
+    /// `getgrouplist(3)`: the total in `*count`, and −1 if that is more than there is room for.
     fn getgrouplist(
         user: *const c_char, first: gid_t, gids: *mut gid_t, count: *mut c_int,
     ) -> c_int as libc {
@@ -153,7 +153,7 @@ interpose! {
             .unwrap_or_else(|| call_next!(getgrouplist(user, first, gids, count) or -1))
     }
 
-    /// `initgroups(3)`: the next `setgroups` is called with the groups, libc's or uid_wrapper's.
+    /// `initgroups(3)`: calls the next `setgroups`, libc's or uid_wrapper's, with the groups.
     fn initgroups(user: *const c_char, first: gid_t) -> c_int as libc {
         if user.is_null() {
             return Errno::EINVAL.fail();
@@ -165,9 +165,9 @@ interpose! {
 }
 
 export! {
-    /// libc's question for the groups of a user: what is not in the array yet is added to it, of which
-    /// `*start` elements are filled and `*size` there. libc frees it, so it grows by realloc(3), to no
-    /// more than `limit` elements if that is above 0.
+    /// libc asks for the groups of a user. They are added to its array of `*size` elements, `*start` of which are
+    /// filled, unless they are in it. libc frees the array, so it grows by realloc(3), to no more than `limit`
+    /// elements if that is above 0.
     fn _nss_wrapper_rs_initgroups_dyn(
         user: *const c_char, first: gid_t, start: *mut c_long, size: *mut c_long,
         gids: *mut *mut gid_t, limit: c_long, errnop: *mut c_int,
@@ -192,7 +192,7 @@ export! {
     }
 }
 
-/// Adds a group to libc's array, unless it is there; false if there may be no more.
+/// Adds a group to libc's array, unless it is in it; false if there may be no more groups.
 ///
 /// # Safety
 ///

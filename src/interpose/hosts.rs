@@ -1,4 +1,4 @@
-//! gethostby*, gethostent* of `<netdb.h>`. Networks, protocols and services stay libc's.
+//! gethostby*, gethostent* of `<netdb.h>`. Networks, protocols and services are left to libc.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::net::IpAddr;
@@ -18,13 +18,14 @@ use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
 
 impl Interposed for Hosts {
-    /// None: the enumeration goes on to libc's by the caller's own arguments.
+    /// None: for libc's hosts the export calls the next definition with the caller's own arguments.
     fn libc() -> LibcFunctions<hostent> {
         LibcFunctions { by_id_r: None, next_r: None, next: None }
     }
 }
 
-/// The address that the program gave; `None` if its length is not the family's, or the family has no hosts.
+/// The address that the program gave; `None` if its length is not that of the family, or hosts have no addresses of
+/// the family.
 ///
 /// # Safety
 ///
@@ -41,7 +42,7 @@ pub(super) unsafe fn c_address(
     from_octets(family, unsafe { core::slice::from_raw_parts(address.cast(), len as usize) })
 }
 
-/// A host by name, or an address as text, which is a host though no file lists it.
+/// A host by name. An address as text is a host too, though no file lists it.
 fn find_name_or_address(
     call: &mut Call,
     name: &[u8],
@@ -49,7 +50,7 @@ fn find_name_or_address(
     out: &mut OutBuf<'_, hostent>,
 ) -> Result<HostStatus, Errno> {
     let family = Family::from_c(family);
-    // As with glibc an address needs no good family.
+    // As in glibc the family may be wrong if the name is an address.
     let asked = family.unwrap_or(Family::V4);
     match (literal(name, asked), family) {
         (Literal::Address(address), _) => {
@@ -96,8 +97,8 @@ impl HostOut<'_> {
     }
 }
 
-/// Answers a `_r` function: 0 with the host or null, and why in `*reason`; `None` to call on. `missing`
-/// is what the function returns where there is none.
+/// Answers a `_r` function with the host or null, and stores the reason; `None` if the next definition is to be called.
+/// `missing` is what the function returns if there is no host.
 #[inline(always)]
 fn answer_r(
     mut out: HostOut<'_>,
@@ -132,8 +133,8 @@ fn answer_name_r(out: HostOut<'_>, name: Option<&[u8]>, family: c_int) -> Option
     answer_r(out, 0, |call, out| find_name_or_address(call, name, family, out))
 }
 
-/// Answers a function without `_r` from the thread's own memory, and says in `h_errno` why there is no
-/// host; `None` to call on.
+/// Answers a function without `_r` with a host in the thread's memory, and says in `h_errno` why there is none; `None`
+/// if the next definition is to be called.
 fn answer_static(
     mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
 ) -> Option<*mut hostent> {
@@ -166,7 +167,7 @@ fn answer_static(
 }
 
 interpose! {
-    /// `gethostbyname_r(3)`: 0 and null for a name that is not there, `ERANGE` for a short buffer.
+    /// `gethostbyname_r(3)`: 0 and null if there is no such host, `ERANGE` for a short buffer.
     fn gethostbyname_r(
         name: *const c_char, out: *mut hostent, buf: *mut c_char, len: size_t,
         found: *mut *mut hostent, reason: *mut c_int,
@@ -220,7 +221,7 @@ interpose! {
             .unwrap_or_else(|| call_next!(gethostent_r(out, buf, len, found, reason) or libc::ENOENT))
     }
 
-    /// `gethostbyname(3)`, with a result of the calling thread's own.
+    /// `gethostbyname(3)`, with a result in the calling thread's memory.
     fn gethostbyname(name: *const c_char) -> *mut hostent {
         // SAFETY: POSIX has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
@@ -228,7 +229,7 @@ interpose! {
             .unwrap_or_else(|| call_next!(gethostbyname(name) or null_mut()))
     }
 
-    /// `gethostbyname2(3)`, with a result of the calling thread's own.
+    /// `gethostbyname2(3)`, with a result in the calling thread's memory.
     fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
         // SAFETY: the man page has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
@@ -236,7 +237,7 @@ interpose! {
             .unwrap_or_else(|| call_next!(gethostbyname2(name, family) or null_mut()))
     }
 
-    /// `gethostbyaddr(3)`, with a result of the calling thread's own.
+    /// `gethostbyaddr(3)`, with a result in the calling thread's memory.
     fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent {
         // SAFETY: POSIX has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
@@ -244,12 +245,12 @@ interpose! {
             .unwrap_or_else(|| call_next!(gethostbyaddr(address, size, family) or null_mut()))
     }
 
-    /// `gethostent(3)`, with a result of the calling thread's own.
+    /// `gethostent(3)`, with a result in the calling thread's memory.
     fn gethostent() -> *mut hostent {
         answer_static(next).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
     }
 
-    /// `sethostent(3)`: pins what the file holds now. An error shows at the next host.
+    /// `sethostent(3)`: keeps the file's present snapshot. It cannot report an error; the next host does.
     fn sethostent(stay_open: c_int) {
         if getent::set::<Hosts>() {
             call_next!(sethostent(stay_open) or ());

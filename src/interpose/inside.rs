@@ -1,4 +1,5 @@
-//! Functions of libc that ask NSS from inside: they have libc ask us, then go on to the next definition.
+//! Functions of libc that look users, groups or hosts up by NSS inside libc. Each first tells libc to ask this library,
+//! then calls the next definition.
 
 use core::ffi::{c_char, c_int, c_long, c_void};
 use core::ptr::null_mut;
@@ -12,18 +13,18 @@ use crate::rt::errno::Errno;
 
 /// What `glob` returns where it is missing: `GLOB_NOSYS`.
 const GLOB_NOSYS: c_int = 4;
-/// `WRDE_NOSPACE`; there is no code for what cannot be done.
+/// `WRDE_NOSPACE`; there is no code for a missing function.
 const WRDE_NOSPACE: c_int = 1;
 
 const USERS: &[FileKind] = &[FileKind::Passwd];
 const USERS_AND_HOSTS: &[FileKind] = &[FileKind::Passwd, FileKind::Hosts];
 const HOSTS: &[FileKind] = &[FileKind::Hosts];
 
-/// Declares such functions: the services, and what is returned where libc lacks the function.
+/// Declares such functions, with the databases, and what is returned if libc lacks the function.
 macro_rules! inside {
     ($($name:ident($($arg:ident: $ty:ty),* $(,)?) -> $ret:ty: $services:expr, or $missing:expr;)*) => {
         interpose! {$(
-            /// As libc's, which asks NSS from inside.
+            /// As libc's.
             fn $name($($arg: $ty),*) -> $ret {
                 configure_each($services);
                 match NEXT.$name.get() {
@@ -83,7 +84,7 @@ inside! {
     ) -> c_int: HOSTS, or libc::EAI_SYSTEM;
 }
 
-/// What 32-bit programs with 64-bit times call in place of `glob`, since glibc 2.34.
+/// The function that 32-bit programs with 64-bit times call in place of `glob`, since glibc 2.34.
 #[cfg(target_pointer_width = "32")]
 mod time64 {
     use core::ffi::{c_char, c_int, c_void};

@@ -22,8 +22,8 @@ unsafe fn write_hostname(host: &[u8], name: *mut c_char, len: size_t) -> c_int {
 }
 
 interpose! {
-    /// `gethostname(2)`: `ENAMETOOLONG` where the name and its NUL do not fit, as glibc and the peer. The
-    /// nodename of uname(2) stays the kernel's.
+    /// `gethostname(2)`: `ENAMETOOLONG` if the name and its NUL do not fit, as with glibc and the peer. uname(2) still
+    /// gives the kernel's name.
     fn gethostname(name: *mut c_char, len: size_t) -> c_int as libc {
         match config::hostname() {
             // SAFETY: POSIX has the caller promise `len` bytes at `name`.
@@ -32,17 +32,17 @@ interpose! {
         }
     }
 
-    /// `chroot(2)`: the files' paths lead elsewhere after it, and who was known before still is.
+    /// `chroot(2)`: after it the paths lead elsewhere, but users that were known before are still known.
     fn chroot(path: *const c_char) -> c_int as libc {
         let guard = ErrnoGuard::new();
-        // Without memory or descriptors nobody is known after it.
+        // If memory or descriptors are lacking, they are not.
         _ = config::get().and_then(source::hold_all);
         drop(guard);
         call_next!(chroot(path) or Errno::ENOSYS.fail())
     }
 
-    /// What `gethostname` is in a program that glibc's headers fortify. A length beyond the size of the
-    /// buffer is for libc to end the program.
+    /// The function that `gethostname` becomes in a program that glibc's headers fortify. If the length is more than the
+    /// size of the buffer, libc ends the program.
     fn __gethostname_chk(name: *mut c_char, len: size_t, size: size_t) -> c_int {
         match config::hostname().filter(|_| len <= size) {
             // SAFETY: POSIX has the caller promise `len` bytes at `name`.

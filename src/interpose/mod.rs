@@ -77,7 +77,7 @@ macro_rules! call_next {
 }
 use call_next;
 
-/// Exports functions that libc calls, under their C names.
+/// Declares functions that libc calls, and exports them under their C names.
 macro_rules! export {
     ($(
         $(#[$doc:meta])*

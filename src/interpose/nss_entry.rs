@@ -1,4 +1,4 @@
-//! The entry points of an NSS service, which libc itself calls: glibc's `<nss.h>`.
+//! The functions of an NSS service, which libc itself calls: glibc's `<nss.h>`.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::net::IpAddr;
@@ -19,15 +19,14 @@ use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Place, Room, c_bytes};
 use crate::rt::thread::{Call, InLibc, locals};
 
-/// Answers as an NSS service does. A row that is not ours is "not found", and libc goes on to its other
-/// services where it has been told to.
+/// Answers as an NSS service does. `Pass` becomes "not found", and libc goes on to the next service if there is one.
 pub(super) fn answer<D: Database>(
     mut errnop: Place<'_, c_int>,
     ask: impl FnOnce(&mut Call) -> Result<Status, Errno>,
 ) -> c_int {
     let guard = ErrnoGuard::new();
     let answer = match resolve::is_ours::<D>() {
-        // Our sources have been asked before libc was.
+        // An export has asked our sources, and then called libc.
         Ok(_) if InLibc::is_on() => Ok(Status::Pass),
         Ok(true) => Call::enter().and_then(|mut call| ask(&mut call)),
         Ok(false) => Ok(Status::Pass),
@@ -37,7 +36,7 @@ pub(super) fn answer<D: Database>(
     let (status, error) = match answer {
         Ok(Status::Found(())) => return SUCCESS,
         Ok(_) => (NOTFOUND, Errno::ENOENT),
-        // libc asks again, with more room.
+        // libc calls again, with a larger buffer.
         Err(Errno::ERANGE) => (TRYAGAIN, Errno::ERANGE),
         Err(error @ (Errno::EAGAIN | Errno::ENOMEM)) => (TRYAGAIN, error),
         Err(error) => (UNAVAIL, error),
@@ -46,7 +45,7 @@ pub(super) fn answer<D: Database>(
     status
 }
 
-/// Begins or ends an enumeration, and says so as an NSS service does.
+/// Begins or ends an enumeration, and gives an NSS status.
 fn enumerate(change: impl FnOnce() -> Result<bool, Errno>) -> c_int {
     if InLibc::is_on() {
         return SUCCESS;
@@ -60,7 +59,7 @@ pub(super) fn times_asked() -> usize {
     locals().hosts_asked.get()
 }
 
-/// The same, and forgets the canonical name that libc was told last.
+/// The same, and forgets the canonical name that was given to libc last.
 pub(super) fn begin_addresses() -> usize {
     if let Ok(call) = Call::enter() {
         call.thread().clear_canonical();
@@ -68,7 +67,7 @@ pub(super) fn begin_addresses() -> usize {
     times_asked()
 }
 
-/// Answers for hosts: `unknown` is the status of what our sources have not.
+/// Answers for hosts. `unknown` is the NSS status for a host that our sources do not have.
 fn answer_host(
     (mut errnop, mut reason): (Place<'_, c_int>, Place<'_, c_int>),
     unknown: c_int,
@@ -86,10 +85,10 @@ fn answer_host(
     let (status, error, why) = match answer {
         Ok((Status::Found(()), _)) => return SUCCESS,
         Ok((Status::Pass, _)) => (UNAVAIL, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
-        // glibc's own files module does not tell a host without an address of the family from none.
+        // Like glibc's own files module: it does not distinguish this from an unknown host.
         Ok((_, HostErrno::NO_DATA)) => (NOTFOUND, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
         Ok((_, why)) => (unknown, Errno::ENOENT, why),
-        // With ERANGE libc asks again, with more room.
+        // If it is ERANGE libc calls again, with a larger buffer.
         Err(error) => (TRYAGAIN, error, error.into()),
     };
     errnop.set(error.get());
@@ -97,7 +96,7 @@ fn answer_host(
     status
 }
 
-/// Where libc wants an error number and an `h_errno` value.
+/// Where libc expects an error number and an `h_errno` value.
 ///
 /// # Safety
 ///
@@ -153,7 +152,7 @@ fn find_host(
     Ok(found)
 }
 
-/// Declares what libc asks of each database: by name, by id where its rows have one, and for all rows.
+/// Declares the functions of each database: by name, by id if its rows have one, and for all rows.
 macro_rules! entry_points {
     ($(
         $row:ident in $database:ident:
@@ -161,7 +160,7 @@ macro_rules! entry_points {
         all $next:ident $set:ident $end:ident;
     )*) => {
         export! {$(
-            /// libc's question for a row by name.
+            /// libc asks for a row by name.
             fn $by_name(
                 name: *const c_char, out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int,
             ) -> c_int {
@@ -175,7 +174,7 @@ macro_rules! entry_points {
             }
 
             $(
-                /// libc's question for a row by id.
+                /// libc asks for a row by id.
                 fn $by_id(
                     id: $id_type, out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int,
                 ) -> c_int {
@@ -187,7 +186,7 @@ macro_rules! entry_points {
                 }
             )?
 
-            /// libc's question for the next row.
+            /// libc asks for the next row.
             fn $next(out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int) -> c_int {
                 // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
                 let mut out = unsafe { OutBuf::new(out, buf, len) };
@@ -219,7 +218,7 @@ entry_points! {
 }
 
 export! {
-    /// libc's question for the addresses of all families, as a list.
+    /// libc asks for the addresses of all families, as a list.
     fn _nss_wrapper_rs_gethostbyname4_r(
         name: *const c_char, list: *mut *mut AddressTuple, buf: *mut c_char, len: size_t,
         errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32,
@@ -235,7 +234,7 @@ export! {
         answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
     }
 
-    /// libc's question for the addresses of a family, and the canonical name.
+    /// libc asks for the addresses of a family, and the canonical name.
     fn _nss_wrapper_rs_gethostbyname3_r(
         name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
         errnop: *mut c_int, reason: *mut c_int, _ttl: *mut i32, canonical: *mut *mut c_char,
@@ -253,7 +252,7 @@ export! {
         status
     }
 
-    /// libc's question for the addresses of a family.
+    /// libc asks for the addresses of a family.
     fn _nss_wrapper_rs_gethostbyname2_r(
         name: *const c_char, family: c_int, out: *mut hostent, buf: *mut c_char, len: size_t,
         errnop: *mut c_int, reason: *mut c_int,
@@ -267,7 +266,7 @@ export! {
         answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
     }
 
-    /// libc's question for the IPv4 addresses of a host.
+    /// libc asks for the IPv4 addresses of a host.
     fn _nss_wrapper_rs_gethostbyname_r(
         name: *const c_char, out: *mut hostent, buf: *mut c_char, len: size_t, errnop: *mut c_int,
         reason: *mut c_int,
@@ -277,7 +276,7 @@ export! {
         unsafe { _nss_wrapper_rs_gethostbyname2_r(name, family, out, buf, len, errnop, reason) }
     }
 
-    /// libc's question for the host of an address.
+    /// libc asks for the host of an address.
     fn _nss_wrapper_rs_gethostbyaddr_r(
         address: *const c_void, size: socklen_t, family: c_int, out: *mut hostent, buf: *mut c_char,
         len: size_t, errnop: *mut c_int, reason: *mut c_int,
@@ -302,7 +301,7 @@ export! {
         }
     }
 
-    /// libc's question for the next host.
+    /// libc asks for the next host.
     fn _nss_wrapper_rs_gethostent_r(
         out: *mut hostent, buf: *mut c_char, len: size_t, errnop: *mut c_int, reason: *mut c_int,
     ) -> c_int {

@@ -1,11 +1,10 @@
-//! Telling libc to ask us, by the entry points of `nss_entry`.
+//! Telling libc to ask this library, by the functions of `nss_entry`.
 //!
-//! Lookups that libc makes inside itself never reach an interposed name: `glob("~bob")`, `wordexp`,
-//! `getpw`. glibc asks NSS services for them, and finds a service `wrapper_rs` by loading
-//! `libnss_wrapper_rs.so.2`: the SONAME of this library. A preloaded one is loaded already; so the
-//! functions that ask from inside first have libc ask here, once in a process, and go on to the next
-//! definition. Where nsswitch.conf(5) of the image names the service, libc asks it by itself
-//! (docs/service.md). Where libc knows no services (musl) nothing of this happens.
+//! Lookups that libc makes inside itself never call an interposed function: `glob("~bob")`, `wordexp`, `getpw`.
+//! glibc asks NSS services for them. It finds the service `wrapper_rs` by loading `libnss_wrapper_rs.so.2`, the
+//! SONAME of this library, which is loaded already if it was preloaded. So such functions are interposed: they
+//! tell libc, once in a process, to ask this service, and call the next definition. If nsswitch.conf(5) of the
+//! image names the service, libc asks it anyway (docs/service.md). musl knows no services; nothing is done there.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +15,8 @@ use crate::resolve::{self, asks_libc, nsswitch};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::next::CONFIGURE_LOOKUP;
 
-/// Has libc ask here for what is in that kind of file, if that is wrapped. Threads that come here at once do
-/// the same thing twice. An error (no memory) leaves it as it was until the next call.
+/// Tells libc to ask us for the database of that file, if it is wrapped. Threads that come here at once do the same
+/// thing twice. After an error (no memory) the next call tries again.
 pub(super) fn configure(kind: FileKind) -> Result<(), Errno> {
     /// libc has been told.
     static IS_CONFIGURED: [AtomicBool; 4] = [const { AtomicBool::new(false) }; 4];
@@ -38,22 +37,23 @@ pub(super) fn configure(kind: FileKind) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The same for several. Without memory libc asks its own services, as it does if it finds none itself.
+/// The same for several databases. If there is no memory libc asks only its own services, as it does if it finds no
+/// memory itself.
 pub(super) fn configure_each(kinds: &[FileKind]) {
     for &kind in kinds {
         _ = configure(kind);
     }
 }
 
-/// Tells libc which services to ask for the database, if it is wrapped: ours first.
+/// Tells libc which services to ask for the database, if it is wrapped, with ours first.
 fn tell_libc<D: Database>(database: &CStr) -> Result<(), Errno> {
     let Some(configure) = CONFIGURE_LOOKUP.get() else { return Ok(()) };
     let config = config::get()?;
     if !resolve::is_ours::<D>()? {
         return Ok(());
     }
-    // A host that is not in the file is libc's: UNAVAIL. One that is, without an address of the family,
-    // is not: NOTFOUND; nor is one that could not be looked for: TRYAGAIN.
+    // libc goes on to other services for a host that is not in the file (UNAVAIL). It does not for one that is in the
+    // file without an address of the family (NOTFOUND), nor if there was no memory to look (TRYAGAIN).
     let (action, usual, goes_on) = match D::FILE {
         FileKind::Hosts => ("[NOTFOUND=return TRYAGAIN=return]", "files dns", true),
         _ => ("", "files", asks_libc::<D>(config)?),

@@ -1,11 +1,11 @@
-//! Our own symbols, the peer's `nss_wrapper.h`. The C header is made from this file.
+//! The functions of the peer's `nss_wrapper.h`. Our C header is made from this file.
 #![allow(unreachable_pub, reason = "cbindgen takes what is pub")]
 
 use core::ffi::CStr;
 
 use crate::config::{self, Config, FileKind};
 
-/// What the configuration says; where there is no room for it, whether the variables are set.
+/// What the configuration says; or, if there is no memory for it, whether the variables are set.
 fn is_configured(what: impl FnOnce(&Config) -> bool, names: &[&CStr]) -> bool {
     config::get().map_or_else(|_| config::are_set(names), what)
 }

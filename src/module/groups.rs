@@ -16,8 +16,8 @@ use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::thread::{Call, Level, ThreadState};
 
-/// Adds the module's groups of a user to `gids`. A module that cannot tell loses its groups only, as in
-/// glibc: callers of getgrouplist(3) take any failure for a lack of room.
+/// Adds the module's groups of a user to `gids`. If the module fails only its groups are missing, as in glibc:
+/// callers of getgrouplist(3) take any failure for a lack of room.
 pub(crate) fn groups_of(
     call: &Call,
     user: &[u8],
@@ -47,16 +47,16 @@ pub(crate) fn groups_of(
     gids.extend(list.filled())
 }
 
-/// Counts what has been done to the module's enumeration of groups behind the back of the program's.
+/// Counts how often [`groups_with`] has used the module's enumeration of groups, which the program's shares.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
-/// Changes when an enumeration that is under way has to be begun anew.
+/// A number that changes when the module's enumeration was disturbed, and has to be begun again.
 pub(crate) fn epoch<D: Database>() -> u64 {
     let is_group = matches!(D::FILE, FileKind::Group);
     if is_group { DISTURBED.load(Ordering::Relaxed) } else { 0 }
 }
 
-/// The groups that list the user, of a module without `initgroups_dyn`.
+/// The groups that list the user, for a module without `initgroups_dyn`.
 fn groups_with(
     thread: &'static ThreadState,
     user: &[u8],
@@ -83,8 +83,8 @@ fn groups_with(
     close::<Group>(thread)
 }
 
-/// The array that `initgroups_dyn` fills, and makes larger by realloc(3). It stands in the level, where it is
-/// found when the call has been abandoned.
+/// The array that `initgroups_dyn` fills, and enlarges by realloc(3). The call's level has its address, so that it
+/// is freed if the call is abandoned.
 struct GidList {
     level: &'static Level,
     start: c_long,

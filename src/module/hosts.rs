@@ -12,8 +12,7 @@ use crate::rt::errno::Errno;
 use crate::rt::log::log;
 use crate::rt::thread::ThreadState;
 
-/// A host by name, with its addresses of the family. A module that is not available knows no hosts:
-/// others may.
+/// A host by name, with its addresses of the family; `None` if there is no module, or it cannot be loaded.
 pub(crate) fn host_by_name(
     thread: &'static ThreadState,
     name: &[u8],
@@ -30,7 +29,7 @@ pub(crate) fn host_by_name(
             unsafe { by_name2(key, family, row.cast(), buf, len, error, &raw mut reason) }
         }));
     }
-    // As glibc, this one is asked for IPv4 alone.
+    // As in glibc, this function is asked for IPv4 only.
     let Some(by_name) = module.host_by_name.filter(|_| family == Family::V4) else {
         return Ok(None);
     };

@@ -1,5 +1,5 @@
-//! A module as it is loaded: its functions, which are found by their names.
-#![allow(unsafe_code, reason = "functions of a type that only their names tell")]
+//! Loading a module, and finding its functions by their names.
+#![allow(unsafe_code, reason = "functions whose type only their names tell")]
 
 use core::ffi::{c_char, c_int, c_long, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::rt::mark::Entered;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{Library, complaint};
 
-/// A row that a function fills: `struct passwd` or another.
+/// The row that a function fills: a `struct passwd` or another.
 pub(super) type Row = *mut c_void;
 pub(super) type ByName =
     unsafe extern "C" fn(*const c_char, Row, *mut c_char, usize, *mut c_int) -> c_int;
@@ -85,8 +85,8 @@ pub(super) struct Module {
     pub(super) host_by_address: Option<HostByAddress>,
 }
 
-/// Loads the module, and finds its functions; `None` if it cannot be loaded, which is reported once. `opening`
-/// ends when its constructors have run.
+/// Loads the module, and finds its functions; `None` if it cannot be loaded, which is reported once. `opening` is
+/// dropped when the module's constructors have run.
 #[cold]
 pub(super) fn open(
     path: &OwnedCStr,
@@ -105,7 +105,7 @@ pub(super) fn open(
     };
     let mut names = Names { library, path: shown, prefix: prefix.bytes(), found: 0 };
     let module = names.module()?;
-    // The loader would tell the program of what we missed.
+    // Otherwise the program's next dlerror(3) would report the functions that were not found.
     complaint(&mut []);
     let Names { found, path, prefix, .. } = names;
     if found == 0 {
@@ -159,7 +159,7 @@ impl Names<'_> {
         })
     }
 
-    /// `_nss_PREFIX_NAME`; one that is missing is worth a warning, as with the peer.
+    /// The function `_nss_PREFIX_NAME`. A missing one gives a warning, as with the peer.
     ///
     /// # Safety
     ///

@@ -1,10 +1,10 @@
 //! An NSS module under test: a shared object with functions `_nss_NAME_getpwnam_r` and so on, as glibc loads
-//! them for nsswitch.conf(5). Loaded at the first question that gets to it.
+//! them for nsswitch.conf(5). It is loaded at the first question that gets to it.
 //!
-//! No lock of ours is held while the module's code runs: it may ask us in its turn. Within one of its functions
-//! the same question gets to it once more, since it may be that of a signal handler, and three questions in
-//! all; so none asks itself for ever. When the question comes a third time the function asks itself, and the
-//! second one is told that there is nothing.
+//! The module's code may call this library, so no lock of ours is held while it runs. While one of its functions
+//! runs, that function gets the same question once more, because a signal handler may ask it, and at most three
+//! questions in all; so none asks itself for ever. If the same question comes a third time, the function asks
+//! itself, and the second question is answered "not found".
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 mod groups;
@@ -39,7 +39,7 @@ pub(crate) use hosts::{host_by_address, host_by_name};
 use loading::{Functions, Module, Row, open};
 use status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
 
-/// The functions that a thread can be in. Those of groups come four later than those of users.
+/// The functions of a module that a thread can be in. The numbers for groups are those for users plus four.
 #[derive(Clone, Copy)]
 enum Function {
     ByName = 0,
@@ -60,15 +60,15 @@ impl Function {
     }
 }
 
-/// Marks that the calling thread is in a function of the module with a question; `None` if it is twice with
-/// the same one, or with three. The mark is an address in the caller's frame.
+/// Marks that the calling thread enters a function of the module with a question; `None` if it is in it already
+/// twice with the same question, or three times. The mark is an address in the caller's frame.
 #[inline(always)]
 fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option<Entered<'static>> {
     thread.in_module.get(function)?.enter(question)
 }
 
-/// The module, loaded at the first call; `Pass` if none is configured, and `NotFound` if it cannot be loaded, or
-/// this thread is just loading it. A failure is reported once, and the next call tries again.
+/// The module, loaded at the first call; `Pass` if none is configured, and `NotFound` if it cannot be loaded or this
+/// thread is loading it now. A failure is reported once, and the next call tries again.
 fn module(thread: &'static ThreadState) -> Result<Status<&'static Module>, Errno> {
     static MODULE: TryOnce<Module> = TryOnce::new();
     if let Some(module) = MODULE.get() {
@@ -78,8 +78,8 @@ fn module(thread: &'static ThreadState) -> Result<Status<&'static Module>, Errno
     let Some(opening) = enter(thread, Function::Opening as usize, 0) else {
         return Ok(Status::NotFound);
     };
-    // The module's constructors may ask what only the module knows. A signal handler may ask before the loader
-    // has come to the module.
+    // The module's constructors may ask a question: then the loader has it already. A signal handler may ask one
+    // before the loader has begun: then it loads the module itself.
     if opening.is_inner() && Library::is_loaded(path.as_c()) {
         return Ok(Status::NotFound);
     }
@@ -105,7 +105,7 @@ fn functions<D: Database>(
     Ok(if functions.any() { Status::Found(functions) } else { Status::Pass })
 }
 
-/// True if a module is configured that has the database, or that cannot be loaded to say so.
+/// True if a module is configured that has the database, or that cannot be loaded.
 pub(crate) fn serves<D: Database>(thread: &'static ThreadState) -> Result<bool, Errno> {
     Ok(!matches!(functions::<D>(thread)?, Status::Pass))
 }
@@ -141,7 +141,7 @@ pub(crate) fn find<D: Database>(
     }
 }
 
-/// Begins the module's enumeration anew.
+/// Begins the module's enumeration again.
 pub(crate) fn rewind<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
     let Status::Found(functions) = functions::<D>(thread)? else { return Ok(()) };
     if let (Some(set), Some(_inside)) =
@@ -153,8 +153,8 @@ pub(crate) fn rewind<D: Database>(thread: &'static ThreadState) -> Result<(), Er
     Ok(())
 }
 
-/// The next row of the module's enumeration, `Absent` at its end. With `room` bytes alone the module says
-/// `ERANGE` for a row that is larger, and gives it again.
+/// The next row of the module's enumeration, `NotFound` at its end. If `room` is given the module gets no more bytes
+/// than that: for a larger row it says `ERANGE`, and gives the row again next time.
 pub(crate) fn next<D: Database>(
     thread: &'static ThreadState,
     room: Option<usize>,
@@ -169,7 +169,7 @@ pub(crate) fn next<D: Database>(
         let len = room.map_or(len, |room| room.min(len));
         // SAFETY: what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
         let status = unsafe { next(row, buf, len, error) };
-        // What is not available has no rows: glibc.
+        // As in glibc, a service that is not available has no rows.
         if status == UNAVAIL { NOTFOUND } else { status }
     })
 }
@@ -188,11 +188,11 @@ pub(crate) fn close<D: Database>(thread: &'static ThreadState) -> Result<(), Err
 
 /// The first size of the buffer that a module gets.
 const FIRST_ROOM_BYTES: usize = 1024;
-/// The last one; no row of a sane module is larger.
+/// The largest size of that buffer; no row of a sane module is larger.
 const MOST_ROOM_BYTES: usize = 64 << 20;
 
-/// Calls a function with a buffer that grows for as long as the module wants more, and copies what it
-/// found. An error is what the module says is wrong with it, or `ENOMEM`.
+/// Calls a function with a buffer, which grows as long as the module finds it too small, and copies the row. An error
+/// is the module's, or `ENOMEM`.
 fn ask<D: Database>(
     thread: &'static ThreadState,
     function: Function,
@@ -217,7 +217,7 @@ fn ask<D: Database>(
             Ok(true) => {
                 // SAFETY: zeros are a value of the struct, and the module says that it has filled it.
                 let row = unsafe { row.assume_init_ref() };
-                // SAFETY: it is as a module has to fill it.
+                // SAFETY: nss.h has a module fill the struct as the man page of the struct says.
                 return unsafe { D::copy_of(row) }.map(Status::Found);
             }
             Ok(false) => return Ok(Status::NotFound),
@@ -233,13 +233,13 @@ fn ask<D: Database>(
     }
 }
 
-/// What a status means with an error number, as in glibc: true for a row, and `ERANGE` for a buffer that is too
-/// small, which it means beside `TRYAGAIN` alone. A failure without an error number is an absence.
+/// What a status means with an error number, as in glibc: true for a row, and `ERANGE` for a buffer that is too small,
+/// which that number means only with `TRYAGAIN`. `UNAVAIL` without a number means that there is no row.
 fn is_found(status: c_int, error: Option<Errno>) -> Result<bool, Errno> {
     match (status, error) {
         (SUCCESS, _) => Ok(true),
         (TRYAGAIN, error) => Err(error.unwrap_or(Errno::EAGAIN)),
-        // A missing file of a module's own, for one.
+        // For example if a file of the module's is missing.
         (UNAVAIL, Some(Errno::ENOENT)) => Ok(false),
         (UNAVAIL, Some(Errno::ERANGE)) => Err(Errno::EINVAL),
         (UNAVAIL, Some(error)) => Err(error),

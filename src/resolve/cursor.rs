@@ -1,11 +1,10 @@
-//! Where a `setXent`, `getXent`, `endXent` enumeration stands. There is one for the process and database,
-//! as getpwent(3) has it; hosts too.
+//! Enumerations by `setXent`, `getXent`, `endXent`. As in getpwent(3) each database has one for the process; hosts
+//! too.
 //!
-//! It walks one snapshot of our file, then the module, then libc where libc is asked for what those do not
-//! know, then come the synthetic user's rows. The position is one word, which moves on by compare-and-swap
-//! once a row is written: of threads that ask at once each gets another row, a buffer that was too short
-//! loses nothing, and a child of fork, a signal handler or who comes after a call that was abandoned find
-//! the position before the row or after it.
+//! An enumeration gives the rows of one snapshot of the file, then the module's, then libc's if libc is asked too,
+//! then the synthetic user's. The position is one word, which is moved on by compare-and-swap after a row was
+//! written. So threads that ask at once get different rows, no row is lost if a buffer is too short, and a child of
+//! fork, a signal handler, or the call after an abandoned one finds the position before the row or after it.
 #![allow(unsafe_code, reason = "asks libc")]
 
 use core::ptr::null_mut;
@@ -25,12 +24,12 @@ use crate::rt::errno::Errno;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::{Call, InLibc, ThreadState};
 
-/// [`Walk::module_epoch`] before the module's own enumeration is begun.
+/// [`Walk::module_epoch`] before the module's own enumeration has begun.
 const NOT_BEGUN: u64 = 0;
-/// The same where it has to be begun again.
+/// The same if it has to be begun again.
 const STALE: u64 = u64::MAX;
 
-/// Begins with what the file holds now. With `anew` an enumeration that has begun is forgotten.
+/// Begins an enumeration of the file's present snapshot. With `anew` it replaces one that has begun.
 fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) -> Result<(), Errno> {
     let has_synthetic = match User::current(config)? {
         Some(user) if D::synthetic(&user.row()).is_some() => {
@@ -50,7 +49,7 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
     unsafe { D::FILE.source().begin_walk(call, snapshot, position, anew) }
 }
 
-/// `setXent`: pins what the file holds now. True if libc's enumeration is to be begun too.
+/// `setXent`: begins an enumeration. True if libc's is to be begun too.
 pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
     let config = config::get()?;
     if !super::has_sources::<D>(config) {
@@ -63,13 +62,13 @@ pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
     asks_libc::<D>(config)
 }
 
-/// `endXent`: lets go of what was pinned. True if libc's enumeration is to be ended too.
+/// `endXent`: ends the enumeration. True if libc's is to be ended too.
 pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
     let config = config::get()?;
     if !super::has_sources::<D>(config) {
         return Ok(true);
     }
-    // What nobody began costs nothing.
+    // Usually none has begun, and then this is all.
     if D::FILE.source().is_walked() {
         let mut call = Call::enter()?;
         close_module::<D>(&mut call)?;
@@ -78,7 +77,7 @@ pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
     asks_libc::<D>(config)
 }
 
-/// Ends the module's own enumeration, if it is begun.
+/// Ends the module's own enumeration, if it has begun.
 fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
     let thread = call.thread();
     let walk = D::FILE.source().walk(call);
@@ -87,7 +86,7 @@ fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
     if is_begun { module::close::<D>(thread) } else { Ok(()) }
 }
 
-/// `getXent`: writes the next row. An enumeration that was not begun begins.
+/// `getXent`: writes the next row. Begins an enumeration if none has begun.
 pub(crate) fn next<D: Interposed>(
     call: &mut Call,
     out: &mut OutBuf<'_, D::C>,
@@ -95,7 +94,7 @@ pub(crate) fn next<D: Interposed>(
     next_with::<D>(call, out, true)
 }
 
-/// The same for libc, which walks its other services itself.
+/// The same for libc, which enumerates its other services itself.
 pub(crate) fn next_of_ours<D: Interposed>(
     call: &mut Call,
     out: &mut OutBuf<'_, D::C>,
@@ -131,7 +130,7 @@ fn next_with<D: Interposed>(
                         if is_shown {
                             D::write(&row, out)?;
                         }
-                        // Another thread may have taken the row meanwhile.
+                        // If another thread has given the row meanwhile, the next one is tried.
                         go_to(Phase::File(after as u64)) && is_shown
                     }
                     None => {
@@ -156,7 +155,7 @@ fn next_with<D: Interposed>(
             Phase::Libc => {
                 let family = D::libc();
                 if family.next_r.is_none() && family.next.is_none() {
-                    // The caller's own arguments are needed for it.
+                    // The export has to call libc, with the caller's own arguments.
                     return Ok(Status::Pass);
                 }
                 let earlier =
@@ -168,7 +167,7 @@ fn next_with<D: Interposed>(
                 written
             }
             Phase::Synthetic(number) => {
-                // The user's own group may have a name where others of the process have none.
+                // Even without the user, there may be groups of the process without a name.
                 let number = if position.has_synthetic { number } else { number.max(1) };
                 let written = write_synthetic::<D>(config, call, number, out)?;
                 let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
@@ -184,8 +183,8 @@ fn next_with<D: Interposed>(
     }
 }
 
-/// Writes the row of the synthetic user, or of a group of the process that nobody else names. False if
-/// there is no more.
+/// Writes the row of the synthetic user (number 0), or of a group of the process that nobody else names. False if there
+/// are no more.
 fn write_synthetic<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
@@ -207,7 +206,7 @@ fn write_synthetic<D: Interposed>(
     }
 }
 
-/// What rows that come later must not repeat.
+/// The rows that were given already, so that later sources do not repeat them.
 struct EarlierRows<'a> {
     config: &'static Config,
     snapshot: Option<&'a Snapshot>,
@@ -227,7 +226,7 @@ impl EarlierRows<'_> {
         }
     }
 
-    /// The same, or the module has it.
+    /// The same, or true if the module has that name.
     fn has_or_module_has<D: Database>(&self, name: &[u8]) -> Result<bool, Errno> {
         if self.has::<D>(name)? {
             return Ok(true);
@@ -237,7 +236,7 @@ impl EarlierRows<'_> {
     }
 }
 
-/// Writes the module's next row that is not listed yet; false if its turn is over.
+/// Writes the module's next row that is not in the file; false if there are no more.
 fn next_of_module<D: Database>(
     earlier: &EarlierRows<'_>,
     walk: &Walk,
@@ -248,10 +247,10 @@ fn next_of_module<D: Database>(
         let copy = match next_in_module::<D>(earlier.thread, walk, room) {
             Ok(Some(copy)) => copy,
             Ok(None) => return Ok(false),
-            // It gives the row again.
+            // The module gives the row again next time.
             Err(Errno::ERANGE) => return Err(Errno::ERANGE),
             Err(error) => {
-                // The module may have gone past a row that there was no memory for.
+                // The module may have moved past a row for which there was no memory.
                 walk.module_epoch.store(STALE, Ordering::Relaxed);
                 return Err(error);
             }
@@ -264,7 +263,7 @@ fn next_of_module<D: Database>(
         };
         match written {
             Err(error) => {
-                // It has to come again: the module is gone through from its beginning.
+                // The row has to be given again, so the module's enumeration begins again.
                 walk.module_epoch.store(STALE, Ordering::Relaxed);
                 return Err(error);
             }
@@ -278,7 +277,7 @@ fn next_of_module<D: Database>(
     }
 }
 
-/// The module's next row, after those that an enumeration begun again has given already.
+/// The module's next row. If its enumeration has to begin again, the rows that were given already are skipped.
 fn next_in_module<D: Database>(
     thread: &'static ThreadState,
     walk: &Walk,
@@ -297,7 +296,7 @@ fn next_in_module<D: Database>(
     }
 }
 
-/// Writes the next row of libc's own that none of ours has the name of; false if there is no more.
+/// Writes libc's next row whose name no source of ours has; false if there are no more.
 fn next_of_libc<D: Database>(
     earlier: &EarlierRows<'_>,
     out: &mut OutBuf<'_, D::C>,
@@ -318,8 +317,7 @@ fn next_of_libc<D: Database>(
                 Some(error) => return Err(error),
             }
         } else if let Some(next) = next {
-            // Where libc has no `getXent_r` (musl) nobody can call it but for `getXent`, whose result may
-            // point into libc's own memory.
+            // musl has no `getXent_r`, so the program has called `getXent`, whose result may point into libc's memory.
             let in_libc = InLibc::enter();
             // SAFETY: getpwent(3) takes nothing; its result is the calling thread's or process's, and is copied at once.
             found = unsafe { next() };

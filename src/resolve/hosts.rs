@@ -16,31 +16,30 @@ use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::{Call, ThreadState};
 
-/// Why our sources have no host; nothing where they have one, or are not asked.
+/// What came of a question, and why there is no host (if the status is `NotFound`).
 pub(crate) type HostStatus = (Status, HostErrno);
 
-/// What is ours.
 pub(crate) const FOUND: HostStatus = (Status::Found(()), HostErrno::NETDB_SUCCESS);
 const PASS: HostStatus = (Status::Pass, HostErrno::NETDB_SUCCESS);
 
-/// True if the hosts are ours.
+/// True if hosts are wrapped.
 pub(crate) fn is_on() -> Result<bool, Errno> {
     Ok(config::get()?.file(Hosts::FILE).is_some())
 }
 
-/// What it means that our sources do not know a host.
+/// The status of a host that our sources do not have.
 fn unknown(config: &Config, reason: HostErrno) -> HostStatus {
     if config.fall_through { PASS } else { (Status::NotFound, reason) }
 }
 
-/// All lines of a name, in the file or from the module.
+/// All lines of a name, from the file or from the module.
 pub(crate) enum Matches<'t> {
     Lines(FileLines<'t>),
-    /// A module's hosts: one copy, or one for each family.
+    /// The module's hosts: one copy, or one for each family.
     Copies([Option<OwnedRow>; 2]),
 }
 
-/// Lines of the file. A name has few: those are parsed once, however often they are gone through.
+/// Lines of the file. The first few, often all, are parsed only once, however often they are iterated.
 pub(crate) struct FileLines<'t> {
     table: &'t Snapshot,
     lines: Lines<'t>,
@@ -58,7 +57,7 @@ impl<'t> FileLines<'t> {
         Self { table, lines, first }
     }
 
-    /// The row of the line of that number; nothing where the lines end.
+    /// The row of line number `at`; `None` after the last.
     fn row(&self, at: usize) -> Option<HostRow<'_>> {
         match self.first.get(at) {
             Some(row) => *row,
@@ -68,7 +67,7 @@ impl<'t> FileLines<'t> {
 }
 
 impl Matches<'_> {
-    /// The hosts as lines of a file, whichever they are.
+    /// The hosts, as rows.
     pub(crate) fn rows(&self) -> Rows<'_> {
         Rows { matches: self, at: 0 }
     }
@@ -92,7 +91,7 @@ impl<'m> Iterator for Rows<'m> {
             Matches::Lines(lines) => return lines.row(at),
             Matches::Copies(copies) => copies,
         };
-        // All addresses stand under the name of the first copy, whose aliases come with the first.
+        // All addresses get the name of the first copy, and the first address its aliases.
         let row = Hosts::row_of(copies.iter().flatten().next()?);
         let alias_list = if at == 0 { row.alias_list } else { b"" };
         let mut left = at;
@@ -145,8 +144,8 @@ pub(crate) fn address_in_file<'a>(
     Ok(found)
 }
 
-/// A name's hosts of the module, with its addresses of the family, or of both. A module that cannot say
-/// now is passed over where libc is asked next.
+/// The module's hosts of a name, with addresses of the family, or of both. If the module fails and libc is asked next,
+/// the error is ignored.
 pub(crate) fn in_module(
     config: &Config,
     thread: &'static ThreadState,
@@ -175,7 +174,7 @@ pub(crate) fn in_module(
     Ok(Some(Matches::Copies(copies)))
 }
 
-/// Writes a name's hosts of a family.
+/// Writes the hosts of a name, with addresses of a family.
 pub(crate) fn find_name(
     call: &mut Call,
     name: &[u8],
@@ -199,7 +198,7 @@ pub(crate) fn find_name(
     Ok(if found { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) })
 }
 
-/// Writes the first host of an address. An address that is none is no host's.
+/// Writes the first host of an address. Without an address there is no host.
 pub(crate) fn find_address(
     call: &mut Call,
     address: Option<IpAddr>,

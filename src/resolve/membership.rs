@@ -16,15 +16,15 @@ use crate::rt::thread::Call;
 /// The groups of a user.
 pub(crate) struct Groups {
     pub(crate) gids: ScratchBuf<u32>,
-    /// libc's are to be added.
+    /// libc's groups are to be added.
     pub(crate) asks_libc: bool,
 }
 
-/// `first`, then the groups that list `user`, in the file's order, then those of the module, each once;
-/// `None` if they are libc's alone.
+/// `first`, then the groups that list `user`, in the file's order, then those of the module, each once; `None` if only
+/// libc's count.
 ///
-/// Where they cannot be read `first` is alone, as in glibc: callers take an error for a lack of room, and
-/// double their array for ever.
+/// If the groups cannot be read there is only `first`, as in glibc: callers take an error for a lack of room, and
+/// would double their array for ever.
 pub(crate) fn groups_of(call: &mut Call, user: &[u8], first: u32) -> Result<Option<Groups>, Errno> {
     let config = config::get()?;
     let has_file = config.file(Group::FILE).is_some();

@@ -1,8 +1,7 @@
-//! Who answers, in which order: the synthetic user, the file, the module; what none of them knows is libc's
-//! where it is asked too.
+//! Who answers, in which order: the synthetic user, the file, the module, and then libc if it is asked too.
 //!
-//! Nothing here calls an exported function. What is said to be libc's, the exported function passes on,
-//! which still holds the caller's own arguments.
+//! Nothing here calls an exported function. To ask libc, `Status::Pass` makes the exported function call the next
+//! definition, because it still has the caller's own arguments.
 
 pub(crate) mod cursor;
 pub(crate) mod hosts;
@@ -26,7 +25,7 @@ use crate::rt::next::Next;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::Call;
 
-/// The functions of libc that are asked on the way to an answer. Each may be missing.
+/// Functions of libc that the resolver itself calls. Each may be missing.
 pub(crate) struct LibcFunctions<C: 'static> {
     /// `getXid_r`.
     pub(crate) by_id_r: Option<&'static Next<ByIdR<C>>>,
@@ -44,9 +43,9 @@ pub(crate) type NextR<C> = unsafe extern "C" fn(*mut C, *mut c_char, usize, *mut
 /// The type of `getpwent`.
 pub(crate) type NextRow<C> = unsafe extern "C" fn() -> *mut C;
 
-/// A database whose functions are interposed, and where libc's own are.
+/// A database whose functions are interposed.
 pub(crate) trait Interposed: Database {
-    /// libc's functions of it. A function, for a table would be relocated in every process.
+    /// libc's own functions. This is a function because a table would be relocated in every process.
     fn libc() -> LibcFunctions<Self::C>;
 }
 
@@ -81,8 +80,8 @@ pub(crate) fn find<D: Interposed>(
     find_elsewhere::<D>(config, call, key, out)
 }
 
-/// The same without an index, or by a new one; or where the answer is logged, or takes another way into the
-/// caller's buffer. True if the row was there.
+/// The slow part of [`find`] in the file: without an index, or with a new one, or if the answer is logged or does not
+/// fit as a line. True if there is a row.
 #[cold]
 #[inline(never)]
 fn find_slowly<D: Database>(
@@ -96,7 +95,7 @@ fn find_slowly<D: Database>(
     D::write(&row, out).map(|()| true)
 }
 
-/// Says what the file has to say to the question.
+/// Logs what came of the question in the file.
 #[inline(always)]
 fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
     #[cold]
@@ -110,7 +109,7 @@ fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
     }
 }
 
-/// The rest of a lookup, once the file does not know the row.
+/// The rest of a lookup, if the file does not have the row.
 #[cold]
 fn find_elsewhere<D: Interposed>(
     config: &'static Config,
@@ -130,7 +129,7 @@ fn find_elsewhere<D: Interposed>(
             Ok(Status::Pass) => {}
             Err(error) => {
                 log!(Debug, D::NAME, "{key}: the module failed: {}", error.text());
-                // As in glibc the next service is asked, if there is one.
+                // As in glibc the next service, libc's, is asked if there is one.
                 if error == Errno::ENOMEM || !config.fall_through {
                     return Err(error);
                 }
@@ -146,30 +145,30 @@ fn find_elsewhere<D: Interposed>(
     Ok(status)
 }
 
-/// True if the database has ids, and so a synthetic user or a module can take part in it.
+/// True if the database has ids. Only then can a synthetic user or a module answer.
 fn has_ids<D: Database>() -> bool {
     D::SYSTEM_FILE.is_some()
 }
 
-/// True if anything of ours takes part in the database; else all is libc's.
+/// True if any source of ours can answer for the database; otherwise libc alone does.
 #[inline(always)]
 pub(crate) fn is_ours<D: Database>() -> Result<bool, Errno> {
     config::get().map(has_sources::<D>)
 }
 
-/// The same of a configuration.
+/// The same for a configuration.
 #[inline(always)]
 fn has_sources<D: Database>(config: &Config) -> bool {
     config.file(D::FILE).is_some()
         || has_ids::<D>() && (config.user.is_some() || config.module().is_some())
 }
 
-/// True if a module takes part in the database.
+/// True if a module is asked for the database.
 fn asks_module<D: Database>(config: &Config) -> bool {
     has_ids::<D>() && config.module().is_some()
 }
 
-/// True if libc is asked for what our sources do not know.
+/// True if libc is asked for what our sources do not have.
 pub(crate) fn asks_libc<D: Database>(config: &Config) -> Result<bool, Errno> {
     if config.fall_through {
         return Ok(true);

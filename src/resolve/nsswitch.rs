@@ -19,8 +19,8 @@ fn services<'a>(text: &'a [u8], database: &str) -> Option<&'a [u8]> {
     })
 }
 
-/// A line of services that begins with ours and the action after it, with a NUL at its end. `usual` is what
-/// libc asks where the file does not say. Nothing else is asked without `goes_on`.
+/// A line of services for libc: ours, then, if `goes_on`, the action and the services of nsswitch.conf(5), or `usual` if
+/// that has no line. It ends in NUL.
 pub(crate) fn ours_first(
     database: &str,
     action: &str,
@@ -37,7 +37,7 @@ pub(crate) fn ours_first(
         let mut rest = skip_space(others);
         while !rest.is_empty() {
             let (word, after) = split_word(rest);
-            // Asked once is enough, where the image has our service too.
+            // Our service may be in the file too.
             if word != OURS {
                 line.push(b' ')?;
                 line.extend(word)?;
@@ -49,12 +49,12 @@ pub(crate) fn ours_first(
     Ok(line)
 }
 
-/// True if libc asks services for the database whose rows do not stand in the system's files.
+/// True if libc asks services for the database besides the system's files.
 pub(crate) fn has_other_services(database: &str) -> Result<bool, Errno> {
     let file = system_file()?;
     let text = file.as_deref().unwrap_or_default();
     let has_other = services(text, database).is_some_and(has_other);
-    // A libc without services (musl) reads the files. It is asked last: to look for a symbol takes longer.
+    // musl has no services. This is checked last, because looking a symbol up takes longer.
     Ok(has_other && CONFIGURE_LOOKUP.get().is_some())
 }
 

@@ -1,9 +1,9 @@
-//! Where an enumeration stands, in one word: `cursor`.
+//! The position of an enumeration, in one word: `cursor`.
 
-/// What comes next.
+/// Which row comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// In the snapshot, at an offset.
+    /// The one at that offset of the snapshot.
     File(u64),
     Module,
     Libc,
@@ -12,7 +12,7 @@ pub(super) enum Phase {
     End,
 }
 
-/// A phase in one word, and whether the synthetic user takes part.
+/// A phase, and whether the synthetic user has a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) phase: Phase,

@@ -1,12 +1,11 @@
 //! The synthetic user: the passwd(5) line of `NSS_WRAPPER_USER`.
 //!
-//! It stands for a user that nobody else has: neither our files nor the system's services have an entry of
-//! its id. Whoever has one is left as they are, so an image can set the variable for all. Where it answers,
-//! every group of the process that nobody else names gets a name too.
+//! The line is used only if nobody else has an entry of its id: neither our files nor the system's services. So an
+//! image can set the variable for everyone. If it is used, every group of the process that nobody else names gets a
+//! name too.
 //!
-//! What the system's services know is asked of `/etc/passwd` and `/etc/group` here, like of any other
-//! file. Only where nsswitch.conf(5) names more services than those files is libc asked, and its answer
-//! holds for a second.
+//! To know the system's users and groups this reads `/etc/passwd` and `/etc/group` like any other file. Only if
+//! nsswitch.conf(5) names more services than those files is libc asked too; its answer is remembered for a second.
 #![allow(unsafe_code, reason = "asks libc")]
 
 use core::fmt::Write;
@@ -50,7 +49,7 @@ pub(crate) fn answers<D: Interposed>(
     Ok(answers)
 }
 
-/// True if the user has a row in the database: nobody else has its id, nor that of the row.
+/// True if the user has a row in the database: nobody else has its uid nor, for groups, its gid.
 pub(crate) fn takes_part<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
@@ -63,7 +62,7 @@ pub(crate) fn takes_part<D: Interposed>(
     Ok(is_user || !is_named::<D>(config, call, user.gid)?)
 }
 
-/// True if our files, the module, or the system's services have a row of that id.
+/// True if our files, the module, or the system's services have a row with that id.
 fn is_named<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
@@ -107,7 +106,7 @@ fn has_row<D: Database>(
     }
 }
 
-/// Whether services other than the files have a row of that id, as they said within the last second.
+/// True if services other than the files have a row with that id. The last answer is remembered for a second.
 fn services_have<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     /// The answers for users and groups, one word each: the id, the second, the answer, and a 1.
     static ANSWERS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -134,7 +133,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     loop {
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
-        // Whoever is asked whether it knows the user may ask us in its turn, but not for ever.
+        // The service that libc asks may ask us the same, but not for ever.
         let Some(checking) = call.thread().in_system_check.enter(id.into()) else {
             return Ok(true);
         };
@@ -145,7 +144,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
         drop((in_libc, checking));
         match Errno::new(error) {
             Some(Errno::ERANGE) => size *= 2,
-            // getpwuid_r(3): some systems say so that there is none.
+            // getpwuid_r(3): on some systems these mean that there is no entry.
             None | Some(Errno::ENOENT | Errno::ESRCH | Errno::EPERM | Errno::EBADF) => {
                 return Ok(!found.is_null());
             }
@@ -154,7 +153,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     }
 }
 
-/// Writes a group of the process that nobody names, if the key asks for one: `g1000680000` is 1000680000.
+/// Writes a group of the process that nobody else names, if the key is one: `g1000680000` or 1000680000.
 pub(crate) fn names_group<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
@@ -173,7 +172,7 @@ pub(crate) fn names_group<D: Interposed>(
     write_group::<D>(gid, out)
 }
 
-/// Writes the group of the process that has that id and no other name.
+/// Writes the row of such a group.
 pub(crate) fn write_group<D: Database>(
     gid: u32,
     out: &mut OutBuf<'_, D::C>,
@@ -187,7 +186,7 @@ pub(crate) fn write_group<D: Database>(
     }
 }
 
-/// The id in `g1000680000`, as it is printed.
+/// The id in a name like `g1000680000`.
 fn gid_in(name: &[u8]) -> Option<u32> {
     let digits = name.strip_prefix(b"g")?;
     let is_printed = digits.first() != Some(&b'0') || digits.len() == 1;
@@ -195,8 +194,7 @@ fn gid_in(name: &[u8]) -> Option<u32> {
     (is_printed && digits.iter().all(u8::is_ascii_digit)).then_some(gid)
 }
 
-/// The groups of the process that nobody names but the synthetic user, if that takes part. Their number
-/// is small, and so is that of the questions.
+/// The groups of the process that nobody else names; none if the synthetic user is not used. A process has few groups.
 pub(crate) fn nameless_groups<D: Interposed>(
     config: &'static Config,
     call: &mut Call,

@@ -1,4 +1,4 @@
-//! The line of `NSS_WRAPPER_USER`, and the user that it makes of the process's ids.
+//! The line of `NSS_WRAPPER_USER`, and the user that it describes with the process's ids.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -14,21 +14,21 @@ use crate::rt::memory::ScratchBuf;
 use crate::rt::sync::TryOnce;
 use crate::rt::sys;
 
-/// The line with the ids that it was expanded with.
+/// The line, expanded with these ids.
 pub(crate) struct UserLine {
     text: Text,
     ids: (u32, u32),
     is_good: bool,
 }
 
-/// The line of the process: kept, or made for this call because the process has changed its ids.
+/// The user: the line that was made first, or one made for this call because the process has changed its ids.
 pub(crate) enum User {
     Known(&'static UserLine),
     Fresh(UserLine),
 }
 
 impl User {
-    /// The line's user with the ids of now; `None` if it is not set or, as is reported once, malformed.
+    /// The user with the present ids; `None` if the variable is not set, or malformed, which is reported once.
     pub(crate) fn current(config: &Config) -> Result<Option<Self>, Errno> {
         static LINE: TryOnce<UserLine> = TryOnce::new();
         if config.user.is_none() {
@@ -53,7 +53,7 @@ impl User {
 
     /// Its row.
     pub(crate) fn row(&self) -> PasswdRow<'_> {
-        // A line that is good has one.
+        // `is_good` says that it has one.
         parse(&self.line().text).ok().flatten().unwrap_or(NOBODY)
     }
 
@@ -106,7 +106,7 @@ impl UserLine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Because(&'static str),
-    /// A percent sign and this.
+    /// A percent sign before this byte.
     UnknownSign(u8),
 }
 
@@ -119,7 +119,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The value without one line break at its end, as YAML's `|` block gives it.
+/// The value without a line break at its end, which YAML's `|` block adds.
 fn trimmed(value: &[u8]) -> &[u8] {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     value.strip_suffix(b"\r").unwrap_or(value)
@@ -141,14 +141,13 @@ fn check(value: &[u8], text: &Text) -> Result<(), Fault> {
     }
 }
 
-/// The line with what the signs stand for: `%u` and `%g` the real ids, `%h` the home directory, `%%` a
-/// percent sign.
+/// The line with `%u` and `%g` replaced by the real ids, `%h` by the home directory, and `%%` by a percent sign.
 fn expand(
     template: &[u8],
     (uid, gid): (u32, u32),
     home: &[u8],
 ) -> Result<Result<ScratchBuf<u8>, Fault>, Errno> {
-    // What would be more than one field is no home directory, nor is a relative path.
+    // A relative path, or one that would be more than one field, is not used.
     let is_path =
         home.starts_with(b"/") && !home.iter().any(|b| *b == b':' || b.is_ascii_control());
     let home = if is_path { home } else { b"/" };
