@@ -18,7 +18,7 @@ pub enum Database {
     Hosts,
 }
 
-/// How much of a file is looked at to see what it is.
+/// How much of a file is read to see what it is.
 const LOOKED_AT_BYTES: u64 = 64 << 10;
 
 impl Database {
@@ -31,7 +31,7 @@ impl Database {
         Self::ALL.into_iter().find(|database| database.name() == name)
     }
 
-    /// As nsswitch.conf(5), the option and the file in /etc have it.
+    /// The name in nsswitch.conf(5), of the option, and of the file in /etc.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,13 +42,13 @@ impl Database {
         }
     }
 
-    /// The system's file of it.
+    /// The system's file.
     #[must_use]
     pub fn path(self) -> PathBuf {
         Path::new("/etc").join(self.name())
     }
 
-    /// The library's variable for a file of it.
+    /// The library's variable for such a file.
     #[must_use]
     pub fn variable(self) -> &'static str {
         match self {
@@ -59,12 +59,12 @@ impl Database {
         }
     }
 
-    /// Refuses what is no file of this database, with one line that says why. Single bad lines are
-    /// not looked for: the library skips them, and `--check` names them.
+    /// Checks that a file is one of this database. A single bad line is no error: the library skips
+    /// it, and `--check` names it.
     ///
     /// # Errors
     ///
-    /// If it is not there, or something else.
+    /// One line that says why, if the file is missing or not of this database.
     pub fn check_file(self, path: &Path) -> Result<(), String> {
         let shown = path.display();
         let failed = |e: io::Error| format!("{shown}: {}", why(&e));
@@ -76,7 +76,7 @@ impl Database {
             ));
         }
         let status = fs::metadata(path).map_err(failed)?;
-        // The library reads no other kind either, and to open a FIFO would wait for its writer.
+        // The library reads no other kind either, and opening a FIFO would wait for its writer.
         if !status.is_file() {
             return Err(format!("{shown}: not a regular file"));
         }
@@ -90,8 +90,7 @@ impl Database {
         }
     }
 
-    /// True if at least one line has the shape of an entry, or there is none that is not blank or a
-    /// comment.
+    /// True if at least one line has the shape of an entry, or all lines are blank or comments.
     fn is_plausible(self, start: &[u8]) -> bool {
         let mut lines = start
             .split(|byte| *byte == b'\n')
@@ -108,14 +107,14 @@ impl Database {
             !field.is_empty() && field.iter().all(u8::is_ascii_digit)
         };
         match self {
-            // The compat service's lines of NIS have no fields.
+            // The NIS lines of the compat service have no fields.
             Self::Passwd | Self::Group | Self::Shadow if line.starts_with(b"+") => true,
             Self::Passwd => colons >= 3 && has_number(2) && has_number(3),
             Self::Group => colons >= 2 && has_number(2),
             Self::Shadow => colons >= 4 && !line.starts_with(b":"),
             Self::Hosts => {
                 let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-                // An address may end in the scope of fe80::1%eth0.
+                // An address may have a scope at its end: fe80::1%eth0.
                 let word = word.split(|byte| *byte == b'%').next().unwrap_or_default();
                 std::str::from_utf8(word).is_ok_and(|word| word.parse::<IpAddr>().is_ok())
             }

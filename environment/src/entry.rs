@@ -1,4 +1,4 @@
-//! Users, groups and hosts, and the lines that they are.
+//! Users, groups and hosts, and their lines.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,14 +30,14 @@ impl User {
         }
     }
 
-    /// The id of the user's own group. A group that nobody has gets the user's name.
+    /// The id of the user's own group. If the group has no name, it gets the user's.
     #[must_use]
     pub fn gid(mut self, gid: u32) -> Self {
         self.gid = gid;
         self
     }
 
-    /// The whole name, or what else stands in the fifth field.
+    /// The fifth field: the full name, or anything else.
     #[must_use]
     pub fn gecos(mut self, gecos: impl Into<String>) -> Self {
         self.gecos = gecos.into();
@@ -124,7 +124,7 @@ impl fmt::Display for Group {
     }
 }
 
-/// What the file cannot hold, or reads as a comment or a directive of NIS.
+/// Why no line can begin with that name, if so: the file cannot hold it, or it is a comment or a NIS directive there.
 fn name_fault(name: &str, what: &str) -> Option<String> {
     let is_bad = name.is_empty()
         || name.starts_with(['+', '-', '#'])
@@ -137,7 +137,7 @@ fn field_fault(text: &str) -> Option<String> {
     is_bad.then(|| format!("no field of a line can be {text:?}"))
 }
 
-/// Why no host can have that name.
+/// Why no host can have that name, if so.
 pub(crate) fn host_fault(name: &str) -> Option<String> {
     let is_bad =
         name.is_empty() || name.contains(|c: char| c.is_control() || c.is_whitespace() || c == '#');

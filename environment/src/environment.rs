@@ -1,12 +1,11 @@
-//! What is named becomes variables of a command's environment.
+//! Turns users, groups and hosts into the variables of a command's environment.
 //!
-//! Users, groups and hosts that are named one by one are in no file. They travel as text in the
-//! variable itself: a value with a line break in it is what a file would hold. Nothing else is
-//! there for the whole life of the command and of all that it starts, and leaves nothing behind.
-//! A temporary file needs someone to remove it, and the launcher is gone with its exec; a process
-//! left to do that is a child that the command, as process 1 of a container, does not expect. A
-//! memfd ends when the command closes its descriptors, as daemons do, and no other user may open
-//! it. Both need more than a read-only system with a bare environment has.
+//! Users, groups and hosts that are named one by one are in no file. They become text in the
+//! variable itself: a value with a line break in it is the content of a file. Only that lives as
+//! long as the command and all that it starts, and leaves nothing behind. Somebody would have to
+//! remove a temporary file: the launcher itself is gone with its exec, and a process left to do it
+//! would be a child that the command, as process 1 of a container, does not expect. A memfd is gone
+//! when the command closes its descriptors, as daemons do, and no other user may open it.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -53,8 +52,8 @@ impl From<Error> for String {
 
 /// The users, groups and hosts that a command is to see.
 ///
-/// What is not named is asked of the system, or of what the environment's variables of the library say. A variable that
-/// nothing here sets is handed on as it is.
+/// Everything else is left to the system, or to the library's variables that the environment has already. A variable
+/// that nothing here sets stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     set: Variables,
@@ -68,14 +67,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Nothing is named yet.
+    /// An environment that changes nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a user, before those of a file or of the system; of two with one name or id the first counts. A group id that
-    /// nobody has gets a group of the user's name.
+    /// Adds a user, before those of a file or of the system; of two with one name or id the first counts. A group id
+    /// without a name gets a group of the user's name.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.users.push(user);
@@ -96,8 +95,8 @@ impl Environment {
         self
     }
 
-    /// Names whoever runs the command, if nobody has that id: a passwd(5) line in which `%u` and `%g` are the real ids, `%h`
-    /// is `$HOME`, and `%%` a percent sign.
+    /// Names the user who runs the command, if the id has no name: a passwd(5) line in which `%u` and `%g` are the real
+    /// ids, `%h` is `$HOME`, and `%%` a percent sign.
     #[must_use]
     pub fn user_line(mut self, line: impl Into<String>) -> Self {
         self.user_line = Some(line.into());
@@ -126,35 +125,34 @@ impl Environment {
         self
     }
 
-    /// Whether the system is asked for what is not named and in no file. Without this call it is where something is named
-    /// for which there is no file.
+    /// Whether the system is asked for what is neither added here nor in a file. Without this call it is asked if
+    /// something is added to a database without a file.
     #[must_use]
     pub fn fall_through(mut self, falls_through: bool) -> Self {
         self.set.insert(names::FALLTHROUGH, if falls_through { "1" } else { "0" }.into());
         self
     }
 
-    /// What is reported on standard error: 0 errors, 1 warnings, 2 what is loaded, 3 each lookup.
+    /// What the library reports on standard error: 0 errors, 1 warnings, 2 what is loaded, 3 each lookup.
     #[must_use]
     pub fn debug_level(mut self, level: u8) -> Self {
         self.set.insert(names::DEBUGLEVEL, level.to_string().into());
         self
     }
 
-    /// Where the library is. Otherwise it is the one that the variable `NSS_WRAPPER_RS_LIBRARY` names, or the first that is
-    /// found beside this program, above it, as cargo places tests, or in a directory of libraries.
+    /// Where the library is. Without this call it is the one that the variable `NSS_WRAPPER_RS_LIBRARY` names, or the first
+    /// that is found beside this program, in a directory above it (cargo's tests), or in a directory of libraries.
     #[must_use]
     pub fn library(mut self, file: impl Into<PathBuf>) -> Self {
         self.library = Some(file.into());
         self
     }
 
-    /// Has the command see what is named: sets the variables and `LD_PRELOAD`, in which the library stands before what else
-    /// is preloaded.
+    /// Sets the variables of the command, and `LD_PRELOAD`, in which the library comes before what is preloaded already.
     ///
     /// # Errors
     ///
-    /// If there is no library, a file is not there or not of its kind, or something cannot be a line of its database.
+    /// If there is no library, a file is missing or of another kind, or something cannot be a line of its database.
     pub fn apply<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command, Error> {
         let library = match &self.library {
             Some(file) => preload::library(Some(file))?,
@@ -170,7 +168,7 @@ impl Environment {
         Ok(command.envs(self.variables()?).env("LD_PRELOAD", preload))
     }
 
-    /// The variables, but for `LD_PRELOAD`.
+    /// The variables, without `LD_PRELOAD`.
     ///
     /// # Errors
     ///
@@ -205,8 +203,8 @@ impl Environment {
         let has_group = |gid| group.has_id(Database::Group, gid);
         let missing = missing_groups(&self.users, &self.groups, has_group);
         self.lay(Database::Passwd, lines(&self.users), set)?;
-        // One variable lets all databases fall through: a group that nobody asked for is not worth
-        // that those users appear whom the given passwd file was to replace.
+        // One variable makes all databases fall through. With it the system's users would appear
+        // again, which the given passwd file replaces; a group's name is not worth that.
         let is_wanted = !self.groups.is_empty()
             || group.text.is_some()
             || group.falls_through
@@ -217,7 +215,7 @@ impl Environment {
         Ok(())
     }
 
-    /// What is named at once: all but users, groups and hosts.
+    /// The variables for everything but users, groups and hosts.
     fn named(&self) -> Result<Variables, Error> {
         let mut set = self.set.clone();
         for (database, file) in &self.files {
@@ -234,11 +232,11 @@ impl Environment {
         Ok(set)
     }
 
-    /// What the database has without the users, groups and hosts that are named.
+    /// What the database has before users, groups and hosts are added.
     ///
     /// # Errors
     ///
-    /// If a file is not there or not of its kind.
+    /// If a file is missing or of another kind.
     pub fn found(&self, database: Database) -> Result<Found, Error> {
         let set = self.named()?;
         let value = |name: &str| match set.get(name) {
@@ -257,7 +255,7 @@ impl Environment {
         Ok(Found { text, falls_through })
     }
 
-    /// Puts lines in front of what is found.
+    /// Puts lines before what the database has.
     fn lay(&self, database: Database, lines: String, set: &mut Variables) -> Result<(), Error> {
         if lines.is_empty() {
             return Ok(());
@@ -312,7 +310,7 @@ pub fn has_id(text: &[u8], id: u32) -> bool {
     })
 }
 
-/// The groups, named after their users, that are needed for each user to have one with a name.
+/// Groups, named after the users, for the users whose group has no name.
 pub fn missing_groups(
     users: &[User],
     groups: &[Group],
@@ -333,7 +331,7 @@ pub fn lines<T: Display>(entries: impl IntoIterator<Item = T>) -> String {
     entries.into_iter().map(|entry| format!("{entry}\n")).collect()
 }
 
-/// The path from the root on: the command may change its directory before its first question.
+/// The absolute path, because the command may change its directory before its first question.
 fn whole(file: &Path) -> Result<OsString, Error> {
     absolute(file).map(Into::into).map_err(|e| Error(format!("{}: {}", file.display(), why(&e))))
 }
@@ -375,7 +373,7 @@ mod tests {
         let all = Environment::new().user(user("a", 70001)).user(user("b", 70001));
         let set = all.group(Group::new("c", 70002)).user(user("d", 70002)).variables();
         assert_eq!(set.expect("right")[names::GROUP], "c:x:70002:\na:x:70001:\n");
-        // The passwd file replaces the system's users: they must not come back for a group.
+        // The passwd file replaces the system's users. They must not come back because of a group.
         let (_dir, path) = file("b:x:2:2:::\n");
         let all = Environment::new().file(Database::Passwd, &path).user(user("a", 70001));
         let set = all.clone().variables().expect("right");

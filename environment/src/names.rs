@@ -16,7 +16,7 @@ pub const HOSTNAME: &str = "NSS_WRAPPER_HOSTNAME";
 pub const MODULE_SO_PATH: &str = "NSS_WRAPPER_MODULE_SO_PATH";
 /// The NAME in the module's `_nss_NAME_getpwnam_r`.
 pub const MODULE_FN_PREFIX: &str = "NSS_WRAPPER_MODULE_FN_PREFIX";
-/// `1`: what the files do not know is asked of the system.
+/// `1`: the system is asked for what the files do not have.
 pub const FALLTHROUGH: &str = "NSS_WRAPPER_FALLTHROUGH";
 /// What is reported on standard error.
 pub const DEBUGLEVEL: &str = "NSS_WRAPPER_DEBUGLEVEL";

@@ -1,4 +1,4 @@
-//! Where the library is, and what `LD_PRELOAD` becomes.
+//! Finds the library, and makes the value of `LD_PRELOAD`.
 
 use std::env::consts::ARCH;
 use std::ffi::{OsStr, OsString};
@@ -14,11 +14,11 @@ const FILE: &str = "libnss_wrapper_rs.so";
 /// The variable that says where the library is.
 const VARIABLE: &str = "NSS_WRAPPER_RS_LIBRARY";
 
-/// The library: the one that is asked for, or the first that is found relative to this program.
+/// The library: the given one, or the first that is found relative to this program.
 ///
 /// # Errors
 ///
-/// If it is not there.
+/// If it is missing.
 pub fn library(wanted: Option<&Path>) -> Result<PathBuf, String> {
     match wanted {
         Some(path) => file(path),
@@ -26,8 +26,8 @@ pub fn library(wanted: Option<&Path>) -> Result<PathBuf, String> {
     }
 }
 
-/// The library for a program that is not installed beside it: one that [`VARIABLE`] names, one beside the
-/// program or the directories above it, such as cargo's `target/release/deps`, or an installed one.
+/// The library for a program that is not installed with it: the one that [`VARIABLE`] names, one in the program's
+/// directory or in one above it (cargo puts tests into `target/release/deps`), or an installed one.
 pub(crate) fn installed() -> Result<PathBuf, String> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         return file(Path::new(&path));
@@ -56,7 +56,7 @@ fn own_dir() -> Result<PathBuf, String> {
     Ok(own.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
-/// Where the library may be for programs in `bin`: there, or in the directories of libraries next to it.
+/// Where the library of programs in `bin` may be: there, or in the directories of libraries beside that.
 fn beside(bin: &Path) -> Vec<PathBuf> {
     let lib = bin.parent().unwrap_or(bin).join("lib");
     vec![bin.to_owned(), lib.join(triple()), lib.with_file_name("lib64"), lib]
@@ -87,9 +87,8 @@ fn class(path: &Path) -> Option<u8> {
     Some(header[4])
 }
 
-/// The library's name for programs of every architecture, where libraries for several are installed: the
-/// loader puts a program's own directory of libraries in the place of `$LIB`. musl's does not, so the name is
-/// a path where there is one library.
+/// A name of the library for programs of every architecture, if libraries for several are installed: glibc's loader
+/// replaces `$LIB` by the program's directory of libraries. musl's does not, so a single library gets its path.
 fn for_all(library: &Path) -> Option<PathBuf> {
     let file = library.file_name()?;
     let dir = library.parent()?;
@@ -114,11 +113,11 @@ fn for_all(library: &Path) -> Option<PathBuf> {
     Some(prefix?.join("$LIB").join(file))
 }
 
-/// `LD_PRELOAD` with the library in front of what is there, and only once.
+/// `LD_PRELOAD` with the library before what it has already, and only once.
 ///
 /// # Errors
 ///
-/// If ld.so(8) would take the library's path for several.
+/// If ld.so(8) would split the library's path.
 pub fn ld_preload(library: &Path, present: Option<&OsStr>) -> Result<OsString, String> {
     let is_separator = |byte: &u8| matches!(byte, b':' | b' ');
     let own = library.as_os_str().as_bytes();

@@ -1,11 +1,12 @@
-//! Whether the system has a user or a group of an id. A test harness has threads: only the functions with `_r` will do.
+//! Whether the system has a user or a group with an id. It uses the functions with `_r`, because test harnesses have
+//! threads.
 #![allow(unsafe_code, reason = "libc's lookups")]
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 
-/// Of an entry only its presence is of interest: one that is longer is there too.
+/// The size of the buffer. A longer entry gives an error, which shows that there is one.
 const ENTRY_BYTES: usize = 4096;
 
 /// True if the system has a user of that id.

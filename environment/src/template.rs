@@ -1,26 +1,26 @@
-//! The signs in a passwd(5) line that is said of whoever runs a process, as `NSS_WRAPPER_USER` has
-//! them: `%u` and `%g` are the real ids, `%h` is `$HOME`, `%%` a percent sign.
+//! The passwd(5) line for whoever runs a process, as in `NSS_WRAPPER_USER`, has signs: `%u` and `%g`
+//! are the real ids, `%h` is `$HOME`, `%%` a percent sign.
 
-/// What stands for the signs.
+/// The values of the signs.
 pub struct Process<'a> {
     /// The real user id.
     pub uid: u32,
     /// The real group id.
     pub gid: u32,
-    /// What [`home`] says.
+    /// What [`home`] gives.
     pub home: &'a str,
 }
 
-/// Refuses a line in which a percent sign is followed by something else than the signs.
+/// Checks that each percent sign in a line begins one of the signs.
 ///
 /// # Errors
 ///
-/// One line that names the sign.
+/// One line that names the unknown sign.
 pub fn check(line: &str) -> Result<(), String> {
     walk(line, |_| {})
 }
 
-/// The line with what the signs stand for. What is no sign stays as it is.
+/// The line with the signs replaced by their values. Everything else stays as it is.
 #[must_use]
 pub fn expand(line: &str, process: &Process<'_>) -> String {
     let mut out = String::new();
@@ -34,14 +34,13 @@ pub fn expand(line: &str, process: &Process<'_>) -> String {
     out
 }
 
-/// The text as a line in which nothing of it is a sign.
+/// The text with its percent signs doubled, so that nothing in it is a sign.
 #[must_use]
 pub fn escape(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// The home directory that `%h` stands for: `$HOME`, or the root directory where that is no path
-/// which a passwd(5) line could hold.
+/// The value of `%h`: `$HOME`, or the root directory if a passwd(5) line cannot hold that.
 #[must_use]
 pub fn home() -> String {
     path_in("HOME").unwrap_or_else(|| "/".to_owned())

@@ -1,24 +1,23 @@
 //! passwd(5) and group(5) files as nss_wrapper.pl edits them: bytes in, bytes out.
 //!
-//! Its rules, taken over because scripts and tests rely on them: of several lines with one name
-//! the last is meant; a new id is the lowest from 1000 on that no line has; a group whose members
-//! change gets "x" for its password and moves to the end of the file.
+//! The script's rules are kept, because other scripts and tests rely on them: of several lines with
+//! one name the last is meant; a new id is the lowest from 1000 on that no line has; a group whose
+//! members change gets "x" for its password and moves to the end of the file.
 //!
-//! Differs from the script: lines that are not concerned stay as they are, byte for byte, where the
-//! script cuts empty fields off the end of every passwd line; an id counts as taken also when it is
-//! written with zeros in front; a member called "0" is a member; a file that loses its last line is
-//! empty, where the script's has a line break in it.
+//! Differs from the script: all other lines stay as they are, byte for byte (the script cuts empty
+//! fields off the end of every passwd line); an id with leading zeros counts as taken; a member
+//! called "0" is a member; a file that loses its last line is empty (the script leaves a line break).
 
 use std::collections::HashSet;
 
-/// Why nothing was changed; the text of each is the script's.
+/// Why nothing was changed, in the script's words.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Exists,
     Absent,
     AlreadyMember,
     NotMember,
-    /// The group's line has no id to keep.
+    /// The group's line has no id.
     NoId,
 }
 
@@ -50,7 +49,7 @@ impl<'a> Lines<'a> {
         (1000..).find(|id| !taken.contains(id)).unwrap_or(1000)
     }
 
-    /// The file without the line at `at` and with `new` behind its end.
+    /// The file without the line at `at`, and with `new` at its end.
     fn with(&self, at: Option<usize>, new: Option<&[u8]>) -> Vec<u8> {
         let kept = self.0.iter().enumerate().filter(|(i, _)| Some(*i) != at).map(|(_, line)| *line);
         let mut out = Vec::new();
@@ -100,8 +99,8 @@ impl<'a> Lines<'a> {
     /// The file without the user among the group's members.
     pub(crate) fn delete_member(&self, group: &[u8], user: &[u8]) -> Result<Vec<u8>, Refused> {
         self.change_members(group, |members| {
-            // As in the script, a list without a name, and one with a gap in it, is put in order
-            // without complaint.
+            // As in the script a list without names, or with an empty one, is put in order without a
+            // message.
             let was_empty = members.is_empty();
             let count = members.len();
             members.retain(|member| !member.is_empty() && *member != user);

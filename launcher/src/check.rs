@@ -1,7 +1,6 @@
-//! `--check`: what the library finds wrong in the files, a line for each, as pwck(8) has it.
+//! `--check`: prints a line for each fault that the library finds in the files, as pwck(8) does.
 //!
-//! The library itself reads them, in a child: its complaints are the truth, and its log is where
-//! they stand.
+//! The library itself reads the files, in a child, so the faults are exactly those of its log.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,19 +16,19 @@ use crate::options::{Options, User};
 use crate::{service, variables};
 use nss_wrapper_environment::{Database, ld_preload, library, names, why};
 
-/// A smaller file is checked before anyone could read of the progress.
+/// No progress is shown for smaller files, because they take no time.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// How long a line of progress stays.
 const SHOWN: Duration = Duration::from_millis(100);
 
-/// Checks all that is named, and writes a line for each fault; true if there is none.
+/// Checks all files, and writes a line for each fault; true if there is none.
 pub(crate) fn check(options: &Options) -> Result<bool, String> {
     let mut faults = Vec::new();
     let mut targets = targets(options);
     let user = variables::value(names::USER);
     let configuration = Path::new(service::configuration::PATH);
-    // That of an option was checked when it was read.
+    // A file of an option was checked when the option was read.
     if targets.is_empty() && user.is_none() && options.user.is_empty() {
         if !configuration.exists() {
             let what = "--passwd FILE, one of the library's variables, or a service";
@@ -59,7 +58,7 @@ pub(crate) fn check(options: &Options) -> Result<bool, String> {
     Ok(faults.is_empty())
 }
 
-/// The databases and what their variables say or would say.
+/// The databases, and the values that their variables have or would get.
 fn targets(options: &Options) -> Vec<(Database, OsString)> {
     let given: Vec<_> =
         options.files().map(|(database, file)| (database, file.as_os_str().to_owned())).collect();
@@ -80,12 +79,12 @@ fn user_fault(line: &OsString) -> Option<String> {
     }
 }
 
-/// A file, or a variable that is one.
+/// A file, or a variable that holds the content of one.
 struct Target {
     database: Database,
-    /// As it was given: what stands before the number of a line.
+    /// Its name as it was given, which is printed before the number of a line.
     shown: String,
-    /// What stands there in the library's log.
+    /// Its name in the library's log.
     logged: String,
     value: OsString,
     lines: usize,
@@ -93,7 +92,7 @@ struct Target {
 }
 
 impl Target {
-    /// Reads the text once; the error is a fault.
+    /// Reads the text once. An error is a fault too.
     fn new(database: Database, value: OsString) -> Result<Self, String> {
         let is_text = value.as_bytes().contains(&b'\n');
         let (shown, logged, text, value) = if is_text {
@@ -135,7 +134,7 @@ impl Target {
         Ok(found.log.lines().map(|line| self.fault(line)).collect())
     }
 
-    /// The fault that a line of the log tells of.
+    /// The fault in a line of the log.
     fn fault(&self, line: &str) -> String {
         let Some((_, line)) = line.split_once("] - ") else { return line.to_owned() };
         let text = line.split_once(": ").map_or(line, |(_, text)| text);
@@ -146,7 +145,7 @@ impl Target {
         }
     }
 
-    /// Waits for the child; where somebody watches a large file, a line tells how far it is.
+    /// Waits for the child. With a large file, on a terminal, a line shows the progress.
     fn show_progress(&self, asking: &mut Asking) -> io::Result<()> {
         let mut terminal = io::stderr();
         if self.bytes < LARGE_BYTES || !terminal.is_terminal() {
@@ -159,7 +158,7 @@ impl Target {
             let found = if log > 0 { ", with faults" } else { "" };
             write!(terminal, "\r{}: {percent} % of {} lines{found}", self.shown, self.lines)?;
             if ended {
-                // Nothing stays: erase the line, as terminals have understood it since the VT100.
+                // Erases the line; terminals understand this since the VT100.
                 return write!(terminal, "\r\x1b[K");
             }
             sleep(SHOWN);

@@ -13,10 +13,10 @@ use crate::accounts::{Lines, Refused};
 use crate::options::Edit;
 use crate::replace::{Failed, replace};
 
-/// What a Perl script that dies exits with, unless a system call failed before.
+/// The exit code of a Perl script that dies, unless a system call failed before.
 const DIED: u8 = 255;
 
-/// Why the job is not done.
+/// Why the job failed.
 enum Stop {
     /// The options are not right; the script prints its usage and exits with 1.
     Usage(String),
@@ -53,8 +53,9 @@ pub(crate) fn run(edit: &Edit) -> ExitCode {
     }
 }
 
-/// Perl's Getopt::Long takes one dash or two or a plus, any letter case, and as a value whatever
-/// comes next; clap gets `--name=value` in small letters. What is no option the script ignores.
+/// Turns the arguments into clap's form, `--name=value` in small letters. Perl's Getopt::Long takes
+/// one dash, two, or a plus, any letter case, and as a value whatever comes next. The script ignores
+/// what is no option.
 fn as_long_options(args: &[OsString]) -> Vec<OsString> {
     let mut out = Vec::new();
     let mut args = args.iter().map(|arg| arg.as_bytes());
@@ -69,7 +70,7 @@ fn as_long_options(args: &[OsString]) -> Vec<OsString> {
         let value = match value {
             [] if is_help || name == b"version" => Vec::new(),
             [] => args.next().map(|next| [b"=", next].concat()).unwrap_or_default(),
-            // Nothing after the sign is no value.
+            // An empty value is no value.
             [_] => Vec::new(),
             value => value.to_vec(),
         };
@@ -78,7 +79,7 @@ fn as_long_options(args: &[OsString]) -> Vec<OsString> {
     out.into_iter().map(OsString::from_vec).collect()
 }
 
-/// What is to be done with which file.
+/// The job, and its file.
 enum Job<'a> {
     AddUser(PathBuf, &'a [u8], u32),
     AddGroup(PathBuf, &'a [u8]),
@@ -112,7 +113,7 @@ fn job(edit: &Edit) -> Result<Job<'_>, Stop> {
         _ => return Err(invalid("--type [passwd|group]", kind)),
     };
     let name = edit.name.as_deref().ok_or(usage("missing: --name <name>"))?.as_bytes();
-    // Differs from the script: a name that would end its field or its line is refused too.
+    // Differs from the script: a name with a colon or a line break is refused too.
     if name.is_empty() || name.contains(&b':') || name.contains(&b'\n') {
         return Err(usage("invalid: --name <name>"));
     }
@@ -203,7 +204,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Stop {
     died(error, format!("Unable to open '{}' for read: {error}", path.display()))
 }
 
-/// Perl's exit code is the number of the error that the system call gave.
+/// Perl's exit code is the error number of the system call.
 fn died(error: &io::Error, message: String) -> Stop {
     let code = error.raw_os_error().and_then(|code| u8::try_from(code).ok());
     Stop::Die(code.unwrap_or(DIED), message)

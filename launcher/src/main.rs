@@ -1,8 +1,8 @@
-//! `nss-wrapper`: puts the library and its variables into the environment and becomes the command.
+//! `nss-wrapper`: puts the library and its variables into the environment, and becomes the command.
 //!
-//! It has two other ways to have programs answered, `service` for a whole image and `namespace` for
-//! one command; `check` and `explain` help where no answer comes. Called by the name
-//! `nss_wrapper.pl` it does that script's jobs.
+//! There are two other ways to give programs answers: `service` for a whole image, and `namespace`
+//! for one command. `check` and `explain` help to find out why there is no answer. Called as
+//! `nss_wrapper.pl` the program does what that script does.
 
 mod accounts;
 mod ask;
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What clap says of a mistake, without the usage that follows: its first paragraph in one line.
+/// clap's message about a mistake, without the usage: its first paragraph, in one line.
 fn one_line(message: &str) -> String {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());
@@ -97,7 +97,7 @@ fn print(text: impl AsRef<[u8]>) -> Result<(), String> {
     std::io::stdout().write_all(text.as_ref()).map_err(|e| why(&e))
 }
 
-/// Runs the command under the library, or prints what does so.
+/// Runs the command with the library preloaded, or prints the variables for that.
 fn preloaded(options: &Options) -> Result<ExitCode, (u8, String)> {
     let own = |message| (FAILED, message);
     let library = library(options.library.as_deref()).map_err(own)?;

@@ -1,11 +1,10 @@
-//! A file is read, changed and replaced as a whole, by one writer at a time.
+//! Reads a file, changes it, and replaces it as a whole, one writer at a time.
 //!
-//! The lock is flock(2) on the file itself: it needs no file of its own and ends with its holder,
-//! however that ends. Who gets it looks whether the path still leads to that file, for the holder
-//! before may have replaced it. The new content is written beside the file, under a name that is
-//! always the same, since only the lock's holder writes it: what a killed writer left there is
-//! removed by the next. rename(2) puts it in place, so at every moment the path leads to the whole
-//! old or the whole new content.
+//! The lock is flock(2) on the file itself: it needs no other file, and ends with its holder. Whoever
+//! gets it checks that the path still leads to that file, because the holder before may have
+//! replaced it. The new content is written beside the file. It always has the same name there,
+//! because only the lock's holder writes it; so what a killed writer has left is removed by the next.
+//! rename(2) puts it in place: at every moment the path leads to the whole old or new content.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -39,13 +38,13 @@ pub(crate) fn replace<E: From<Failed>>(
         file.read_to_end(&mut old).map_err(opened)?;
         let new = change(&old)?;
         let copy = write(&beside, &new, &file).map_err(written)?;
-        // Somebody who knows of no lock may have put another file there.
+        // A program that does not use the lock may have put another file there.
         if leads_to(path, &file).map_err(opened)? && leads_to(&beside, &copy).map_err(written)? {
             fs::rename(&beside, path).map_err(renamed)?;
             break;
         }
     }
-    // Without permission to read the directory the rename is as lasting as the system makes it.
+    // Without permission to read the directory the rename cannot be synchronised to the disk.
     match path.parent().map(File::open) {
         Some(Ok(directory)) => Ok(directory.sync_all().map_err(renamed)?),
         _ => Ok(()),
@@ -55,7 +54,7 @@ pub(crate) fn replace<E: From<Failed>>(
 /// Opens the file that the path leads to, once no other writer holds it.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
-        // NFS locks only what is open for writing; elsewhere reading is enough.
+        // NFS locks only a file that is open for writing.
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path)?,
             other => other?,
@@ -86,12 +85,12 @@ fn write(path: &Path, bytes: &[u8], old: &File) -> io::Result<File> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // Never a file or link that somebody else put there.
+    // This never opens a file or link that somebody else put there.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let old = old.metadata()?;
     let own = file.metadata()?;
-    // As in sed -i, a file whose owner may not be kept is replaced all the same; a random user id
-    // in a container edits files of root through its group.
+    // As by sed -i, a file is replaced even if its owner cannot be kept: in a container a random user
+    // id edits files of root by its group.
     if own.uid() != old.uid() {
         let _ = fchown(&file, Some(old.uid()), None);
     }

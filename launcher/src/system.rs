@@ -1,6 +1,6 @@
-//! Ids, and the calls that std has not.
+//! Ids, and system calls that std lacks.
 //!
-//! Of `rustix` and `libc` the features `std` stay off: cargo builds both packages with one set of
+//! The `std` features of `rustix` and `libc` stay off: cargo builds both packages with one set of
 //! features, and the library must do without std.
 #![allow(unsafe_code, reason = "libc's calls, and descriptors that std and rustix share")]
 
@@ -15,7 +15,8 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{FlockOperation, MemfdFlags};
 use rustix::thread::UnshareFlags;
 
-/// The real user and group id. Asked of libc, not of the kernel: uid_wrapper answers there.
+/// The real user and group id, from libc and not from the kernel, because uid_wrapper interposes libc's
+/// functions.
 pub(crate) fn real_ids() -> (u32, u32) {
     // SAFETY: getuid takes nothing and cannot fail.
     let uid = unsafe { libc::getuid() };
@@ -24,7 +25,7 @@ pub(crate) fn real_ids() -> (u32, u32) {
     (uid, gid)
 }
 
-/// The effective user and group id that the kernel goes by, whatever uid_wrapper says.
+/// The effective user and group id from the kernel, whatever uid_wrapper says.
 pub(crate) fn effective_ids() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
@@ -37,8 +38,8 @@ pub(crate) fn is_root() -> bool {
 /// Leaves the namespaces of `flags` for new ones: unshare(2).
 pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));
-    // SAFETY: what is unsafe of it is a table of descriptors that threads no longer share; the
-    // launcher has one thread, and never asks for that.
+    // SAFETY: only CLONE_FILES is unsafe, with which threads no longer share descriptors; the launcher
+    // has one thread, and never passes that flag.
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 

@@ -1,4 +1,4 @@
-//! Whom `--user` names.
+//! What `--user` names.
 
 use nss_wrapper_environment::{Database, Environment, User, template};
 
@@ -7,19 +7,19 @@ use crate::system;
 
 /// What becomes of the users.
 pub(crate) enum Named {
-    /// One who runs the command and has no entry: a line for `NSS_WRAPPER_USER`, with its signs.
+    /// Only the caller, who has no entry: a line for `NSS_WRAPPER_USER`, with its signs.
     Own(String),
-    /// Users who go in front of all others.
+    /// Users who come before all others.
     Users(Vec<User>),
 }
 
-/// The users, in front of those that the environment has.
+/// The users, before those that the environment has.
 pub(crate) fn named(users: &[options::User], environment: &Environment) -> Result<Named, String> {
     let passwd = environment.found(Database::Passwd)?;
     named_where(users, |uid| passwd.has_id(Database::Passwd, uid))
 }
 
-/// The same, where `has_user` says which ids have an entry without them.
+/// The same; `has_user` says which ids have an entry already.
 pub(crate) fn named_where(
     users: &[options::User],
     has_user: impl Fn(u32) -> bool,
@@ -41,7 +41,7 @@ fn entry(user: &options::User, process: &template::Process<'_>) -> Result<User, 
     if let Some(line) = &user.line {
         return template::expand(line, process).parse();
     }
-    // Whoever runs the command has a home directory and a shell already.
+    // The caller has a home directory and a shell.
     let uid = user.uid.unwrap_or(process.uid);
     let is_own = uid == process.uid;
     let shell = template::path_in("SHELL").filter(|_| is_own);
@@ -50,7 +50,7 @@ fn entry(user: &options::User, process: &template::Process<'_>) -> Result<User, 
     Ok(named.home(home).shell(shell.as_deref().unwrap_or("/bin/sh")))
 }
 
-/// The line in which the signs stand for the ids.
+/// The line with signs in place of the ids.
 fn own_line(user: &options::User) -> String {
     if let Some(line) = &user.line {
         return line.clone();

@@ -1,4 +1,4 @@
-//! What the options become in the command's environment.
+//! The variables that the options become in the command's environment.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -51,8 +51,8 @@ pub(crate) fn value(name: &str) -> Option<OsString> {
 pub(crate) fn exports(set: &Variables) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in set {
-        // Only a NUL byte has no quotation, and no value has one: the kernel hands none on, and
-        // those that come from files were refused.
+        // Only a NUL byte cannot be quoted. No value has one: the environment cannot hold one, and
+        // files with one were refused.
         let Ok(value) = shlex::bytes::try_quote(value.as_bytes()) else { continue };
         out.extend_from_slice(b"export ");
         out.extend_from_slice(name.as_bytes());

@@ -1,4 +1,4 @@
-//! The child: asks libc and writes what it is told, a word and a value on each line.
+//! The child: asks libc and writes the answer, a word and a value on each line.
 #![allow(unsafe_code, reason = "libc's lookups and their results")]
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -8,10 +8,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 use nss_wrapper_environment::Database;
 
-/// How many entries are read between two lines that tell of them.
+/// How many entries are read between two reports of the progress.
 const STEP: u64 = 1 << 16;
 
-/// A function that each form of the library exports and nothing else does.
+/// A function that every build of the library exports, and nothing else.
 const EXPORT: &CStr = c"_nss_wrapper_rs_getpwuid_r";
 
 /// Asks for one entry, or reads all.
@@ -53,14 +53,14 @@ fn preloaded() -> Option<String> {
     text(info.dli_fname)
 }
 
-/// The library that libc has loaded as a service: that is in no program's global scope.
+/// The library that libc has loaded as a service, which is not in the program's global scope.
 fn service() -> Option<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let mut paths = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
     paths.find(|path| path.ends_with("/libnss_wrapper_rs.so.2")).map(str::to_owned)
 }
 
-/// Reads all entries, and tells how many from time to time.
+/// Reads all entries, and reports their number from time to time.
 fn read_all(database: Database) -> io::Result<()> {
     let mut count = 0_u64;
     while next(database) {
@@ -116,7 +116,7 @@ fn user(key: &str) -> Option<String> {
     let row = unsafe { found.as_ref() }?;
     let (name, gecos) = (text(row.pw_name)?, text(row.pw_gecos).unwrap_or_default());
     let (dir, shell) = (text(row.pw_dir)?, text(row.pw_shell)?);
-    // What may be a hash of a password is nobody's business here.
+    // The field may be a hash of a password, so it is not shown.
     Some(format!("{name}:x:{}:{}:{gecos}:{dir}:{shell}", row.pw_uid, row.pw_gid))
 }
 

@@ -1,5 +1,5 @@
-//! A child of this program that asks libc, under the library or without it, so that what is told is
-//! what every program is told.
+//! A child of this program that asks libc, with the library or without it, so that it gets the answers
+//! that every program gets.
 
 mod child;
 
@@ -21,11 +21,11 @@ const OPTION: &str = "--ask";
 /// This program is not found again otherwise.
 const NO_PROC: &str = "--check and --explain need /proc, which is not mounted here";
 
-/// The environment that a child has besides that of this process. `None` takes a variable away.
+/// Changes to the environment of a child. `None` removes a variable.
 pub(crate) type Environment = BTreeMap<OsString, Option<OsString>>;
 
-/// A child that is asking. What it writes goes to memory, where nothing waits for a reader: the
-/// library does not wait long for one either.
+/// A child that is asking. It writes to memory, so it never waits for a reader; the library does not
+/// wait long for one, and would drop lines.
 pub(crate) struct Asking {
     child: Child,
     out: File,
@@ -34,13 +34,13 @@ pub(crate) struct Asking {
 
 /// What the child found.
 pub(crate) struct Found {
-    /// The library that was loaded before the program began.
+    /// The library that was loaded at the program's start.
     pub(crate) preloaded: Option<String>,
-    /// The library that libc loaded as a service meanwhile.
+    /// The library that libc has loaded as a service since then.
     pub(crate) service: Option<String>,
     /// The entry, as a line of its file.
     pub(crate) entry: Option<String>,
-    /// Everything on standard error: the library's log, and ld.so's complaints.
+    /// All of standard error: the library's log, and messages of ld.so.
     pub(crate) log: String,
 }
 
@@ -82,7 +82,7 @@ impl Asking {
         Ok((entries.unwrap_or(0), self.log.metadata()?.len()))
     }
 
-    /// Waits for the child's end, and takes what it found.
+    /// Waits for the child's end, and gives what it found.
     pub(crate) fn finish(mut self) -> io::Result<Found> {
         let status = self.child.wait()?;
         let (out, log) = (text(&self.out)?, text(&self.log)?);
@@ -111,7 +111,8 @@ fn values<'a>(text: &'a str, name: &'a str) -> impl DoubleEndedIterator<Item = &
     text.lines().filter_map(move |line| line.strip_prefix(name))
 }
 
-/// What has been written to the file. The child shares its place in it, so that stays.
+/// What has been written to the file. It is read without moving the file's position, which the child
+/// shares.
 fn text(file: &File) -> io::Result<String> {
     let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
     file.read_exact_at(&mut bytes, 0)?;

@@ -1,8 +1,8 @@
 //! `--explain`: who answers a question, and whether the library can work here at all.
 //!
-//! The question is asked by a child in the same environment, and then in ones with less in them:
-//! what the answer depends on is who gave it. Nothing here needs a right that the failing program
-//! does not have.
+//! A child asks the question in the same environment, then again with parts of it left out: the
+//! answer comes from the part without which it changes. Nothing here needs a right that the failing
+//! program does not have.
 
 mod place;
 mod program;
@@ -48,7 +48,7 @@ pub(crate) fn explain(question: &[String], options: &Options) -> Result<bool, St
     Ok(found.entry.is_some())
 }
 
-/// What is to be explained: the environment as it is, or the one that the options would make.
+/// The environment to explain: the present one, or the one that the options would make.
 fn environment(options: &Options) -> Result<Environment, String> {
     let mut environment = Environment::new();
     let set = variables::of(options)?.variables()?;

@@ -14,7 +14,7 @@ use nss_wrapper_environment::{Database, library, names, why};
 /// How much of a variable is shown, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// One line for each thing that decides it.
+/// One line for each of these.
 pub(super) fn lines(
     database: Database,
     found: &Found,
@@ -102,7 +102,7 @@ fn service(database: Database) -> String {
     }
 }
 
-/// The library's variables, each with what is wrong with it.
+/// The library's variables, each with its fault if it has one.
 fn variables(environment: &Environment) -> Vec<String> {
     let mut lines = Vec::new();
     for name in names::ALL {
@@ -130,7 +130,7 @@ fn variables(environment: &Environment) -> Vec<String> {
 fn file_fault(path: &Path) -> Option<String> {
     match std::fs::metadata(path) {
         Err(error) => Some(why(&error)),
-        // To open a FIFO would wait for its writer.
+        // Opening a FIFO would wait for its writer.
         Ok(status) if !status.is_file() => Some("not a regular file".to_owned()),
         Ok(_) => File::open(path).err().map(|error| why(&error)),
     }

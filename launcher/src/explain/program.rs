@@ -20,7 +20,7 @@ pub(super) fn lines(name: &OsStr, library: Option<&str>) -> Vec<String> {
     };
     let mut lines = Vec::new();
     let mut path = path;
-    // A script's interpreter is what runs.
+    // A script is run by its interpreter.
     if let Some(interpreter) = interpreter(&path) {
         lines.push(format!("program: {} is run by {}", path.display(), interpreter.display()));
         path = interpreter;

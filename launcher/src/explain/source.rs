@@ -12,7 +12,7 @@ use crate::ask::{Environment, Found, ask};
 use crate::service::{self, configuration};
 use nss_wrapper_environment::{Database, names};
 
-/// Everything of the library's that may give an answer, besides the database's own variable.
+/// The library's variables that may give an answer, besides the database's own.
 const OTHERS: [&str; 4] =
     [names::USER, names::FALLTHROUGH, names::MODULE_SO_PATH, names::MODULE_FN_PREFIX];
 
@@ -29,11 +29,11 @@ pub(super) fn of(
         );
     }
     let system = of_system(database, key);
-    // What stands in a file of the system's was answered before the service was asked.
+    // The system's files are asked before the service.
     let (Some(service), false) = (&found.service, system.starts_with("the file")) else {
         return Ok(system);
     };
-    // The service says what the library says of its configuration.
+    // The service answers what the library answers with the same configuration.
     let mut environment = environment.clone();
     environment.insert("LD_PRELOAD".into(), Some(service.into()));
     if let Ok(all) = service::installed_configuration(Path::new(configuration::PATH)) {
@@ -58,7 +58,7 @@ fn of_library(
     let module = value(names::MODULE_SO_PATH, environment);
     let answers = |without: &[&str]| {
         let mut environment = environment.clone();
-        // Empty, not unset: the service's configuration would take the place of an unset one.
+        // Empty, not unset: for an unset variable the service's configuration would count.
         environment.extend(without.iter().map(|name| (name.into(), Some("".into()))));
         ask(database, key, &environment).map(|found| found.entry.is_some())
     };
@@ -70,7 +70,7 @@ fn of_library(
     if let Some(module) = module {
         let is_its = match own {
             Some(_) => answers(&[names::USER, names::FALLTHROUGH])?,
-            // Without a file of the database the system is asked beside the module.
+            // Without a file for the database the system is asked after the module.
             None => !answers(&[names::USER, names::MODULE_SO_PATH])?,
         };
         if is_its {

@@ -1,4 +1,4 @@
-//! The files that lie over those of /etc: what the library would answer, written out.
+//! The files that are mounted over those of /etc: they hold what the library would answer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +40,7 @@ pub(crate) fn generate(options: &Options) -> Result<BTreeMap<Database, Vec<u8>>,
     Ok(files.changed())
 }
 
-/// The environment's line for whoever runs the command.
+/// The environment's `NSS_WRAPPER_USER`, for whoever runs the command.
 fn own_line(options: &Options) -> Result<Option<String>, String> {
     let Some(value) = variables::value(names::USER) else {
         return Ok(None);
@@ -62,12 +62,12 @@ struct Files {
 }
 
 impl Files {
-    /// Reads what is in /etc, and what is to be there without lines of ours.
+    /// Reads the file in /etc, and the one that shall be there, without our lines.
     fn take(&mut self, database: Database, given: &Environment) -> Result<(), String> {
         let path = database.path();
         let system = match fs::read(&path) {
             Ok(text) => text,
-            // What cannot be read is found out where it is to be covered; most may not read shadow.
+            // Most users may not read shadow; that is an error only if a file is mounted over it.
             Err(_) if database == Database::Shadow => Vec::new(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(format!("{}: {}", path.display(), why(&error))),
@@ -103,7 +103,7 @@ impl Files {
         text.push(b'\n');
     }
 
-    /// Adds the user of `NSS_WRAPPER_USER`, who answers only where the id has no entry.
+    /// Adds the user of `NSS_WRAPPER_USER`, if the id has no entry.
     fn append_own(&mut self, line: &str) -> Result<(), String> {
         let user: User = line.parse().map_err(|why| format!("{}: {why}", names::USER))?;
         let (uid, gid) = system::real_ids();
@@ -138,7 +138,7 @@ impl Files {
     }
 }
 
-/// Gives the last line its line break.
+/// Adds a line break after the last line, if it has none.
 fn end_line(text: &mut Vec<u8>) {
     if text.last().is_some_and(|last| *last != b'\n') {
         text.push(b'\n');

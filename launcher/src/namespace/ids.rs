@@ -1,10 +1,10 @@
-//! A user namespace in which every id is what it was: user_namespaces(7).
+//! A user namespace in which every id stays what it was: user_namespaces(7).
 //!
-//! A process that may not mount gets that right in a user namespace of its own. Who is not root may
-//! map one user and one group there, the own ones; supplementary groups keep their effect, but are
-//! shown as 65534. Root without the right to mount, as in a container, maps all ids, so that the
-//! command can still change to another user. Only a process that stays outside may do that: this
-//! program again, with `--map-ids`.
+//! A process that may not mount gets that right in a user namespace of its own. A user who is not
+//! root may map only one user and one group there, their own; supplementary groups keep their
+//! effect, but are shown as 65534. Root without the right to mount, as in a container, maps all ids,
+//! so that the command can still change to another user. Only a process outside of the namespace may
+//! do that: it is this program again, with `--map-ids`.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -33,7 +33,7 @@ pub(super) fn unshare_with_user(flags: UnshareFlags) -> Result<(), String> {
         return map_own(uid, gid).map_err(map_failed);
     }
     if let Some(mut helper) = helper {
-        // It ends by itself once nothing can come any more.
+        // It ends by itself when the other end of the pipe is closed.
         drop(helper.stdin.take());
         let _ = helper.wait();
     }
@@ -50,7 +50,7 @@ fn map_failed(error: io::Error) -> String {
     }
 }
 
-/// Maps the own user and the own group, as everyone may.
+/// Maps the caller's user and group, as everyone may.
 fn map_own(uid: u32, gid: u32) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1\n"))?;
@@ -74,8 +74,8 @@ fn map_from_outside(mut helper: Child) -> io::Result<ExitStatus> {
     helper.wait()
 }
 
-/// What `--map-ids PID` does: waits until the process has entered its namespace, and maps all ids
-/// that are known here to themselves there.
+/// `--map-ids PID`: waits until the process has entered its namespace, and maps all ids that exist
+/// here to themselves there.
 pub(crate) fn map(pid: u32) -> io::Result<()> {
     if io::stdin().read(&mut [0])? == 0 {
         return Ok(());
@@ -87,7 +87,7 @@ pub(crate) fn map(pid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The map in which the ids of this one are themselves.
+/// A map of the ids of this namespace, each to itself.
 fn identity(known: &str) -> String {
     let mut lines = String::new();
     for line in known.lines() {

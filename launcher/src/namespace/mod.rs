@@ -1,7 +1,7 @@
 //! `--namespace`: the command sees files of its own in /etc, and a host name of its own.
 //!
-//! For programs that read /etc/passwd without libc. The process itself enters the namespaces and
-//! then becomes the command, so that ids, process id, exit code and signals are the command's.
+//! This is for programs that read /etc/passwd without libc. The process itself enters the namespaces
+//! and then becomes the command, so ids, process id, exit code and signals are the command's.
 
 mod files;
 mod ids;
@@ -16,7 +16,7 @@ use crate::system;
 
 pub(crate) use ids::map as map_ids;
 
-/// Enters the namespaces that the options need; where nothing would differ, none.
+/// Enters the namespaces that the options need; none if no file would differ.
 pub(crate) fn enter(options: &Options) -> Result<(), String> {
     let files = files::generate(options)?;
     let hostname = files::hostname(options);

@@ -1,4 +1,4 @@
-//! Files that lie over others, in a mount namespace that was just entered.
+//! Mounts files over others, in a mount namespace that was just entered.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -13,14 +13,14 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use super::refusal;
 use nss_wrapper_environment::{Database, why};
 
-/// A text, and the file that it is to lie over.
+/// A text, and the file over which it is mounted.
 pub(super) struct Cover {
     database: Database,
     text: Vec<u8>,
     file: PathBuf,
 }
 
-/// Looks for the files, before any namespace is entered.
+/// Finds the files, before any namespace is entered.
 pub(super) fn covers(texts: BTreeMap<Database, Vec<u8>>) -> Result<Vec<Cover>, String> {
     let cover = |(database, text): (Database, _)| match database.path().canonicalize() {
         Ok(file) => Ok(Cover { database, text, file }),
@@ -31,12 +31,12 @@ pub(super) fn covers(texts: BTreeMap<Database, Vec<u8>>) -> Result<Vec<Cover>, S
     texts.into_iter().map(cover).collect()
 }
 
-/// Lays the texts over their files. They are in memory, and nobody finds them but by those paths.
+/// Mounts the texts over their files. They are in memory, and can be reached only by those paths.
 pub(super) fn lay(covers: &[Cover]) -> Result<(), String> {
     if covers.is_empty() {
         return Ok(());
     }
-    // What is mounted here must not be mounted in the namespace that this one was copied from.
+    // Mounts must not propagate to the namespace that this one was copied from.
     let quiet = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", quiet).map_err(|error| match error {
         Errno::INVAL => {
@@ -46,7 +46,7 @@ pub(super) fn lay(covers: &[Cover]) -> Result<(), String> {
         }
         error => refusal::of("mount", error),
     })?;
-    // Until it is unmounted below, the directory is hidden: none that is needed meanwhile.
+    // This hides the directory until it is unmounted below. Nothing in it is needed meanwhile.
     let is_free = |dir: &&&str| {
         Path::new(**dir).is_dir() && !covers.iter().any(|cover| cover.file.starts_with(**dir))
     };
@@ -74,7 +74,7 @@ fn lay_one(cover: &Cover, dir: &Path) -> Result<(), String> {
 fn write(cover: &Cover, path: &Path) -> std::io::Result<()> {
     fs::write(path, &cover.text)?;
     let mode = match cover.database {
-        // The group may be one that this namespace does not know: then it is the owner's alone.
+        // The group may have no id in this namespace: then only the owner may read it.
         Database::Shadow => {
             let group = fs::metadata(&cover.file)?.gid();
             if chown(path, None, Some(group)).is_ok() { 0o640 } else { 0o600 }

@@ -1,4 +1,4 @@
-//! What to say where the kernel, or the container around us, refuses a namespace.
+//! The message if the kernel, or the container, refuses a namespace.
 
 use std::fs;
 
@@ -14,14 +14,14 @@ pub(super) fn of(step: &str, error: Errno) -> String {
     format!("no namespace: {step}: {why}; {advice}")
 }
 
-/// What decides who may have namespaces.
+/// The settings that decide who may have namespaces.
 #[derive(Default)]
 struct Facts {
     /// Debian's own switch.
     is_switched_off: bool,
     /// No user namespace may be made.
     has_no_room: bool,
-    /// Ubuntu's AppArmor takes the rights in a user namespace away.
+    /// Ubuntu's AppArmor denies rights in a user namespace.
     is_restricted: bool,
     /// System calls are filtered, as in most containers.
     is_filtered: bool,

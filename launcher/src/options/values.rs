@@ -8,7 +8,7 @@ use nss_wrapper_environment::template;
 /// `NAME[:UID[:GID]]`, or a passwd(5) line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
-    /// The name, in which signs of a line still stand.
+    /// The name, in which signs of a line are not replaced yet.
     pub(crate) name: String,
     /// `None` is the real user id of the process.
     pub(crate) uid: Option<u32>,
@@ -22,7 +22,7 @@ impl FromStr for User {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The end of a YAML block or of a file that was read into a variable.
+        // A YAML block, or a file that was read into a variable, ends with a line break.
         let text = text.strip_suffix('\n').unwrap_or(text);
         if ['"', '\'']
             .iter()
@@ -32,7 +32,7 @@ impl FromStr for User {
         }
         let fields: Vec<&str> = text.split(':').collect();
         let name = fields[0];
-        // What passwd(5) cannot hold, or reads as a comment or a NIS directive.
+        // passwd(5) cannot hold these, or they are a comment or a NIS directive there.
         if name.is_empty()
             || name.starts_with(['+', '-', '#'])
             || name.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',')
@@ -60,7 +60,7 @@ impl FromStr for User {
     }
 }
 
-/// An id in decimal; the highest number is what the system calls mean by "none".
+/// An id in decimal; for system calls the highest number means "none".
 fn id(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(id) if id < u32::MAX && text.bytes().all(|b| b.is_ascii_digit()) => Ok(id),

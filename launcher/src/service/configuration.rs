@@ -1,5 +1,5 @@
-//! `/etc/nss_wrapper_rs.conf`: what the library answers where it is a service. docs/service.md
-//! describes the format.
+//! `/etc/nss_wrapper_rs.conf`: what the library answers as a service. docs/service.md describes the
+//! format.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use nss_wrapper_environment::{Database, names, template, why};
 /// Where the library reads it.
 pub(crate) const PATH: &str = "/etc/nss_wrapper_rs.conf";
 
-/// Its name in that directory.
+/// Its name in /etc.
 pub(crate) const NAME: &str = "nss_wrapper_rs.conf";
 
 /// The first line of a file that the launcher wrote.
@@ -30,7 +30,7 @@ const NAMES: [&str; 9] = [
     names::DEBUGLEVEL,
 ];
 
-/// The library uses no longer file.
+/// The library does not use a longer file.
 const LONGEST: usize = (16 << 10) - 1;
 
 /// Values by name.
@@ -38,7 +38,7 @@ const LONGEST: usize = (16 << 10) - 1;
 pub(crate) struct Configuration(BTreeMap<&'static str, String>);
 
 impl Configuration {
-    /// What the options ask for; their files must be there and root's alone.
+    /// What the options say. Their files must exist, and only root may be able to write them.
     pub(crate) fn of(options: &Options, tree: &Tree) -> Result<Self, String> {
         if !options.host.is_empty() {
             return Err("a service has its hosts from a file: --hosts FILE".to_owned());
@@ -75,7 +75,7 @@ impl Configuration {
         Ok(all)
     }
 
-    /// Refuses files that are not there, or that others than root can write.
+    /// Refuses files that are missing, or that others than root can write.
     pub(crate) fn check_files(&self, tree: &Tree) -> Result<(), String> {
         for database in Database::ALL {
             if let Some(file) = self.get(database.variable()) {
@@ -105,7 +105,7 @@ impl Configuration {
         self.0.is_empty()
     }
 
-    /// The databases that name the service: users and groups, and what else there is a file for.
+    /// The databases that get the service: users and groups, and those with a file.
     pub(crate) fn databases(&self) -> Vec<Database> {
         let is_asked = |database: &Database| {
             matches!(database, Database::Passwd | Database::Group)
@@ -157,7 +157,7 @@ fn line(user: &User) -> String {
     format!("{name}:x:{uid}:{gid}:{name}:%h:/bin/sh")
 }
 
-/// Where the file is, if only root can write it.
+/// The file's path, if only root can write it.
 fn trusted(tree: &Tree, file: &Path) -> Result<PathBuf, String> {
     if !file.is_absolute() {
         return Err(format!("{}: a service needs an absolute path", file.display()));

@@ -1,7 +1,7 @@
-//! Where the C library of a tree looks for its services, and whether ours is for that machine.
+//! Where the C library of a tree looks for services, and whether our library is for that machine.
 //!
-//! glibc loads `libnss_NAME.so.2` like any other library, and whatever its distribution's layout,
-//! the directory of `libc.so.6` itself is one that it searches.
+//! glibc loads `libnss_NAME.so.2` like any other library. In every distribution it searches the
+//! directory of `libc.so.6`.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -93,7 +93,7 @@ pub(crate) fn directories(tree: &Tree) -> Vec<PathBuf> {
         found.extend(dirs);
     }
     found.extend(places.into_iter().flatten());
-    // Systems with another layout: the C library that runs this program.
+    // For systems with another layout: the directory of the C library that runs this program.
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mapped = maps.lines().filter_map(|line| line.split_once('/')?.1.strip_suffix("/libc.so.6"));
     found.extend(

@@ -1,8 +1,8 @@
 //! `--install-service` and `--uninstall-service`: the library as an NSS service of a system.
 //!
-//! Everything is checked before anything is written, and nsswitch.conf, which makes the service
-//! count, is written last and taken back first. If a later step fails, the steps before are undone. One
-//! launcher does that at a time: the next waits for the lock of the directory /etc.
+//! Everything is checked before anything is written. nsswitch.conf, which makes libc ask the service,
+//! is written last and restored first. If a step fails, the steps before it are undone. One launcher
+//! does this at a time: the next waits for a lock on the directory /etc.
 
 pub(crate) mod configuration;
 pub(crate) mod libdir;
@@ -24,7 +24,7 @@ use tree::Tree;
 /// What every program of the system asks.
 pub(crate) const NSSWITCH: &str = "/etc/nsswitch.conf";
 
-/// Nothing else is refused without root: the files say whether they can be written.
+/// Root is not required otherwise: writing the files fails if it is not allowed.
 const NOT_ROOT: &str = "only root can install a service, or take it away";
 
 /// Installs the service; the text says what was done.
@@ -44,7 +44,7 @@ pub(crate) fn install(options: &Options) -> Result<String, String> {
         let text = wanted.to_text();
         (wanted, Some(text))
     };
-    // A link beside the library is how a package installs it.
+    // Packages install such a link beside the library.
     let is_packaged = installed.is_symlink();
     let loaded = place.tree.find_within(&installed).map_err(|e| failed(&installed, &e))?;
     if is_packaged && libdir::Machine::of(&loaded) != Some(machine) {
@@ -66,7 +66,7 @@ pub(crate) fn install(options: &Options) -> Result<String, String> {
     Ok(steps.finish())
 }
 
-/// Takes the service away; the text says what was done.
+/// Removes the service; the text says what was done.
 pub(crate) fn uninstall(options: &Options) -> Result<String, String> {
     let place = Place::new(options)?;
     let mut steps = Steps::default();
@@ -85,7 +85,7 @@ pub(crate) fn uninstall(options: &Options) -> Result<String, String> {
     Ok(steps.finish())
 }
 
-/// What is wrong with the configuration of the running system, if something is.
+/// The fault in the configuration of the running system, if there is one.
 pub(crate) fn fault() -> Option<String> {
     let path = Path::new(configuration::PATH);
     let checked = Tree::new(None).and_then(|tree| tree.check_only_root_writes(path));
@@ -119,17 +119,17 @@ impl Place {
             return Err(format!("{}: there is no such directory", etc.display()));
         }
         let locked = File::open(&etc).map_err(|e| failed(&etc, &e))?;
-        // Some network file systems lock no directories. Who installs twice at once there has to see to it.
+        // Some network file systems lock no directories. There two launchers may run at the same time.
         let _ = system::lock(&locked);
         let (configuration, nsswitch) = (etc.join(configuration::NAME), find(NSSWITCH)?);
-        // The library opens no link there either.
+        // The library does not open a link either.
         if configuration.is_symlink() {
             return Err(format!("{}: is a symbolic link", configuration.display()));
         }
         Ok(Self { tree, configuration, nsswitch, _etc: locked })
     }
 
-    /// The configuration that is there already.
+    /// The present configuration.
     fn configuration(&self) -> Result<Configuration, String> {
         let path = &self.configuration;
         if !path.exists() {
@@ -144,7 +144,7 @@ impl Place {
     }
 }
 
-/// What has been done so far. Dropped unfinished, it puts back what the files had.
+/// The changes so far. If it is dropped unfinished, it restores the files.
 #[derive(Default)]
 struct Steps {
     text: String,
@@ -156,7 +156,7 @@ impl Steps {
         self.text += &format!("{what} {}\n", path.display());
     }
 
-    /// Gives the file this content; one that has it already is left alone.
+    /// Gives the file this content, unless it has it already.
     fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         let old = read(path)?;
         if old.as_deref() == Some(bytes) {
@@ -177,7 +177,7 @@ impl Steps {
             (Some(_), None) => self.remove(path),
             (None, Some(new)) => self.put(path, &new),
             (Some(_), Some(_)) => {
-                // Made anew from what the file has once it is locked.
+                // Made again from the file's content after it was locked.
                 let change = |old: &[u8]| {
                     let new = nsswitch::with_service(Some(old), databases);
                     Ok::<_, Failed>(new.unwrap_or_default())
@@ -212,7 +212,7 @@ impl Steps {
 impl Drop for Steps {
     fn drop(&mut self) {
         for (path, old) in self.before.drain(..).rev() {
-            // What failed is told already.
+            // The error that led here is reported; this one is not.
             let _ = match old {
                 Some(old) => put(&path, &old),
                 None => fs::remove_file(&path),
@@ -230,7 +230,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
-/// Puts a file of root's in place that all can read, by rename: a reader sees the old or the new.
+/// Replaces a file, by rename, with one of root's that all can read.
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = replace::beside(path);
     match fs::remove_file(&beside) {
@@ -240,7 +240,7 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(bytes)?;
-        // Whatever the umask says.
+        // Independent of the umask.
         file.set_permissions(Permissions::from_mode(0o644))?;
         file.sync_all()?;
         fs::rename(&beside, path)

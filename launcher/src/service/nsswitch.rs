@@ -1,22 +1,22 @@
 //! nsswitch.conf(5) with the service and without it: bytes in, bytes out.
 //!
-//! The service stands after `files` or `compat`, so that whoever has an entry there is left as they
-//! are, and before any service that would end the search when it finds nothing. All other bytes
-//! stay. What is added can be told from the rest again: a word with a blank before it, or a whole
-//! line that ends in a comment of ours, so that taking it back leaves the bytes from before.
+//! The service is put after `files` or `compat`, so that users who have an entry there stay as they
+//! are, and before any service that would end the search if it finds nothing. All other bytes stay.
+//! An addition is a word with a blank before it, or a whole line that ends in a comment of ours. So
+//! it can be recognised, and removing it restores the bytes from before.
 
 use nss_wrapper_environment::Database;
 
 /// The service's name, as in `libnss_wrapper_rs.so.2`.
 pub(crate) const SERVICE: &str = "wrapper_rs";
 
-/// The end of a line that stands for a database which the file did not name.
+/// The end of a line for a database that the file did not name.
 const ADDED: &str = " # added by nss-wrapper --install-service";
 
-/// The first line of a file that was not there before.
+/// The first line of a file that did not exist before.
 const MADE: &str = "# Made by nss-wrapper --install-service, for there was none.";
 
-/// The file in which exactly the databases in `wanted` have the service. `None` is no file.
+/// The file with the service for exactly the databases in `wanted`. `None` means no file.
 pub(crate) fn with_service(old: Option<&[u8]>, wanted: &[Database]) -> Option<Vec<u8>> {
     let mut named = Vec::new();
     let mut kept = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn with_service(old: Option<&[u8]>, wanted: &[Database]) -> Option<Ve
             continue;
         }
         let (name, services) = name_of(line);
-        // Where initgroups has a line, membership goes by that and not by the one of group.
+        // If there is a line for initgroups, memberships are looked up by that, not by that of group.
         let is_of = |database: &Database| match name {
             b"initgroups" => *database == Database::Group,
             name => database.name().as_bytes() == name,
@@ -52,7 +52,7 @@ pub(crate) fn with_service(old: Option<&[u8]>, wanted: &[Database]) -> Option<Ve
         new.extend_from_slice(MADE.as_bytes());
         new.push(b'\n');
     }
-    // In front, where no last line without a line break can be in the way.
+    // At the beginning, because the last line may lack its line break.
     for database in wanted.iter().filter(|database| !named.contains(database)) {
         let services = with(default_services(*database).as_bytes());
         new.extend_from_slice(database.name().as_bytes());
@@ -76,7 +76,7 @@ pub(crate) fn has_service(text: &[u8], database: Database) -> bool {
     })
 }
 
-/// What glibc asks where the file names no services.
+/// What glibc asks if the file names no services.
 fn default_services(database: Database) -> &'static str {
     match database {
         Database::Passwd | Database::Group | Database::Shadow => " files",
@@ -92,7 +92,7 @@ fn name_of(line: &[u8]) -> (&[u8], usize) {
     (&line[start..end], (end + 1).min(line.len()))
 }
 
-/// A service's name, or what is in brackets behind one.
+/// A service's name, or the actions in brackets after one.
 struct Item {
     start: usize,
     end: usize,
@@ -119,7 +119,7 @@ fn items(services: &[u8]) -> Vec<Item> {
         } else if is_action {
             match rest.iter().position(|byte| *byte == b']') {
                 Some(last) => last + 1,
-                // Without an end it is no action, and nothing after it is anything.
+                // Without a closing bracket it is no action, and the rest of the line counts for nothing.
                 None => break,
             }
         } else {
@@ -139,7 +139,7 @@ fn with(services: &[u8]) -> Vec<u8> {
     }
     let (before, after) = services.split_at(place(services, &items));
     let is_apart = |byte: &u8| byte.is_ascii_whitespace() || b"[#".contains(byte);
-    // A name that follows at once, after a colon or an action, needs the blank between.
+    // A name that follows a colon or an action directly needs a blank between.
     if after.first().is_none_or(is_apart) {
         [before, b" ", SERVICE.as_bytes(), after].concat()
     } else {
@@ -160,16 +160,16 @@ fn without(services: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Where the service goes.
+/// Where the service is put.
 fn place(services: &[u8], items: &[Item]) -> usize {
-    // How far the service at `at` and its actions reach, and whether they end the search.
+    // Where the service at `at` with its actions ends, and whether they end the search.
     let actions = |at: usize| items[at + 1..].iter().take_while(|item| item.is_action);
     let ends = |at: usize| ends_search(actions(at).map(|item| item.text(services)));
     let before = |at: usize| if at == 0 { 0 } else { items[at - 1].end };
     for (at, item) in items.iter().enumerate().filter(|(_, item)| !item.is_action) {
         let is_files = matches!(item.text(services), b"files" | b"compat");
         match (is_files, ends(at)) {
-            // What would end the search comes after the service, and then does so.
+            // The actions that would end the search come after our service.
             (true, true) => return item.end,
             // [SUCCESS=merge] belongs to files.
             (true, false) => return actions(at).last().unwrap_or(item).end,

@@ -32,8 +32,8 @@ impl Tree {
         self.root == Path::new("/")
     }
 
-    /// Where a path of the tree is. Symbolic links are followed as in the tree, where an absolute
-    /// one begins at its root. What does not exist is taken as it is written.
+    /// Where a path of the tree is. Symbolic links are followed within the tree: an absolute one
+    /// begins at its root. Parts that do not exist are taken as they are written.
     pub(crate) fn find(&self, path: &Path) -> io::Result<PathBuf> {
         let mut found = self.root.clone();
         let mut rest: VecDeque<OsString> = parts(path);
@@ -57,7 +57,7 @@ impl Tree {
                                 rest.push_front(part);
                             }
                         }
-                        // EINVAL says that it is no link.
+                        // EINVAL means that it is no link.
                         Err(_) => found = next,
                     }
                 }
@@ -71,8 +71,8 @@ impl Tree {
         self.find(found.strip_prefix(&self.root).unwrap_or(found))
     }
 
-    /// Refuses a file that others than root can write or replace: one of its directories, or the
-    /// file itself if it is there, is not root's or can be written by a group or all. `found` is a
+    /// Refuses a file that others than root can write or replace: the file, if it exists, and its
+    /// directories must be owned by root, and not writable by their group or by others. `found` is a
     /// path that [`Self::find`] gave.
     pub(crate) fn check_only_root_writes(&self, found: &Path) -> Result<(), String> {
         for path in found.ancestors().take_while(|path| path.starts_with(&self.root)) {
