@@ -1,8 +1,7 @@
 //! Link arguments that make one file load under every libc, and the C header.
 //!
-//! The library has no `DT_NEEDED`: every symbol it refers to is in the program's own libc, glibc
-//! or musl. rustc asks for `-lc` and `-lgcc_s` all the same, so empty archives of those names
-//! stand first in the search path.
+//! The library has no `DT_NEEDED`: every symbol that it refers to is in the program's own libc, glibc or musl.
+//! rustc passes `-lc` and `-lgcc_s` nevertheless, so empty archives of those names come first in the search path.
 #![allow(clippy::disallowed_methods, reason = "a build script, not the library")]
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,8 @@
  *   f  first lookup of a process      p  whole processes                  m  resident memory
  *   y  the synthetic user             d  ids of 4, 9 and 10 digits        w  a changing file, a missing one
  * Prints CSV: kind,name,size,threads,library,median,low,high with nanoseconds (KiB for memory, a count
- * for page faults) and the quartiles; or "late", "wrong", "crashed" as the median. All that is compared is taken in turn, and each round begins with another one.
+ * for page faults) and the quartiles; or "late", "wrong", "crashed" as the median. The compared libraries
+ * are measured in turn, and each round begins with another one.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
  * Times lookups inside one process. benches/drive.c starts one of these for each library, and asks
- * them in turn, so that what the machine does meanwhile hits all alike.
+ * them in turn, so that other work of the machine affects all of them alike.
  *
  *   lookup serve SIZE             answer requests on stdin: "FUNCTION THREADS NANOSECONDS", with 0
  *                                 threads for the process's own

@@ -1,4 +1,4 @@
-//! Commands that a harness runs, with real programs under the library.
+//! Real programs that a test harness runs with the library preloaded.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

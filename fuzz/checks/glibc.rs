@@ -1,4 +1,4 @@
-//! What glibc's `fgetpwent_r` and its kin make of the same bytes.
+//! The same bytes read by glibc's `fgetpwent_r` and its relatives.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;

@@ -1,4 +1,4 @@
-//! hosts(5), against a reading of the page and libc's `inet_pton`.
+//! hosts(5), compared with a simple reader and libc's `inet_pton`.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::net::{IpAddr, Ipv4Addr};

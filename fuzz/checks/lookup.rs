@@ -1,4 +1,4 @@
-//! The exported functions on a file that changes, against a walk over its lines.
+//! The exported functions on a file that changes, compared with a simple loop over its lines.
 
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;

@@ -1,7 +1,6 @@
-//! What the fuzz targets check, on bytes of any kind. A check panics where the library is wrong.
+//! The checks of the fuzz targets, for any bytes. A check panics if the library is wrong.
 //!
-//! `fuzz/fuzz_targets` hands these the inputs of libFuzzer, and a unit test those that are
-//! committed in `fuzz/corpus`.
+//! `fuzz/fuzz_targets` calls them with the inputs of libFuzzer, and a unit test with those in `fuzz/corpus`.
 #![allow(unsafe_code, reason = "calls the exported functions, and glibc's")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A plain reading of the files, field by field and with libc's own `strtoull`, to compare with.
+//! A simple reader of the files, field by field and with libc's own `strtoull`, for comparison.
 
 use core::ffi::{c_char, c_int, c_ulonglong};
 use core::ptr::null_mut;

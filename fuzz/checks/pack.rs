@@ -1,4 +1,4 @@
-//! Rows written into lent memory: whole or not at all, and nothing beside it.
+//! Rows written into the caller's memory: as a whole or not at all, and no byte outside of it.
 
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;

@@ -1,4 +1,4 @@
-//! A whole file as a table, against a walk over its lines.
+//! A whole file as a table, compared with a simple loop over its lines.
 
 use super::glibc::Reader;
 use super::naive::{Naive, Owned};

@@ -1,8 +1,8 @@
-//! The integration tests, in folders by the promise that they keep. `cargo test --test it` runs
+//! The integration tests, in folders by the promise that they check. `cargo test --test it` runs
 //! all of them, `cargo test --test it hosts::` one folder.
 //!
-//! A test runs a real program under the built library: a tool of the machine, or a probe of
-//! `tests/probes`. `support` builds both.
+//! A test runs a real program with the library preloaded: a tool of the machine, or a probe of
+//! `tests/probes`. `support` builds the library and the probes.
 #![allow(clippy::disallowed_methods, reason = "tests, not the library")]
 
 mod support;
@@ -44,7 +44,7 @@ mod sources {
     mod synthetic_user_value;
 }
 
-/// What the library may not do to the process that it is loaded into.
+/// The library does no harm to the process that it is loaded into.
 mod process {
     mod checkers;
     mod descriptors;

@@ -1,4 +1,4 @@
-//! The lock: `rt::fork_lock`. A wake-up that is lost would let a model wait for ever, which loom reports.
+//! The lock: `rt::fork_lock`. If a wake-up were lost a model would wait for ever, which loom reports.
 
 use crate::models::check;
 use crate::rt::fork_lock::ForkLock;

@@ -1,8 +1,8 @@
 //! The library's own primitives under loom, which tries the orders in which threads can take their steps:
 //! `ci/loom` runs it. Without `--cfg loom` there is nothing here.
 //!
-//! The files of `src` are these very ones; what stands below them is replaced by models (`models.rs`).
-//! What a child of fork(2) finds is not modelled: tests/it/process steps through that.
+//! The files of `src` are compiled unchanged; what they use is replaced by models (`models.rs`). What a child of
+//! fork(2) finds is not modelled; tests/it/process/stepping.rs tests it.
 #![cfg(loom)]
 #![allow(unsafe_code, reason = "the library's own contracts, and an allocator")]
 #![allow(dead_code, reason = "a part of each file is what the library needs elsewhere")]

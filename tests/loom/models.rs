@@ -1,4 +1,4 @@
-//! What stands below the library's files in a model: atomics, memory, sleep, slots.
+//! Models of what the library's files use: atomics, memory, sleep, slots.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-/* What libc looks up by itself, past the names that a program calls; the library's own functions; and
- * what a question needs to have around it: a variable, a link, a limit. Answers as in ask.h. */
+/* Questions about lookups that libc makes inside itself; the library's own functions; and words that set up
+ * what a question needs: a variable, a link, a limit. Answers as in ask.h. */
 #ifndef ASK_LIBC_H
 #define ASK_LIBC_H
 #include "ask.h"

@@ -1,11 +1,11 @@
 /* buffers QUESTION...: asks each question, whose last function has a name with _r, with buffers of
- * every length from 0 to enough and more, at every alignment, between bytes that must stay and, right
- * behind them, a page that nobody may touch. Prints a line for each:
+ * every length from 0 to more than enough, at every alignment, between bytes that must not change and, right
+ * after those, a page that may not be accessed. Prints a line for each:
  *
  *   ANSWER <tab> ANSWER to a short buffer <tab> the least length that is enough at any alignment
  *
- * Once a length is enough, all longer ones must be. That all of a result lies in the buffer says the
- * answer itself (say.h). */
+ * Once a length is enough, all longer ones must be. say.h checks
+ * that all of a result is in the buffer. */
 #define _GNU_SOURCE
 #include "ask_all.h"
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-/* descriptors DIR CASE: a program that does with its descriptors what it likes. */
+/* descriptors DIR CASE: a program that closes and reuses descriptors in the ways that CASE names. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Preloaded: the process kills itself before its call number $DIE_BEFORE of those that a file can
- * be changed with. */
+/* A library to preload: of the calls that can change a file, the process kills itself before call number
+ * $DIE_BEFORE. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* dropped DIR HOW LOOKUPS
  *
- * Asks so often, then takes the files in DIR out of its own reach, and asks again: in the same
+ * Makes LOOKUPS lookups, then makes the files in DIR unreachable for itself, and asks again: in the same
  * thread, in another and in a child.
  *
  *   chroot      into DIR/jail, as daemons do

@@ -1,6 +1,6 @@
-/* edits DIR ROUNDS PAUSE_US: after each of many kinds of edit the very next lookup answers from the
- * new content. With a pause the file rests before the next edit, and is looked up often. Each kind
- * has a directory of its own below DIR. */
+/* edits DIR ROUNDS PAUSE_US: makes edits of many kinds, after each of which the next lookup must answer from
+ * the new content. Between two edits it pauses, and makes many lookups. Each kind has a directory of its own
+ * below DIR. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The one hash table that a process has (hcreate(3)) is the program's, before lookups and after. */
+/* A program that uses the one hash table of a process, hcreate(3), before lookups and after. */
 #define _GNU_SOURCE
 #include <grp.h>
 #include <pwd.h>

@@ -1,5 +1,5 @@
 /* late_tls LIBRARY HOG...: loads each HOG (tests/modules/tls_hog.c) for which there is thread-local memory, and
- * then the library, as a program does that has been running for a while. Writes how many were loaded, what
+ * then the library, like a program that loads it late. Writes how many were loaded, what
  * getpwnam and getgrnam of the library say of bob and lab in the main thread and in another, or why it was not
  * loaded; and that libc still answers. */
 #define _GNU_SOURCE

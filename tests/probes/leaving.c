@@ -2,7 +2,7 @@
  *                    says nothing, by siglongjmp(3), as resolvers with a time limit do
  * leaving module     the same with a slow function of an NSS module: tests/modules/asking.c
  *
- * Three times each; then who runs the process must have its name, and the module must be asked. */
+ * Three times each. Afterwards the process's user must have its name, and the module must be asked. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-// Who this is by /etc/passwd itself, read without any lookup of libc's: the name of the user id.
+// Prints the name of the user id that /etc/passwd has, which it reads itself, without a function of libc's.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* repeat COUNT KEY…: so many lookups, the keys in turn, for callgrind to count their instructions.
+/* repeat COUNT KEY…: makes COUNT lookups of the keys in turn. callgrind counts their instructions.
  *
  * A KEY is a user id or a name. Every one must be found. */
 #define _GNU_SOURCE

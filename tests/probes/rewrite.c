@@ -1,7 +1,7 @@
-/* rewrite DIR: looks up while a write in place is stopped inside the kernel, where it has stamped
- * the file and not yet copied the bytes; after it the next lookup sees them. The write is stopped
- * by a page of its buffer that userfaultfd(2) holds back. Exit code 77 where that is not allowed, or
- * the machine too slow. */
+/* rewrite DIR: makes lookups while a write in place is stopped inside the kernel, where it has set the file's
+ * times and not yet copied the bytes. After the write the next lookup must see them. The write is stopped by
+ * a page of its buffer that userfaultfd(2) does not provide. Exit code 77 if that is not allowed, or the
+ * machine is too slow. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

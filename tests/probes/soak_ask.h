@@ -1,4 +1,4 @@
-/* The questions of soak.c, and the judge of their answers. */
+/* The questions of soak.c, and the check of their answers. */
 #include "soak_files.h"
 #include <arpa/inet.h>
 #include <grp.h>

@@ -1,4 +1,4 @@
-/* The files of soak.c: what they say at every generation, and the writers that make it so.
+/* The files of soak.c: their content in every generation, and their writers.
  *
  * A writer makes generation after generation of its file by edits of every kind. Before it begins
  * one it notes what will be true then; an answer is right if it was true of a generation between the

@@ -1,6 +1,5 @@
-/* statics: what a function without _r returned stays as it is until the thread's next call of the
- * same family, whatever other families, other threads, and edits do. The variables say where the
- * files go. */
+/* statics: the result of a function without _r must not change before the thread's next call of the same
+ * family, whatever other families, other threads, and edits do. The variables name the files. */
 #define _GNU_SOURCE
 #include "say.h"
 #include <fcntl.h>

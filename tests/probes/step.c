@@ -1,6 +1,6 @@
 /* step DIR SCENARIO ACTION [all | BEEN STRIDE]
  *
- * Interrupts a call at every instruction of the library's and does something there:
+ * Interrupts a call at every instruction of the library, and does something there:
  *
  *   ask        a signal handler asks everything, then the call goes on
  *   reenter    the same, and the handler walks the enumeration that is being walked

@@ -1,4 +1,4 @@
-/* The tracer of step.c: steps, breakpoints, and what became of the child. */
+/* The tracer of step.c: steps, breakpoints, and how the child ended. */
 #include "step_act.h"
 #include <dlfcn.h>
 #include <link.h>

@@ -1,13 +1,13 @@
-/* Threads that look up against a writer that replaces both files as fast as it can, and forks from
- * such a process.
+/* Threads that make lookups while a writer replaces both files as fast as it can, and forks of such a
+ * process.
  *
  *   threads DIR SECONDS [FORKS [PATIENCE [REST]]]
  *
  * 4 threads look up for that long, beside so many forks; every child must answer within PATIENCE
- * seconds, one if it is not said. The writer rests so many microseconds after an edit: under a checker,
- * which makes lookups slow, a file that is replaced without a rest is gone whenever it is opened.
+ * seconds, by default one. The writer rests REST microseconds after an edit: under a checker lookups are slow,
+ * and without a rest the file would be replaced again before it could be opened.
  *
- * All that one version of the files says carries its generation. An answer must be of one
+ * Every row of one version of the files carries the version's generation. An answer must be of one
  * generation, not older than the one that was complete before the call, not newer than the one
  * that was begun when it returned. */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
-/* vfork DIR SECONDS: threads look up, and children of vfork(2), which share their memory but not
- * their process id, while the file is replaced as fast as it can. Every answer is whole. */
+/* vfork DIR SECONDS: threads and children of vfork(2), which share their memory but have another process id,
+ * make lookups while the file is replaced as fast as possible. Every answer must be of one version. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>

@@ -1,5 +1,5 @@
-/* Asks for users of a file that answers late, or not at all, or that is not there. Prints what came of
- * it as words NAME=NUMBER. COUNTERS is the file that late_fs.c counts in.
+/* Asks for users of a file whose reads are slow or never end, or that is missing. Prints the outcome as words
+ * NAME=NUMBER. COUNTERS is the file in which late_fs.c counts.
  *
  *   waiting COUNTERS crowd THREADS     all threads ask for the first time at once
  *   waiting COUNTERS jump|cancel       the first of 20 leaves by siglongjmp(3), or is cancelled, while

@@ -1,4 +1,4 @@
-// Who this is by Go's own os/user, which without cgo reads /etc/passwd itself.
+// Prints the user's name by Go's own os/user, which without cgo reads /etc/passwd itself.
 package main
 
 import (

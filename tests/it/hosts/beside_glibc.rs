@@ -1,5 +1,5 @@
-//! The same questions and the same lines, once from `NSS_WRAPPER_HOSTS` and once as glibc answers
-//! them from `/etc/hosts`. Each difference is in docs/compatibility.md with its reason.
+//! The same questions are asked of the library, with lines in `NSS_WRAPPER_HOSTS`, and of glibc, with the same
+//! lines in `/etc/hosts`. Each difference is in docs/compatibility.md, with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! What a program gets from `NSS_WRAPPER_HOSTS`. Beside glibc's own answers: `beside_glibc`; short
-//! buffers: `lookup::buffers`.
+//! What a program gets from `NSS_WRAPPER_HOSTS`. Comparison with glibc: `beside_glibc`; short buffers:
+//! `lookup::buffers`.
 
 use std::path::Path;
 use std::process::Command;

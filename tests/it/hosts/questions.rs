@@ -1,4 +1,4 @@
-//! What the tests of hosts ask the probe `ask`: lists of questions, each a product of some values.
+//! Lists of questions about hosts for the probe `ask`; each combines all values of its arguments.
 
 use crate::support::ask::word;
 

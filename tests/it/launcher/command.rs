@@ -1,4 +1,4 @@
-//! `nss-wrapper`: what it puts into the environment, and that it becomes the command.
+//! `nss-wrapper` sets the environment, and becomes the command.
 
 use std::collections::BTreeSet;
 use std::fs;

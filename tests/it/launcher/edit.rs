@@ -1,5 +1,5 @@
-//! `nss_wrapper.pl`'s jobs: the script's options, messages, exit codes and results, and what it
-//! does not have: nothing is lost on a crash or between two writers.
+//! The jobs of `nss_wrapper.pl`, with the script's options, messages, exit codes and results. Unlike the
+//! script it loses nothing if it is killed, or if two run at once.
 //!
 //! The tables hold what the script of nss_wrapper 1.1 did with the same arguments under Perl 5.36.
 

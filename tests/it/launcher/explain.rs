@@ -1,4 +1,4 @@
-//! `nss-wrapper --explain`: who answers, and why the library cannot.
+//! `nss-wrapper --explain`: it says who answers, or why the library cannot.
 
 use std::fs;
 use std::process::Command;

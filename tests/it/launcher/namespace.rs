@@ -1,4 +1,4 @@
-//! `nss-wrapper --namespace`: programs that read /etc themselves, and that nothing else changes.
+//! `nss-wrapper --namespace`: programs that read /etc themselves see the users, and nothing else changes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

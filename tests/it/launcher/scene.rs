@@ -1,4 +1,4 @@
-//! The launcher beside the library, in a directory that the user id 10000 may read.
+//! The launcher and the library, in a directory that the user id 10000 may read.
 
 use std::path::Path;
 use std::process::Command;

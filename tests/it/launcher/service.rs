@@ -1,4 +1,4 @@
-//! `nss-wrapper --install-service`: what it changes in a tree of files, and that it takes it back.
+//! `nss-wrapper --install-service`: what it changes in a tree of files, and that this is undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! The caller's buffer: any length, any alignment, not a byte outside.
+//! The caller's buffer may have any length and alignment, and no byte outside of it is touched.
 
 use std::process::Command;
 

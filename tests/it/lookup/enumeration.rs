@@ -1,4 +1,4 @@
-//! An enumeration walks one snapshot, whatever happens to the file meanwhile.
+//! An enumeration gives the rows of one snapshot, whatever happens to the file meanwhile.
 
 use std::fs;
 use std::path::Path;

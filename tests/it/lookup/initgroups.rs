@@ -1,5 +1,5 @@
-//! `initgroups(3)`: what a daemon drops its root's groups with. It never reports success while a
-//! privileged caller keeps its groups.
+//! `initgroups(3)`, by which a daemon gives up root's groups. It never reports success if a privileged caller
+//! keeps its groups.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! What libc looks up by itself, past every interposed name: glob(3), wordexp(3), getpw(3),
-//! cuserid(3) and getlogin_r(3) are answered by the same files.
+//! Lookups that libc makes inside itself, without an interposed function: glob(3), wordexp(3), getpw(3),
+//! cuserid(3) and getlogin_r(3) get answers from the same files.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! Ids of nine and ten digits, as OpenShift and Active Directory give them, and the greatest there is:
-//! right in every way to ask, and as fast as any other.
+//! Ids of nine and ten digits, as OpenShift and Active Directory give them, and the largest id: every function
+//! answers right, and as fast as for other ids.
 
 use std::fmt::Write as _;
 use std::path::Path;

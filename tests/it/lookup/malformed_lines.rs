@@ -1,4 +1,4 @@
-//! Bad input loses nothing: the good lines answer, the bad ones are reported, nobody becomes root.
+//! Malformed lines are reported, the other lines of the file count, and nobody becomes root.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! `<pwd.h>`: every function, from a file of its own, and from libc where none is set.
+//! `<pwd.h>`: every function, with a wrapped file, and without one.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! `LD_PRELOAD=libnss_wrapper.so`, the bare name, after `install.sh --compat`: it is this library in
-//! every installation, whether Debian's package of the peer is there or not.
+//! After `install.sh --compat` the bare name in `LD_PRELOAD=libnss_wrapper.so` loads this library, in every
+//! installation, whether or not Debian's package of the peer is there.
 
 use std::path::Path;
 use std::process::Command;

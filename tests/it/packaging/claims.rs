@@ -1,4 +1,4 @@
-//! What the documents claim names the tests that show it, and these are there.
+//! Each claim in the documents names the tests that show it, and these tests exist.
 
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};

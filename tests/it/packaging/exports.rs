@@ -1,4 +1,4 @@
-//! One file for every libc: what the shared object needs, and what it shows.
+//! One file for every libc: which symbols the shared object needs, and which it exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;

@@ -1,4 +1,4 @@
-//! What the loader is asked to make of the files: which memory may be written, and which executed.
+//! What the ELF headers tell the loader: which memory may be written, and which executed.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Nothing that an exported function can reach can panic, as the disassembly of the library shows.
+//! No exported function can reach a panic, as the disassembly of the library shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The probes under valgrind's thread checkers, and built with gcc's sanitizers. Nothing of the
-//! library's is suppressed.
+//! The probes under valgrind's thread checkers, and built with gcc's sanitizers. No report about the library
+//! is suppressed.
 
 use std::process::Command;
 

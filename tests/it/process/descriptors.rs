@@ -1,4 +1,4 @@
-//! The program's descriptors stay the program's.
+//! The library does not touch the program's descriptors.
 
 use crate::support::namespace::after_mounts;
 use crate::support::{library, probe, stdout, under};

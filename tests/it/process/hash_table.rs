@@ -1,4 +1,4 @@
-//! The one hash table that a process has, of hcreate(3), stays the program's.
+//! The library does not use the one hash table of a process, that of hcreate(3).
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How a loader may take the library: late, with all bound at once, with little room.
+//! Ways to load the library: late, with all symbols bound at once, with little thread-local memory left.
 
 use std::path::PathBuf;
 

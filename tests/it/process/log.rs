@@ -1,4 +1,4 @@
-//! What the library writes to standard error, and that the program does not suffer from it.
+//! What the library writes to standard error, and that this does the program no harm.
 
 use std::fs;
 use std::path::{Path, PathBuf};

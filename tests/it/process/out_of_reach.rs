@@ -1,5 +1,5 @@
-//! Files that a process can reach no more, because it has dropped its root or its rights: it has
-//! read them before, and still answers from what it has. A file that was deleted is gone.
+//! Files that a process can no longer reach, after chroot(2) or setuid(2). It has read them before, and still
+//! answers from its snapshot. A file that was deleted no longer answers.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Sandboxes: filters of system calls, seccomp(2), that kill or refuse. docs/security.md lists the calls.
+//! Sandboxes by seccomp(2), which kill for a system call or refuse it. docs/security.md lists the calls.
 
 use std::path::PathBuf;
 use std::process::Command;

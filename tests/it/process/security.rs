@@ -1,4 +1,4 @@
-//! What docs/security.md says, where no other test shows it.
+//! Claims of docs/security.md that no other test shows.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,10 +1,9 @@
-//! Signal handlers, forks and jumps at every instruction of the library's.
+//! Signal handlers, forks and jumps at every instruction of the library.
 //!
-//! A handler may interrupt a lookup anywhere, ask on its own, fork, or leave it for ever by
-//! siglongjmp(3), as resolvers that time out by SIGALRM do. The probe steps through a call and does
-//! each of these at each instruction. An instruction is visited once for each way to interrupt it, in
-//! the first scenario that comes to it, and every sixteenth in the others; the long form, `ci/step`,
-//! visits all in every scenario.
+//! A signal handler may interrupt a lookup anywhere, ask a question itself, fork, or leave the lookup for ever
+//! by siglongjmp(3), as resolvers with a time limit by SIGALRM do. The probe steps through a call and does
+//! each of these at each instruction. The first scenario that reaches an instruction tries them all there; the
+//! other scenarios do so at every sixteenth instruction. The long form, `ci/step`, tries all in every scenario.
 
 use std::fmt::Write as _;
 use std::process::Output;

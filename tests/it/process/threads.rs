@@ -1,4 +1,4 @@
-//! Threads and forks against a writer. The long form is `ci/stress`.
+//! Threads that look up and fork while a writer replaces the files. The long form is `ci/stress`.
 
 use crate::support::{library, probe, stdout, under};
 

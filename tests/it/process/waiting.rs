@@ -1,7 +1,7 @@
-//! Files that answer late, fail, never end, or are not there: who waits, how, and for what.
+//! Files whose reads are slow, fail or never end, and missing files: which thread waits, and for how long.
 //!
-//! The file system is a probe's, by FUSE. Where `/dev/fuse` cannot be opened, the tests that need
-//! it say so and do nothing.
+//! A probe provides the file system, by FUSE. If `/dev/fuse` cannot be opened, the tests that need it say so
+//! and do nothing.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

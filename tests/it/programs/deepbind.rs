@@ -1,6 +1,6 @@
-//! Callers that are loaded with `RTLD_DEEPBIND`, as every shared extension of PHP is: they have
-//! libc's functions before the library's, and must have its answers all the same, whatever was
-//! called earlier. dlopen(3) itself stays what it was.
+//! Code that is loaded with `RTLD_DEEPBIND`, like every shared extension of PHP, calls libc's functions and
+//! not the library's. It must get the library's answers nevertheless, whatever was called before; and
+//! dlopen(3) must behave as without the library.
 
 use std::fs;
 use std::io::{Read, Write};

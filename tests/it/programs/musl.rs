@@ -1,4 +1,4 @@
-//! The probes of other tests, compiled for musl: the same file keeps the same promises there.
+//! The probes of other tests, compiled for musl: the same library file answers there in the same way.
 
 use crate::support::{compiled, library, stdout, under};
 

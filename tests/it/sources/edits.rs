@@ -1,4 +1,4 @@
-//! An edit of any kind is seen by the very next lookup.
+//! The next lookup sees an edit of any kind.
 
 use crate::support::{library, probe, run, stdout, under};
 

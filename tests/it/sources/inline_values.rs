@@ -1,4 +1,4 @@
-//! A variable with a line break in it is itself what the file would hold.
+//! A value with a line break in it is the content of the file.
 
 use std::process::Command;
 

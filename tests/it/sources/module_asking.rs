@@ -1,6 +1,5 @@
-//! NSS modules whose functions ask the program's own functions meanwhile, and ones that are left by
-//! a signal handler. A function of a module is not entered while the thread is in it, and is asked
-//! again after.
+//! NSS modules whose functions ask the library themselves, and ones that a signal handler leaves. A function
+//! that asks itself finds nothing; afterwards it is asked again.
 
 use crate::support::ask::answers;
 use crate::support::module_scene::ModuleScene;

@@ -1,4 +1,4 @@
-//! What checkers and failing allocations show of NSS modules.
+//! NSS modules under checkers, and with failing allocations.
 
 use std::process::Command;
 

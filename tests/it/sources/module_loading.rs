@@ -1,4 +1,4 @@
-//! NSS modules: how they are loaded, and Debian's own. What checkers find: `module_checks`.
+//! How NSS modules are loaded, and Debian's own modules.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `NSS_WRAPPER_USER` and `NSS_WRAPPER_FALLTHROUGH`, with the machine's own users beside.
+//! `NSS_WRAPPER_USER` and `NSS_WRAPPER_FALLTHROUGH`, beside the machine's own users.
 
 use std::collections::HashSet;
 use std::process::Command;

@@ -1,5 +1,4 @@
-//! What values `NSS_WRAPPER_USER` may have as YAML and env files hand them over, and what its answer
-//! costs.
+//! The values that `NSS_WRAPPER_USER` may have, as YAML and env files give them, and what its answer costs.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! The probe `ask`, which answers a question with a line: "getpwnam bob". What can be asked, and what
-//! the answers look like, stands at the head of `ask.h`, `ask_all.h` and `ask.c` in `tests/probes`.
+//! The probe `ask`, which answers a question ("getpwnam bob") with a line. The heads of `ask.h`, `ask_all.h` and
+//! `ask.c` in `tests/probes` describe the questions and the answers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Builds the library and the C probes once, and runs programs under them.
 //!
-//! The library is a cdylib alone, so `cargo test` does not build it: [`library`] does, or takes the
-//! path in `NSS_WRAPPER_RS_SO`. Nothing here edits the machine.
+//! The library is only a cdylib, which `cargo test` does not build: [`library`] does, or takes the path in
+//! `NSS_WRAPPER_RS_SO`. Nothing here changes the machine.
 
 pub(crate) mod ask;
 pub(crate) mod module_scene;

@@ -1,5 +1,5 @@
-//! Programs in a mount namespace of their own, where other files lie in the place of the machine's. It
-//! needs root, or user namespaces.
+//! Programs in a mount namespace of their own, with files mounted over the machine's. This needs root, or user
+//! namespaces.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,8 @@
 //! A directory within reach of the user id 10000, which has no passwd entry, and commands that run
 //! as it.
 //!
-//! As root `setpriv` gives the id away; anyone else gets it in a user namespace. The library and
-//! all files are copied to a directory below `/tmp`, for 10000 may not be able to reach the
-//! checkout.
+//! Root becomes that user by `setpriv`, other users in a user namespace. The library and all files are
+//! copied to a directory below `/tmp`, because that user may not be able to reach the checkout.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
