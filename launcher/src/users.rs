@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percent_sign_in_a_name_is_none_of_a_line() {
+    fn a_percent_sign_in_a_name_is_no_sign() {
         assert_eq!(lines(&["100%:7:8"]), ["100%:x:7:8:100%:/:/bin/sh"]);
     }
 

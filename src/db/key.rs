@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_searched_for_stands_so_in_the_file() {
+    fn a_key_is_searched_as_it_stands_in_the_file() {
         let long = [b'n'; 63];
         for (key, want) in [
             (Key::id(0), Some(&b":0:"[..])),

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_goes_where_it_is_no_longer_wanted_and_stays_where_somebody_moved_it() {
+    fn the_service_is_removed_where_it_is_no_longer_wanted_and_stays_where_somebody_moved_it() {
         let text = b"passwd: wrapper_rs files\ngroup:\tfiles\twrapper_rs\nshadow:wrapper_rs files";
         let new = with_service(Some(text), &[Passwd]).expect("a file");
         let want = "passwd: wrapper_rs files\ngroup:\tfiles\nshadow:files";

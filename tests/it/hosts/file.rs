@@ -235,7 +235,7 @@ fn malformed_lines_are_reported_once_and_the_others_count() {
 }
 
 #[test]
-fn a_file_that_is_missing_is_said_so_once_and_knows_no_host() {
+fn a_missing_file_is_reported_once_and_has_no_hosts() {
     let dir = tempdir().expect("a temporary directory");
     let nothing = "none, HOST_NOT_FOUND";
     let pairs =

@@ -15,7 +15,7 @@ fn checked(command: &mut Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn good_files_are_no_word_and_exit_code_0() {
+fn good_files_give_no_line_and_exit_code_0() {
     let (scene, _) = scene();
     file(&scene.home, "hosts", "10.0.0.1 a b\n# c\n::1 d");
     let args = ["--check", "--passwd", "../passwd", "--group", "../group", "--hosts", "hosts"];

@@ -191,7 +191,7 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
 }
 
 #[test]
-fn a_question_that_is_none_is_one_line() {
+fn a_wrong_question_gives_one_line() {
     let (scene, _) = scene();
     for (args, why) in [
         (&["--explain", "user"][..], "2 values required for '--explain <KIND> <KEY>'"),

@@ -76,7 +76,7 @@ fn a_synthetic_user_has_no_groups_of_root_either() {
 }
 
 #[test]
-fn an_error_of_setgroups_is_roots_to_see() {
+fn root_gets_the_error_of_setgroups() {
     let Some(scene) = root_scene() else { return };
     let probe = scene.path("membership");
     let probe = probe.to_str().expect("ASCII");
@@ -86,7 +86,7 @@ fn an_error_of_setgroups_is_roots_to_see() {
 }
 
 #[test]
-fn nobody_special_is_warned_and_keeps_the_groups() {
+fn an_unprivileged_caller_is_warned_and_keeps_the_groups() {
     let scene = Scene::new();
     file(scene.dir.path(), "group", GROUP);
     copy_program(probe("membership"), scene.path("membership"));

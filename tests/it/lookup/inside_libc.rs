@@ -82,7 +82,7 @@ fn getlogin_finds_the_name_of_the_login() {
 
 /// Late and once: a process that asks nothing from inside does not even look into nsswitch.conf.
 #[test]
-fn only_who_asks_from_inside_pays_for_it() {
+fn only_lookups_inside_libc_pay_for_the_service() {
     let scene = Scene::new();
     let calls = |args: &[&str], fall: &str| {
         let mut command =

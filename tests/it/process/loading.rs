@@ -7,7 +7,7 @@ use crate::support::{compiled, copy_program, library, module, probe, stdout, und
 use tempfile::{TempDir, tempdir};
 
 #[test]
-fn a_loader_that_binds_every_name_at_once_is_content() {
+fn the_library_loads_where_every_name_is_bound_at_once() {
     let dir = tempdir().expect("a temporary directory");
     let mut command = ask();
     command.env("LD_BIND_NOW", "1");

@@ -49,7 +49,7 @@ fn a_program_that_sets_the_variables_itself_is_told_as_well() {
 }
 
 #[test]
-fn a_file_that_the_program_has_at_descriptor_2_stays_clean() {
+fn a_file_that_the_program_opens_as_descriptor_2_gets_no_line() {
     let (dir, path) = scene(3);
     let own = dir.path().join("own");
     let mut session = session(&path);
@@ -60,7 +60,7 @@ fn a_file_that_the_program_has_at_descriptor_2_stays_clean() {
 }
 
 #[test]
-fn a_long_path_is_told_whole() {
+fn a_long_path_is_reported_whole() {
     let (dir, _) = scene(0);
     let deep = dir.path().join("d".repeat(200)).join("e".repeat(200));
     fs::create_dir_all(&deep).expect("made");

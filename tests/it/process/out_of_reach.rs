@@ -79,7 +79,7 @@ fn a_process_that_may_not_search_the_directory_any_more_still_answers() {
 }
 
 #[test]
-fn a_deleted_file_has_nobody_in_it() {
+fn a_deleted_file_no_longer_answers() {
     answers("delete", NONE);
 }
 
@@ -99,6 +99,6 @@ fn the_peer_answers_after_a_change_of_root() {
 
 /// Deleted by a process that still sees them.
 #[test]
-fn a_file_that_is_deleted_behind_a_change_of_root_has_nobody_in_it() {
+fn a_file_that_is_deleted_after_chroot_no_longer_answers() {
     answers("gone", NONE);
 }

@@ -153,7 +153,7 @@ fn a_filter_that_a_program_sets_up_between_two_lookups_lets_the_later_ones_live(
 /// A malformed line would be reported on standard error, and a relative path made absolute: glibc's module
 /// does neither.
 #[test]
-fn a_sandbox_is_not_asked_for_what_can_be_left_out() {
+fn in_a_sandbox_calls_that_are_not_needed_are_left_out() {
     let files = Files::new();
     file(files.0.path(), "passwd", format!("bad\n{BOB}\n"));
     let ask = probe("ask");
@@ -204,7 +204,7 @@ fn calls_under_a_filter(files: &Files, of_container: bool, questions: &[&str]) -
 }
 
 #[test]
-fn the_filter_of_a_whole_container_takes_nothing_away() {
+fn the_filter_of_a_whole_container_changes_nothing() {
     let files = Files::new();
     let questions = repeated("getpwnam_r bob");
     let has_watch = |of_container| {

@@ -141,7 +141,7 @@ fn a_child_does_not_wait_for_a_thread_that_read_in_its_parent() {
 }
 
 #[test]
-fn an_error_while_reading_is_said_as_what_it_is() {
+fn an_error_while_reading_is_reported_as_it_is() {
     let Some(fs) = LateFs::new(&["error"]) else { return };
     let waited = fs.waiting(&["crowd", "20"]);
     waited.answers(0, 0, 20);
@@ -154,7 +154,7 @@ fn an_error_while_reading_is_said_as_what_it_is() {
 }
 
 #[test]
-fn a_file_without_an_end_is_an_error_and_takes_no_more_memory_than_it_said() {
+fn an_endless_file_is_an_error_and_takes_no_more_memory_than_its_size_says() {
     let Some(fs) = LateFs::new(&["endless"]) else { return };
     let waited = fs.waiting(&["crowd", "1"]);
     waited.answers(0, 0, 1);
@@ -176,7 +176,7 @@ fn a_file_with_a_stamp_in_the_future_is_trusted_once_it_has_been_still() {
 }
 
 #[test]
-fn threads_that_ask_a_missing_file_do_not_take_turns() {
+fn threads_that_ask_about_a_missing_file_do_not_wait_for_each_other() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let missing = dir.path().join("passwd");
     let waited = waiting(&missing, &dir.path().join("counters"), &["turns"]);

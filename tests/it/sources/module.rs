@@ -97,7 +97,7 @@ fn each_status_gives_the_error_that_glibc_gives() {
 }
 
 #[test]
-fn a_module_alone_switches_users_and_groups_on() {
+fn a_module_without_files_wraps_users_and_groups() {
     let scene = ModuleScene::new();
     let pairs = [
         ("getpwnam m1", "m1:x:11:12::/m:/bin/m"),
