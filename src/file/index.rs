@@ -1,16 +1,16 @@
-//! Hash tables from keys to offsets of lines, open-addressed, half a word a slot.
+//! Hash tables from keys to offsets of lines, with open addressing and slots of 32 bits.
 //!
-//! A slot holds the offset of its line, and in the bits that no offset of the file needs a part of the
-//! key's hash, so that a probe touches the file's bytes only for the line it looks for.
+//! A slot holds the offset of its line and, in the bits that no offset of the file needs, a part of the key's
+//! hash. So a probe reads (almost) only the line that it looks for.
 
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 
-/// The first line of each key: a look at what [`IndexBuilder::finish`] has given.
+/// The first line of each key: a view of what [`IndexBuilder::finish`] gave.
 #[derive(Clone, Copy)]
 pub(crate) struct Index<'i> {
     pub(crate) slots: &'i [u32],
-    /// The bits of a slot that hold the offset plus one: [`offset_bits`].
+    /// A mask of the bits of a slot that hold the offset plus one: [`offset_bits`].
     pub(crate) offset_bits: u32,
 }
 
@@ -20,24 +20,24 @@ pub(crate) struct IndexBuilder {
     offset_bits: u32,
 }
 
-/// The bits of a slot that hold an offset of `size` bytes, plus one.
+/// A mask of the bits that hold an offset plus one, for a file of `size` bytes.
 pub(crate) fn offset_bits(size: usize) -> u32 {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     u32::MAX.checked_shr(size.leading_zeros()).unwrap_or(0)
 }
 
-/// A larger file has no index.
+/// The size from which on a file has no index.
 pub(crate) const LIMIT_BYTES: usize = u32::MAX as usize;
 
 impl IndexBuilder {
     /// Room for `count` keys in `size` bytes.
     pub(crate) fn new(count: usize, size: usize) -> Result<Self, Errno> {
-        // At most four fifths full, so that a probe is short.
+        // At most four fifths full, so that probes are short.
         let slots = ScratchBuf::zeroed((count + count / 4 + 1).next_power_of_two())?;
         Ok(Self { slots, offset_bits: offset_bits(size) })
     }
 
-    /// Adds the line at `offset`, unless `same` says of an earlier one that it has the key; gives that.
+    /// Adds the line at `offset`, unless there is an earlier one for which `same` says that it has the key. Gives that.
     #[inline(always)]
     pub(crate) fn insert(
         &mut self,
@@ -63,21 +63,21 @@ impl IndexBuilder {
         Index { slots: &self.slots, offset_bits: self.offset_bits }
     }
 
-    /// The slots, to be kept.
+    /// The slots.
     pub(crate) fn finish(self) -> ScratchBuf<u32> {
         self.slots
     }
 }
 
 impl<'i> Index<'i> {
-    /// The lines that may have the key, in the order in which they were added.
+    /// The lines that may have a key with that hash, in the order in which they were added.
     #[inline(always)]
     pub(crate) fn candidates(self, hash: u64) -> Candidates<'i> {
         Candidates::new(self.slots, self.offset_bits, hash)
     }
 }
 
-/// A walk along the slots where a key can be.
+/// Goes through the slots where a key can be.
 pub(crate) struct Candidates<'i> {
     slots: &'i [u32],
     offset_bits: u32,
@@ -119,10 +119,9 @@ fn tag(hash: u64) -> u32 {
     hash as u32
 }
 
-/// All lines of each key, for each a run of offsets in the file's order: a look at what
-/// [`MultiIndexBuilder::finish`] has given. That is [`HEAD`] numbers, the slots of an index from keys to
-/// their numbers, pairs of where each key stands first and where its run begins, with one more pair at the
-/// end, and the runs behind each other.
+/// All lines of each key, as a run of offsets in the file's order: a view of what [`MultiIndexFiller::finish`] gave.
+/// That has four parts: [`HEAD`] numbers; the slots of an index from keys to their numbers; for each key a pair of the
+/// place where it stands first and the beginning of its run, and one more pair at the end; and the runs.
 #[derive(Clone, Copy)]
 pub(crate) struct MultiIndex<'i> {
     numbers: Index<'i>,
@@ -133,15 +132,15 @@ pub(crate) struct MultiIndex<'i> {
 /// How many slots there are, how many numbers for keys, and the index's [`offset_bits`].
 const HEAD: usize = 3;
 
-/// A [`MultiIndex`] that is being made. The file is gone through twice: keys are counted, then their
-/// lines are put where there is room for them.
+/// A [`MultiIndex`] that is being made. The file is read twice: first the lines of each key are counted, then they are
+/// put into its run.
 pub(crate) struct MultiIndexBuilder {
     numbers: IndexBuilder,
-    /// Pairs: where a key stands first, and how many lines it has.
+    /// Pairs: the place where a key stands first, and how many lines it has.
     keys: ScratchBuf<u32>,
 }
 
-/// The second half of that.
+/// The same after the counting.
 pub(crate) struct MultiIndexFiller(ScratchBuf<u32>);
 
 impl MultiIndexBuilder {
@@ -150,7 +149,7 @@ impl MultiIndexBuilder {
         Ok(Self { numbers: IndexBuilder::new(count, count)?, keys: ScratchBuf::new() })
     }
 
-    /// Counts a line of the key that stands at `place`; `same` says whether it stands at another place too.
+    /// Counts a line of the key that stands at `place`; `same` says whether the key stands at another place.
     pub(crate) fn count(
         &mut self,
         hash: u64,
@@ -191,13 +190,13 @@ impl MultiIndexBuilder {
 }
 
 impl MultiIndexFiller {
-    /// Adds the line that begins at `line` to the key for which `same` says that it stands at a place.
+    /// Adds the line that begins at `line` to a key; `same` says whether the key stands at a place.
     pub(crate) fn add(&mut self, hash: u64, line: u32, same: impl Fn(usize) -> bool) {
         let Some(index) = MultiIndex::new(&self.0) else { return };
         let Some(number) = index.number(hash, same) else { return };
         let (keys_at, lines_at) =
             (HEAD + index.numbers.slots.len(), self.0.len() - index.lines.len());
-        // While the runs are filled, each begins where its next line goes.
+        // While the runs are filled, the beginning of each is the place of its next line.
         let Some(next) = self.0.get_mut(keys_at + 2 * number + 1) else { return };
         let at = lines_at + *next as usize;
         *next += 1;
@@ -206,9 +205,9 @@ impl MultiIndexFiller {
         }
     }
 
-    /// The memory, to be kept.
+    /// The memory of the index.
     pub(crate) fn finish(mut self) -> ScratchBuf<u32> {
-        // Each run has been filled up to where the next begins: shift the ends back to beginnings.
+        // Now each beginning is the end of its run, where the next run begins. This shifts them back.
         let keys =
             MultiIndex::new(&self.0).map(|index| (index.numbers.slots.len(), index.keys.len()));
         let (slots, keys) = keys.unwrap_or_default();
@@ -222,7 +221,7 @@ impl MultiIndexFiller {
 }
 
 impl<'i> MultiIndex<'i> {
-    /// The parts of the memory; `None` if it is not such.
+    /// The parts of the memory; `None` if it is too short.
     pub(crate) fn new(all: &'i [u32]) -> Option<Self> {
         let (&[slots, keys, offset_bits], rest) = all.split_first_chunk::<HEAD>()?;
         let (slots, rest) = rest.split_at_checked(slots as usize)?;
@@ -245,7 +244,7 @@ impl<'i> MultiIndex<'i> {
     }
 }
 
-/// Keeps the first of equal numbers, in their order.
+/// Removes numbers that occurred before; the others keep their order.
 pub(crate) fn dedup_stable(numbers: &mut ScratchBuf<u32>) -> Result<(), Errno> {
     let hash = |number: u32| crate::db::key::Key::id(number).hash;
     let mut seen = IndexBuilder::new(numbers.len(), numbers.len())?;

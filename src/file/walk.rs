@@ -1,7 +1,7 @@
-//! The enumeration of a file: where it stands, and the snapshot that it pins.
+//! The enumeration of a file: its position, and the snapshot that it keeps from being freed.
 //!
-//! An enumeration refers to its snapshot by address, and no slot shows that address between two calls. So
-//! whoever frees snapshots asks for the present enumeration, too.
+//! An enumeration refers to its snapshot by address, and between two calls no slot shows that address. So whoever
+//! frees snapshots looks at the present enumeration too.
 #![allow(unsafe_code, reason = "addresses of values that a slot shows")]
 
 use core::marker::PhantomData;
@@ -12,20 +12,20 @@ use crate::rt::errno::Errno;
 use crate::rt::published::{Published, SlotRef, Value, show};
 use crate::rt::thread;
 
-/// Where an enumeration of a file stands: `resolve::cursor`.
+/// An enumeration of a file: `resolve::cursor`.
 pub(crate) struct Walk {
-    /// The snapshot that is walked, by its address; null if there is no file.
+    /// The address of its snapshot; null if there is no file.
     snapshot: *const (),
-    /// What comes next, in one word.
+    /// The position, in one word.
     pub(crate) position: AtomicU64,
-    /// How many rows the module has given, and its epoch when its own enumeration was begun.
+    /// How many rows the module has given, and its epoch when its own enumeration began.
     pub(crate) module_rows: AtomicU64,
     pub(crate) module_epoch: AtomicU64,
 }
 
-// SAFETY: the snapshot's address is not followed without a slot that shows it: `Walks::get`.
+// SAFETY: the snapshot's address is used only while a slot shows it: `Walks::get`.
 unsafe impl Send for Walk {}
-// SAFETY: the snapshot's address is not followed without a slot that shows it: `Walks::get`.
+// SAFETY: the snapshot's address is used only while a slot shows it: `Walks::get`.
 unsafe impl Sync for Walk {}
 
 // SAFETY: numbers and an address.
@@ -34,35 +34,35 @@ unsafe impl Value for Walk {
 }
 
 impl Walk {
-    /// Moves on from the position that was seen; false if another thread has moved on from there before.
+    /// Moves on from the position `seen`; false if another thread has moved on from there before.
     pub(crate) fn move_on(&self, seen: u64, to: u64) -> bool {
         self.position.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
-/// The process's enumeration of one file, if it is begun, whose snapshots are `T`.
+/// The process's enumeration of one file, if one has begun. Its snapshots are of type `T`.
 pub(crate) struct Walks<T> {
     walk: Published<Walk>,
-    /// How many have begun.
+    /// How many enumerations have begun.
     begun: AtomicU32,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T: Value> Walks<T> {
-    /// None is begun.
+    /// No enumeration.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
         Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
     }
 
-    /// None is begun.
+    /// No enumeration.
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
     }
 
-    /// Begins an enumeration of the snapshot at `position`. With `anew` it takes the place of one that has
-    /// begun; else, as between threads that begin at once, the first counts.
+    /// Begins an enumeration of the snapshot at `position`. With `anew` it replaces one that has begun; otherwise, if
+    /// threads begin at once, the first one counts.
     ///
     /// # Safety
     ///
@@ -86,25 +86,24 @@ impl<T: Value> Walks<T> {
         } else {
             self.walk.publish_first(walk, |_| (), slot)?;
         }
-        // After the enumeration is there for all, and before the slot may show another snapshot: see
-        // `reclaim`.
+        // This must be after all threads can see the enumeration, and before the slot may show another snapshot:
+        // see `reclaim`.
         self.begun.fetch_add(1, Ordering::SeqCst);
         slot.clear();
         Ok(())
     }
 
-    /// Leaves none begun; true if one was.
+    /// Ends the enumeration; true if there was one.
     pub(crate) fn end(&self) -> bool {
         self.walk.clear()
     }
 
-    /// True if one is begun.
+    /// True if an enumeration has begun.
     pub(crate) fn is_begun(&self) -> bool {
         !self.walk.is_empty()
     }
 
-    /// The one that is begun, and the snapshot that it walks, if there is a file. The slots show them for
-    /// as long as they are borrowed.
+    /// The enumeration, and its snapshot if there is a file. The slots show them as long as they are borrowed.
     pub(crate) fn get<'a>(
         &self,
         mut walk_slot: SlotRef<'a>,
@@ -117,8 +116,8 @@ impl<T: Value> Walks<T> {
             if walk.snapshot.is_null() {
                 return Some((walk, None));
             }
-            // SAFETY: a snapshot's address; it is used only if the walk still is the present one, which
-            // pins it, after the slot shows it.
+            // SAFETY: a snapshot's address. It is used only if, after the slot shows it, the walk is still the present
+            // one, so that the snapshot has not been freed.
             let snapshot = unsafe { show::<T>(&mut walked_slot, walk.snapshot) };
             let snapshot = core::ptr::from_ref(snapshot);
             if self.walk.is_newest(walk) {
@@ -133,8 +132,8 @@ impl<T: Value> Walks<T> {
         unsafe { self.walk.reclaim(thread::is_shown) };
     }
 
-    /// Frees the snapshots and the enumerations that nobody uses any more. Calls may be abandoned before
-    /// they come to this, again and again: so it is done before something new is published, too.
+    /// Frees the snapshots and the enumerations that nobody uses any more. This is called before something new is
+    /// published and after, because a call may be abandoned before it gets to the second.
     pub(crate) fn reclaim(&'static self, snapshots: &'static Published<T>, slot: &mut SlotRef<'_>) {
         self.reclaim_walks();
         if !snapshots.has_old() {
@@ -142,9 +141,8 @@ impl<T: Value> Walks<T> {
         }
         let begun = self.begun.load(Ordering::SeqCst);
         let walked = self.walk.get(slot).map_or(null(), |walk| walk.snapshot);
-        // An enumeration that was there pins its snapshot. One that another thread has begun since then
-        // was not seen, and that thread's slot may have been looked at when it showed the next snapshot
-        // already: so if one has begun meanwhile, nothing is freed.
+        // The present enumeration's snapshot is not freed. But another thread may have begun an enumeration since
+        // then, and its slot may show the next snapshot already. So if one has begun meanwhile, nothing is freed.
         let has_begun = || self.begun.load(Ordering::SeqCst) != begun;
         // SAFETY: a slot that shows a snapshot is looked at, and so is the enumeration.
         unsafe {

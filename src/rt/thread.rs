@@ -1,9 +1,9 @@
-//! What each thread of the program keeps, and what of it a call in progress uses.
+//! The state of each thread of the program, and the part of it that a call in progress uses.
 //!
-//! A signal handler may interrupt a call at any instruction, ask in its turn, and jump away for ever. So
-//! there are levels: the outermost call of a thread uses the first, a handler's call that interrupts it
-//! the second, and so on; each has memory of its own. A level is taken by setting its mark (`rt::mark`). Where
-//! the mark is that of a call which was abandoned, the level is free; what the call held is put back then.
+//! A signal handler may interrupt a call at any instruction, call the library itself, and jump away for ever.
+//! So there are levels, each with its own memory: the outermost call of a thread uses the first, the call of a
+//! handler that interrupts it the second, and so on. A call takes a level by setting its mark (`rt::mark`). If
+//! the mark is that of an abandoned call, the level is free; what that call held is freed then.
 #![allow(unsafe_code, reason = "thread-local memory that a pthread key frees")]
 
 use core::cell::Cell;
@@ -24,12 +24,12 @@ use crate::rt::watch::{Watch, close_abandoned};
 
 /// How many sources have a slot and a watch of their own: `file::source::Kind`.
 pub(crate) const SOURCES: usize = 6;
-/// How deep calls can lie in each other: signal handlers that interrupt, and modules that ask. A deeper
-/// one is told `EAGAIN`.
+/// How deep calls can be nested, by signal handlers that interrupt and modules that ask. A deeper call fails with
+/// `EAGAIN`.
 const LEVELS: usize = 8;
 
-/// While it lives the calling thread is inside libc, which was asked by us: our sources keep silent when
-/// libc asks them in its turn.
+/// While this value lives, the calling thread is in a function of libc that the library called. If libc asks our
+/// service then, that finds nothing.
 pub(crate) struct InLibc {
     _mark: Marked<'static>,
 }
@@ -40,7 +40,7 @@ impl InLibc {
         Self { _mark: Marked::at(&ThreadLocals::current().in_libc, frame_address()) }
     }
 
-    /// True if the caller was called from inside libc, which was asked by us.
+    /// True if the calling thread is in a function of libc that the library called.
     #[inline(always)]
     pub(crate) fn is_on() -> bool {
         ThreadLocals::current().in_libc.is_live(frame_address())
@@ -50,23 +50,23 @@ impl InLibc {
 /// What a call in progress uses.
 pub(crate) struct Level {
     mark: Mark,
-    /// Which snapshot of each source the level uses. The outermost level's stay between calls: they
-    /// are the thread's cache.
+    /// The snapshot of each source that the level uses. Those of the outermost level stay between calls: they are the
+    /// thread's cache.
     snapshots: [Slot; SOURCES],
-    /// Which enumeration the level uses, and that one's snapshot.
+    /// The enumeration that the level uses, and its snapshot.
     walk: Slot,
     walked: Slot,
     scratch: ScratchList,
-    /// What is open for reading, or on its way to a watch descriptor; one that is on its way elsewhere; and
-    /// what `rt::sandbox` reads meanwhile.
+    /// The descriptors that the call has open: of a file that is read or will be watched; of a file that is kept for
+    /// the time after chroot(2); and of what `rt::sandbox` reads.
     opened: [FdCell; 3],
-    /// A lock that is held, or asked for.
+    /// The lock that the call holds or waits for.
     lock: Cell<Option<&'static ForkLock>>,
     /// The state of a value that is being made or freed: `rt::published`.
     owned: Cell<Option<&'static AtomicU64>>,
     /// A cell that memory is being put into: [`crate::rt::buf_cell::BufCell`].
     adopting: Cell<Option<&'static AtomicPtr<Header>>>,
-    /// The array that a module fills, and makes larger by realloc(3).
+    /// The array that a module fills, and enlarges by realloc(3).
     pub(crate) module_gids: Cell<*mut libc::gid_t>,
     pub(crate) passwd: StaticResult<libc::passwd>,
     pub(crate) group: StaticResult<libc::group>,
@@ -94,8 +94,8 @@ impl Level {
         }
     }
 
-    /// Puts back what an abandoned call held, of which `owner` was the name. A handler may interrupt this
-    /// too, and leave it: what was done is then found done, or done again.
+    /// Frees what an abandoned call held, whose id as an owner is given. If this is abandoned too, it is called again,
+    /// and each step finds its work done or does it again.
     #[cold]
     fn clean_up(&self, owner: u64) {
         if let Some(cell) = self.adopting.get() {
@@ -129,33 +129,33 @@ impl Level {
     }
 }
 
-/// How many functions of a module a thread can be in: `module`.
+/// How many functions of a module there are: `module`.
 pub(crate) const MODULE_FUNCTIONS: usize = 12;
 
-/// One thread's part. All zeros are a new one.
+/// The state of one thread.
 ///
-/// What a process that asks once writes to comes last, and so lies on one page with the other variables:
-/// `link_order` in build.rs.
+/// The fields that a process with a single lookup writes to are the last ones, on one page with the library's other
+/// variables: `link_order` in build.rs.
 #[repr(C)]
 pub(crate) struct ThreadState {
     /// The levels that interrupt the outermost one, and each other.
     inner: [Level; LEVELS - 1],
-    /// In which of the module's functions the thread is.
+    /// The functions of the module that the thread is in.
     pub(crate) in_module: [Reentry; MODULE_FUNCTIONS],
-    /// The canonical name of the host that libc was told last, and how long it is.
+    /// The canonical name of the host that was given to libc last, and its length.
     canonical: StaticResult<usize>,
-    /// Set while libc is asked whether it knows the synthetic user's id.
+    /// Set while libc is asked whether it has the synthetic user's id.
     pub(crate) in_system_check: Reentry,
-    /// When the thread was last seen to be in no sandbox, by the coarse monotonic clock; 0 for never.
+    /// When the thread was last known to be in no sandbox, by the coarse monotonic clock; 0 for never.
     unfiltered_at_ns: Cell<i64>,
     outermost: Level,
     /// How the outermost level watches each file.
     pub(crate) watches: [Watch; SOURCES],
-    /// 1 while a thread has it.
+    /// 1 while a thread has this state.
     pub(super) in_use: AtomicU32,
-    /// Which address space its thread was in when it came: see `rt::registry`.
+    /// The thread's address space when it was last seen: `rt::registry`.
     pub(super) address_space: AtomicU32,
-    /// What tells it from the other threads' parts; never 0.
+    /// A number that no other state has; never 0.
     pub(super) number: AtomicU32,
     pub(super) next: AtomicPtr<ThreadState>,
 }
@@ -177,19 +177,19 @@ impl ThreadState {
         }
     }
 
-    /// From the outermost one on.
+    /// The levels, from the outermost on.
     fn levels(&self) -> impl Iterator<Item = &Level> {
         core::iter::once(&self.outermost).chain(&self.inner)
     }
 
-    /// Forgets the name.
+    /// Forgets the canonical name.
     pub(crate) fn clear_canonical(&self) {
         let (len, _, _) = self.canonical.memory();
         // SAFETY: the row of `canonical` is one `usize`, and this thread's own memory.
         unsafe { len.write(0) };
     }
 
-    /// Remembers the name, if there is none since it was forgotten.
+    /// Remembers the canonical name, unless there is one already.
     pub(crate) fn remember_canonical(&self, name: &[u8]) -> Result<(), Errno> {
         if self.canonical_name().is_some() {
             return Ok(());
@@ -198,14 +198,14 @@ impl ThreadState {
             self.canonical.grow()?;
         }
         let (len, buffer, _) = self.canonical.memory();
-        // SAFETY: `grow` has seen to room for the name, and the memory is this thread's own.
+        // SAFETY: `grow` has made room for the name, and the memory is this thread's own.
         unsafe { buffer.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
         // SAFETY: the row of `canonical` is one `usize`, and this thread's own memory.
         unsafe { len.write(name.len()) };
         Ok(())
     }
 
-    /// The name that is remembered.
+    /// The canonical name, if there is one.
     pub(crate) fn canonical_name(&self) -> Option<&[u8]> {
         let (len, buffer, _) = self.canonical.memory();
         if buffer.is_null() {
@@ -217,14 +217,14 @@ impl ThreadState {
         (len > 0).then(|| unsafe { core::slice::from_raw_parts(buffer, len) })
     }
 
-    /// What a call on the level is called in the state of a value that it makes or frees: the thread's
-    /// number and the level's.
+    /// The id of a call on the level, as the owner of a value that it makes or frees (`rt::published`): the numbers of
+    /// the thread and of the level.
     fn owner(&self, level: &Level) -> u64 {
         let at = self.levels().position(|other| core::ptr::eq(other, level)).unwrap_or(0);
         u64::from(self.number.load(Ordering::Relaxed)) * LEVELS as u64 + at as u64
     }
 
-    /// Lets go of all that a thread held which is not there any more.
+    /// Frees all that the state's thread held, which has ended.
     pub(super) fn reset(&self) {
         for level in self.levels() {
             level.mark.clear();
@@ -247,19 +247,19 @@ pub(crate) fn is_shown(address: *const ()) -> bool {
     states().any(|state| state.levels().any(|level| level.slots().any(|slot| slot.shows(address))))
 }
 
-/// A call in progress. While it lives, its level is its own.
+/// A call in progress. While this value lives, no other call uses its level.
 pub(crate) struct Call {
     state: &'static ThreadState,
     level: &'static Level,
-    /// What was in progress before, unless the level is the outermost one.
+    /// The level of the call that this one interrupts, unless the level is the outermost.
     outer: *const Level,
     /// Not to be handed to another thread.
     here: PhantomData<*const ()>,
 }
 
 impl Call {
-    /// Takes a level of the calling thread: `ENOMEM` if its first call finds no memory, `EAGAIN` if
-    /// handlers have interrupted each other too often.
+    /// Takes a level of the calling thread: `ENOMEM` if the thread's first call finds no memory, `EAGAIN` if calls are
+    /// nested too deep.
     #[inline(always)]
     pub(crate) fn enter() -> Result<Self, Errno> {
         let locals = ThreadLocals::current();
@@ -285,14 +285,14 @@ impl Call {
         ThreadLocals::current().level.set(level);
     }
 
-    /// Begins on the first level whose call is not there any more.
+    /// Takes the first level without a live call.
     #[cold]
     fn begin_inner(state: &'static ThreadState, here: usize) -> Result<&'static Level, Errno> {
         let mut levels = state.levels();
         let level = levels.find(|level| !level.mark.is_live(here)).ok_or(Errno::EAGAIN)?;
-        // Whoever was deeper has been abandoned with it.
+        // The calls on deeper levels were abandoned too.
         let deeper = levels.filter(|level| level.mark.is_set());
-        // Marked first, so that a handler leaves the level alone while it is cleaned.
+        // Marked first, so that a signal handler does not use the level while it is cleaned up.
         let was_marked = level.mark.is_set();
         Self::begin(level, here);
         if was_marked {
@@ -306,25 +306,25 @@ impl Call {
         Ok(level)
     }
 
-    /// True if no other call of the thread has been interrupted for this one.
+    /// True if this call interrupts no other call of the thread.
     #[inline(always)]
     pub(crate) fn is_outermost(&self) -> bool {
         core::ptr::eq(self.level, &raw const self.state.outermost)
     }
 
-    /// What the call uses.
+    /// The call's level.
     #[inline(always)]
     pub(crate) fn level(&self) -> &'static Level {
         self.level
     }
 
-    /// The calling thread's part.
+    /// The calling thread's state.
     #[inline(always)]
     pub(crate) fn thread(&self) -> &'static ThreadState {
         self.state
     }
 
-    /// The slot for a snapshot of the source of that number, and the one for an enumeration.
+    /// The slot for a snapshot of the source with that number, and the slot for an enumeration.
     #[inline(always)]
     pub(crate) fn file_slots(&mut self, source: usize) -> (SlotRef<'_>, SlotRef<'_>) {
         // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
@@ -332,7 +332,7 @@ impl Call {
         (self.snapshot_slot(source), walk)
     }
 
-    /// The slot for a snapshot of the source of that number.
+    /// The slot for a snapshot of the source with that number.
     #[inline(always)]
     pub(crate) fn snapshot_slot(&mut self, source: usize) -> SlotRef<'_> {
         let slot = self.level.snapshots.get(source).unwrap_or(&self.level.walked);
@@ -364,7 +364,7 @@ impl Drop for Call {
     }
 }
 
-/// What is the calling thread's own.
+/// The calling thread's words.
 pub(crate) fn locals() -> &'static ThreadLocals {
     ThreadLocals::current()
 }
@@ -372,36 +372,35 @@ pub(crate) fn locals() -> &'static ThreadLocals {
 /// The level of the calling thread's present call.
 #[inline(always)]
 fn present() -> Option<&'static Level> {
-    // SAFETY: null, or a level of this thread's part, which is never freed.
+    // SAFETY: null, or a level of this thread's state, which is never freed.
     unsafe { ThreadLocals::current().level.get().as_ref() }
 }
 
-/// Where a thread that has asked keeps when it was last seen to be in no sandbox: `rt::sandbox`.
+/// Where a thread remembers when it was last known to be in no sandbox: `rt::sandbox`. `None` before its first call.
 pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
-    // SAFETY: null, or a part of this thread's, which is never freed.
+    // SAFETY: null, or this thread's state, which is never freed.
     unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.unfiltered_at_ns)
 }
 
-/// The list of what the calling thread's present call has allocated. Outside of one nothing is written
-/// down.
+/// The list of what the present call has allocated; `None` outside of a call.
 pub(crate) fn scratch() -> Option<&'static ScratchList> {
     present().map(|level| &level.scratch)
 }
 
-/// Where the present call writes down what it opens.
+/// Where the present call records its descriptors.
 pub(crate) fn opened() -> Option<&'static [FdCell; 3]> {
     present().map(|level| &level.opened)
 }
 
-/// Writes down a lock that the present call takes, or that it has none any more.
+/// Records the lock that the present call takes, or that it has none any more.
 pub(crate) fn set_lock(lock: Option<&'static ForkLock>) {
     if let Some(level) = present() {
         level.lock.set(lock);
     }
 }
 
-/// Writes down the state of a value that the present call makes or frees, before it is its own, or that
-/// there is none any more.
+/// Records the state of a value that the present call makes or frees, before the call owns it; or that there is none
+/// any more.
 pub(crate) fn set_owned(state: Option<&'static AtomicU64>) {
     if let Some(level) = present() {
         level.owned.set(state);
@@ -409,7 +408,7 @@ pub(crate) fn set_owned(state: Option<&'static AtomicU64>) {
     }
 }
 
-/// Writes down a cell that the present call puts memory into, before it does, or that it has done so.
+/// Records a cell that the present call is about to put memory into, or that this is done.
 pub(crate) fn set_adopting(cell: Option<&'static AtomicPtr<Header>>) {
     if let Some(level) = present() {
         compiler_fence(Ordering::SeqCst);
@@ -418,7 +417,7 @@ pub(crate) fn set_adopting(cell: Option<&'static AtomicPtr<Header>>) {
     }
 }
 
-/// What the present call is called in such a state; never 0.
+/// The present call's id in such a state; never 0.
 pub(crate) fn owner() -> u64 {
     // SAFETY: null, or what `register` has put there, which is never freed.
     let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
