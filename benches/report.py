@@ -504,12 +504,12 @@ def machine():
 
 
 def busy():
-    """What else the machine did, if it did much: then times are long, and ratios of what is short uncertain."""
+    """A warning if the machine was busy: then times are too long, and ratios of short times are uncertain."""
     load, processors = os.getloadavg()[1], os.cpu_count() or 1
     if load < 2 * processors:
         return ""
-    return (f"\n**The machine did other work meanwhile** (a load of {load:.0f} on {processors} processors): times are long, "
-            "and ratios of what takes less than some microseconds, or several threads, are uncertain.\n")  # fmt: skip
+    return (f"\n**The machine did other work meanwhile** (a load of {load:.0f} on {processors} processors): times are too long, "
+            "and ratios are uncertain for times of a few microseconds, and for several threads.\n")  # fmt: skip
 
 
 def page(m, plots):
@@ -518,17 +518,17 @@ def page(m, plots):
 
 # Measurements
 
-Each number is taken in one run with what it is compared with, in turn, and is a median. "The peer" is Debian's
-`libnss-wrapper`; glibc's files module reads the same files, mounted at `/etc/passwd` and so on. Entries are asked for at
-random from all over the file. A ratio below 1 is in favour of nss_wrapper_rs. "late" stands for no answer within 10 s,
-"–" for a function that one side does not have. Measured on {machine()}.
+What is compared was measured in one run, in turn; each number is a median. "The peer" is Debian's `libnss-wrapper`. glibc's
+files module reads the same files, mounted at `/etc/passwd` and so on. The entries that are asked for are chosen at random.
+A ratio below 1 is in favour of nss_wrapper_rs. "late" means no answer within 10 s, "–" that one side does not have the
+function. Measured on {machine()}.
 {busy()}
 {pictures}
 ## What users pay
 
 {process_table(m)}
 {fault_table(m)}
-The library is placed anew in each process, and the kernel maps 64 KiB around a page that is missing: so the faults are means.
+The library has another address in each process, and the kernel maps 64 KiB around a missing page. So the faults are means.
 
 {other_table(m)}
 ## Goals
@@ -536,17 +536,18 @@ The library is placed anew in each process, and the kernel maps 64 KiB around a 
 {goals(m)}
 What limits them:
 
-- A first lookup is six calls of the system, some 6,000 instructions of the library's and as many of libc's, and one page fault
-  or two: its functions and its variables lie side by side (ci/link-order). The synthetic user's reads nsswitch.conf, too.
-- Two threads lose what their processors share, as fstat(2) with a descriptor for each shows; on a machine that does other work
-  that is more.
-- A lookup asks the kernel once, by fstat(2), which takes more than two thirds of its time among few entries. statx(2),
-  and reading an inotify descriptor, cost as much or more. How the compiler happens to align the rest moves it by some 10 ns.
-- Among a million entries the index is larger than the caches. Its slot comes from memory, and nothing hides that, for the
-  line's address stands there: perf shows some 125 ns at that load, and 30 at the walk through page tables to the line. The
-  line itself comes while the kernel works. Where each of a million lines is cannot be said in less than 18 bits for each.
-  Lines copied in the order of their hashes would need no slot, but a copy for names and one for ids make more than twice
-  the files.
+- A first lookup makes six system calls, and runs about 6,000 instructions of the library and as many of libc. It has one or
+  two page faults, because its functions and variables lie side by side (ci/link-order). The synthetic user's first lookup
+  also reads nsswitch.conf.
+- Two threads share parts of their processors, as fstat(2) with a descriptor for each shows too; on a busy machine they lose
+  more by that.
+- A lookup makes one system call, fstat(2), which takes more than two thirds of its time among few entries. statx(2), and
+  reading an inotify descriptor, cost as much or more. The alignment that the compiler happens to choose changes the rest by
+  some 10 ns.
+- Among a million entries the index is larger than the caches. The lookup has to wait for its slot, because the slot has the
+  line's address: perf shows about 125 ns for that, and 30 for the page tables of the line. The line itself is fetched while
+  the kernel works. The places of a million lines cannot be stored in less than 18 bits each. Copies of the lines in the order
+  of their hashes would need no slots, but one copy for names and one for ids take more than twice the memory of the files.
 
 ## Lookups, of the peer's time
 
@@ -562,7 +563,7 @@ What limits them:
 {thread_table(m)}
 ## Memory
 
-Resident memory of a process after lookups in both files, less that of the same process with glibc alone.
+Resident memory of a process after lookups in both files, minus that of the same process with glibc alone.
 
 {memory_table(m)}"""
 
@@ -593,14 +594,14 @@ def instructions_page(m):
 
 # Instructions
 
-Counted by callgrind: those of the program, not those of the kernel. Unlike time they are the same in every run. "–" is
-what would take a quarter of an hour to count. Measured on {machine()}.
+Counted by callgrind, which sees the instructions of the program, not those of the kernel. Unlike times they are almost the same
+in every run. "–" was not counted, because it would take a quarter of an hour. Measured on {machine()}.
 
 {sections}"""
 
 
-BASE_TEXT = """The library as it was before its rooms were rebuilt (commit 850afe7, built and counted on the same machine), and
-as it is. `true` is a whole process, with what its loader does.
+BASE_TEXT = """"Before" is the library before it was rearranged (commit 850afe7), built and counted on the same machine. `true` is a whole
+process, with its loader.
 """
 
 
