@@ -46,7 +46,7 @@ fn stand_ins(out: &Path) {
         println!("cargo:rustc-link-arg-cdylib={arg}");
     }
     link_order(out, takes_lld);
-    // Tables that unwind the stack name these on 32-bit ARM. Nothing unwinds, and libgcc is not there.
+    // On 32-bit ARM the tables for unwinding refer to these. Nothing unwinds, and libgcc is not linked.
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "arm") {
         for personality in 0..3 {
             println!(
@@ -56,10 +56,10 @@ fn stand_ins(out: &Path) {
     }
 }
 
-/// Has constants and code share a segment, and the two segments of data begin with a page: each
-/// mapping and each page that is written to costs at the start of every process. Without the second
-/// it is chance whether the data lies across two pages. Code that runs rarely lies together, as most of
-/// a process's first lookup is. How to say so depends on which linker rustc takes.
+/// Puts constants and code into one segment, and makes the two segments of data begin with a page, because each
+/// mapping and each page that is written to costs time at the start of every process. Without the latter the data
+/// may lie across two pages. Code that runs rarely lies together, as does most of a first lookup. The arguments
+/// depend on the linker that rustc uses.
 fn few_pages(takes_lld: bool) -> &'static [&'static str] {
     if takes_lld {
         &[
@@ -72,10 +72,10 @@ fn few_pages(takes_lld: bool) -> &'static [&'static str] {
     }
 }
 
-/// Has what runs at the start of a process and in its first lookup lie side by side, behind the tables that
-/// the loader reads, and what that writes to on the page that the loader writes to: `link-order.txt`, which
-/// ci/link-order makes, names the functions. Those that it does not name, or that a build has under another
-/// name, stay where they are.
+/// Puts the functions that run at the start of a process and in its first lookup side by side, after the tables that
+/// the loader reads, and the variables that these write to on the page that the loader writes to. `link-order.txt`,
+/// which ci/link-order makes, names the functions. Others, or those that have another name in a build, stay where
+/// they are.
 fn link_order(out: &Path, takes_lld: bool) {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     println!("cargo:rerun-if-changed=link-order.txt");
@@ -83,7 +83,7 @@ fn link_order(out: &Path, takes_lld: bool) {
     let names = list.lines().filter(|line| !line.starts_with('#'));
     let functions: String =
         names.map(|name| format!("*(.text.{name} .text.unlikely.{name})\n")).collect();
-    // lld has constants before code, GNU ld has them behind it.
+    // lld puts constants before code, GNU ld after it.
     let behind_the_tables = if takes_lld { ".eh_frame_hdr" } else { ".text" };
     let script = format!(
         "SECTIONS {{ .text.first : {{\n*(.text.startup .text.startup.*)\n{functions}}} }}\n\
@@ -95,7 +95,7 @@ fn link_order(out: &Path, takes_lld: bool) {
     println!("cargo:rustc-link-arg-cdylib=-Wl,-T,{}", path.display());
 }
 
-/// True if rustc has lld link the library.
+/// True if rustc links the library with lld.
 fn takes_lld(out: &Path) -> bool {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();

@@ -1,9 +1,9 @@
-/* nss_wrapper_rs: the symbols of its own. Everything else it exports is declared by libc's headers. */
+/* The functions of nss_wrapper_rs that libc does not have. libc's headers declare all others. */
 
 #ifndef NSS_WRAPPER_RS_H
 #define NSS_WRAPPER_RS_H
 
-/* Made by cbindgen from src/abi/wrapper.rs; see CONTRIBUTING.md. Do not edit. */
+/* Made by cbindgen from src/interpose/wrapper.rs; see CONTRIBUTING.md. Do not edit. */
 
 #include <stdbool.h>
 
