@@ -6,21 +6,22 @@
 //! the mark is that of an abandoned call, the level is free; what that call held is freed then.
 #![allow(unsafe_code, reason = "thread-local memory that a pthread key frees")]
 
+mod level;
+
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ptr::{null, null_mut};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::rt::errno::Errno;
-use crate::rt::fork_lock::ForkLock;
-use crate::rt::mark::{Mark, Marked, Reentry, frame_address};
-use crate::rt::memory::{Header, ScratchList};
-use crate::rt::published::{self, Slot, SlotRef};
+use crate::rt::mark::{Marked, Reentry, frame_address};
+use crate::rt::published::{Slot, SlotRef};
 use crate::rt::registry::{FIRST, register, states};
 use crate::rt::static_result::StaticResult;
-use crate::rt::sys::FdCell;
 use crate::rt::thread_locals::ThreadLocals;
-use crate::rt::watch::{Watch, close_abandoned};
+use crate::rt::watch::Watch;
+use level::present;
+pub(crate) use level::{Level, opened, scratch, set_adopting, set_lock, set_owned};
 
 /// How many sources have a slot and a watch of their own: `file::source::Kind`.
 pub(crate) const SOURCES: usize = 6;
@@ -44,88 +45,6 @@ impl InLibc {
     #[inline(always)]
     pub(crate) fn is_on() -> bool {
         ThreadLocals::current().in_libc.is_live(frame_address())
-    }
-}
-
-/// What a call in progress uses.
-pub(crate) struct Level {
-    mark: Mark,
-    /// The snapshot of each source that the level uses. Those of the outermost level stay between calls: they are the
-    /// thread's cache.
-    snapshots: [Slot; SOURCES],
-    /// The enumeration that the level uses, and its snapshot.
-    walk: Slot,
-    walked: Slot,
-    scratch: ScratchList,
-    /// The descriptors that the call has open: of a file that is read or will be watched; of a file that is kept for
-    /// the time after chroot(2); and of what `rt::sandbox` reads.
-    opened: [FdCell; 3],
-    /// The lock that the call holds or waits for.
-    lock: Cell<Option<&'static ForkLock>>,
-    /// The state of a value that is being made or freed: `rt::published`.
-    owned: Cell<Option<&'static AtomicU64>>,
-    /// A cell that memory is being put into: [`crate::rt::buf_cell::BufCell`].
-    adopting: Cell<Option<&'static AtomicPtr<Header>>>,
-    /// The array that a module fills, and enlarges by realloc(3).
-    pub(crate) module_gids: Cell<*mut libc::gid_t>,
-    pub(crate) passwd: StaticResult<libc::passwd>,
-    pub(crate) group: StaticResult<libc::group>,
-    pub(crate) shadow: StaticResult<libc::spwd>,
-    pub(crate) hosts: StaticResult<libc::hostent>,
-}
-
-impl Level {
-    pub(crate) const fn new() -> Self {
-        Self {
-            mark: Mark::new(),
-            snapshots: [const { Slot::new() }; SOURCES],
-            walk: Slot::new(),
-            walked: Slot::new(),
-            scratch: ScratchList::new(),
-            opened: [const { FdCell::new() }; 3],
-            lock: Cell::new(None),
-            owned: Cell::new(None),
-            adopting: Cell::new(None),
-            module_gids: Cell::new(null_mut()),
-            passwd: StaticResult::new(),
-            group: StaticResult::new(),
-            shadow: StaticResult::new(),
-            hosts: StaticResult::new(),
-        }
-    }
-
-    /// Frees what an abandoned call held, whose id as an owner is given. If this is abandoned too, it is called again,
-    /// and each step finds its work done or does it again.
-    #[cold]
-    fn clean_up(&self, owner: u64) {
-        if let Some(cell) = self.adopting.get() {
-            self.scratch.finish_adopting(cell);
-            self.adopting.set(None);
-        }
-        if let Some(state) = self.owned.get() {
-            published::disown(state, owner);
-            self.owned.set(None);
-        }
-        // SAFETY: the call that made the buffers has been left by siglongjmp(3).
-        unsafe { self.scratch.free_all() };
-        self.free_module_gids();
-        self.opened.iter().for_each(close_abandoned);
-        if let Some(lock) = self.lock.replace(None) {
-            lock.leave();
-        }
-    }
-
-    /// Frees the array that a module has filled.
-    pub(crate) fn free_module_gids(&self) {
-        let gids = self.module_gids.replace(null_mut());
-        // A call that is abandoned after this must not find it in the cell again.
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: null or libc's memory, and no longer in the cell.
-        unsafe { libc::free(gids.cast()) };
-    }
-
-    fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.snapshots.iter().chain([&self.walk, &self.walked])
     }
 }
 
@@ -369,55 +288,13 @@ pub(crate) fn locals() -> &'static ThreadLocals {
     ThreadLocals::current()
 }
 
-/// The level of the calling thread's present call.
-#[inline(always)]
-fn present() -> Option<&'static Level> {
-    // SAFETY: null, or a level of this thread's state, which is never freed.
-    unsafe { ThreadLocals::current().level.get().as_ref() }
-}
-
 /// Where a thread remembers when it was last known to be in no sandbox: `rt::sandbox`. `None` before its first call.
 pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
     // SAFETY: null, or this thread's state, which is never freed.
     unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.unfiltered_at_ns)
 }
 
-/// The list of what the present call has allocated; `None` outside of a call.
-pub(crate) fn scratch() -> Option<&'static ScratchList> {
-    present().map(|level| &level.scratch)
-}
-
-/// Where the present call records its descriptors.
-pub(crate) fn opened() -> Option<&'static [FdCell; 3]> {
-    present().map(|level| &level.opened)
-}
-
-/// Records the lock that the present call takes, or that it has none any more.
-pub(crate) fn set_lock(lock: Option<&'static ForkLock>) {
-    if let Some(level) = present() {
-        level.lock.set(lock);
-    }
-}
-
-/// Records the state of a value that the present call makes or frees, before the call owns it; or that there is none
-/// any more.
-pub(crate) fn set_owned(state: Option<&'static AtomicU64>) {
-    if let Some(level) = present() {
-        level.owned.set(state);
-        compiler_fence(Ordering::SeqCst);
-    }
-}
-
-/// Records a cell that the present call is about to put memory into, or that this is done.
-pub(crate) fn set_adopting(cell: Option<&'static AtomicPtr<Header>>) {
-    if let Some(level) = present() {
-        compiler_fence(Ordering::SeqCst);
-        level.adopting.set(cell);
-        compiler_fence(Ordering::SeqCst);
-    }
-}
-
-/// The present call's id in such a state; never 0.
+/// The present call's id as the owner of a value: `rt::published`; never 0.
 pub(crate) fn owner() -> u64 {
     // SAFETY: null, or what `register` has put there, which is never freed.
     let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
