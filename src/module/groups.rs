@@ -25,7 +25,7 @@ pub(crate) fn groups_of(
     gids: &mut ScratchBuf<u32>,
 ) -> Result<(), Errno> {
     let thread = call.thread();
-    let Status::Found(module) = module(thread)? else { return Ok(()) };
+    let Status::Found(module) = module()? else { return Ok(()) };
     let Some(groups_of) = module.groups_of else { return groups_with(thread, user, gids) };
     let Some(_inside) = enter(thread, Function::GroupsOf as usize, Key::name(user).hash) else {
         return Ok(());

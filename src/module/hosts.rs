@@ -18,7 +18,7 @@ pub(crate) fn host_by_name(
     name: &[u8],
     family: Family,
 ) -> Result<Option<OwnedRow>, Errno> {
-    let Status::Found(module) = module(thread)? else { return Ok(None) };
+    let Status::Found(module) = module()? else { return Ok(None) };
     let question = Key::host(name).hash;
     let (key, function) = (c_string(name)?, Function::HostByName);
     if let Some(by_name2) = module.host_by_name2 {
@@ -46,7 +46,7 @@ pub(crate) fn host_by_address(
     octets: &[u8],
     family: Family,
 ) -> Result<Option<OwnedRow>, Errno> {
-    let Status::Found(module) = module(thread)? else { return Ok(None) };
+    let Status::Found(module) = module()? else { return Ok(None) };
     let Some(by_address) = module.host_by_address else { return Ok(None) };
     let question = Key::name(octets).hash;
     let (family, _) = family.to_c();

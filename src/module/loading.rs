@@ -10,7 +10,6 @@ use super::as_c;
 use crate::config::OwnedCStr;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
-use crate::rt::mark::Entered;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{Library, complaint};
 
@@ -85,17 +84,12 @@ pub(super) struct Module {
     pub(super) host_by_address: Option<HostByAddress>,
 }
 
-/// Loads the module, and finds its functions; `None` if it cannot be loaded, which is reported once. `opening` is
-/// dropped when the module's constructors have run.
+/// Loads the module, and finds its functions; `None` if it cannot be loaded, which is reported once.
 #[cold]
-pub(super) fn open(
-    path: &OwnedCStr,
-    prefix: &OwnedCStr,
-    opening: Entered<'_>,
-) -> Result<Option<Module>, Errno> {
+pub(super) fn open(path: &OwnedCStr, prefix: &OwnedCStr) -> Result<Option<Module>, Errno> {
     static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);
     let shown = Bytes(path.bytes());
-    let Some(library) = Library::open(path.as_c(), opening)? else {
+    let Some(library) = Library::open(path.as_c())? else {
         if !HAS_COMPLAINED.swap(true, Ordering::Relaxed) {
             let mut room = [0; 256];
             let why = Bytes(complaint(&mut room));

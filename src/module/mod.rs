@@ -5,6 +5,11 @@
 //! runs, that function gets the same question once more, because a signal handler may ask it, and at most three
 //! questions in all; so none asks itself for ever. If the same question comes a third time, the function asks
 //! itself, and the second question is answered "not found".
+//!
+//! A question that comes while the thread loads the module may be that of one of the module's constructors, or of
+//! a signal handler, and nothing tells which. Both load the module again and ask it: the loader runs no constructor
+//! twice, so this ends. A function may then run before the constructors are done, as it may in glibc (`module_load`
+//! in nss/nss_module.c).
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 mod groups;
@@ -21,7 +26,6 @@ use crate::rt::errno::{self, Errno};
 use crate::rt::log::log;
 use crate::rt::mark::Entered;
 use crate::rt::memory::ScratchBuf;
-use crate::rt::next::Library;
 use crate::rt::sync::TryOnce;
 use crate::rt::thread::{MODULE_FUNCTIONS, ThreadState};
 
@@ -49,10 +53,9 @@ enum Function {
     HostByName = 8,
     HostByAddress = 9,
     GroupsOf = 10,
-    Opening = 11,
 }
 
-const _: () = assert!(Function::Opening as usize + 1 == MODULE_FUNCTIONS);
+const _: () = assert!(Function::GroupsOf as usize + 1 == MODULE_FUNCTIONS);
 
 impl Function {
     fn number<D: Database>(self) -> usize {
@@ -67,32 +70,22 @@ fn enter(thread: &'static ThreadState, function: usize, question: u64) -> Option
     thread.in_module.get(function)?.enter(question)
 }
 
-/// The module, loaded at the first call; `Pass` if none is configured, and `NotFound` if it cannot be loaded or this
-/// thread is loading it now. A failure is reported once, and the next call tries again.
-fn module(thread: &'static ThreadState) -> Result<Status<&'static Module>, Errno> {
+/// The module, loaded at the first call; `Pass` if none is configured, and `NotFound` if it cannot be loaded. A
+/// failure is reported once, and the next call tries again.
+fn module() -> Result<Status<&'static Module>, Errno> {
     static MODULE: TryOnce<Module> = TryOnce::new();
     if let Some(module) = MODULE.get() {
         return Ok(Status::Found(module));
     }
     let Some((path, prefix)) = config::get()?.module() else { return Ok(Status::Pass) };
-    let Some(opening) = enter(thread, Function::Opening as usize, 0) else {
-        return Ok(Status::NotFound);
-    };
-    // The module's constructors may ask a question: then the loader has it already. A signal handler may ask one
-    // before the loader has begun: then it loads the module itself.
-    if opening.is_inner() && Library::is_loaded(path.as_c()) {
-        return Ok(Status::NotFound);
-    }
-    let Some(module) = open(path, prefix, opening)? else { return Ok(Status::NotFound) };
-    // Two threads may get here: both have the same functions.
+    let Some(module) = open(path, prefix)? else { return Ok(Status::NotFound) };
+    // Two calls may get here, of one thread or of two: both have the same functions.
     MODULE.get_or_try_init(|| Ok(module)).map(Status::Found)
 }
 
 /// The module's functions for a database; `Pass` if it has none.
-fn functions<D: Database>(
-    thread: &'static ThreadState,
-) -> Result<Status<&'static Functions>, Errno> {
-    let module = match module(thread)? {
+fn functions<D: Database>() -> Result<Status<&'static Functions>, Errno> {
+    let module = match module()? {
         Status::Found(module) => module,
         Status::NotFound => return Ok(Status::NotFound),
         Status::Pass => return Ok(Status::Pass),
@@ -106,8 +99,8 @@ fn functions<D: Database>(
 }
 
 /// True if a module is configured that has the database, or that cannot be loaded.
-pub(crate) fn serves<D: Database>(thread: &'static ThreadState) -> Result<bool, Errno> {
-    Ok(!matches!(functions::<D>(thread)?, Status::Pass))
+pub(crate) fn serves<D: Database>() -> Result<bool, Errno> {
+    Ok(!matches!(functions::<D>()?, Status::Pass))
 }
 
 /// The row of that name or id.
@@ -117,7 +110,7 @@ pub(crate) fn find<D: Database>(
     thread: &'static ThreadState,
     key: &Key<'_>,
 ) -> Result<Status<OwnedRow>, Errno> {
-    let functions = match functions::<D>(thread)? {
+    let functions = match functions::<D>()? {
         Status::Found(functions) => functions,
         Status::NotFound => return Ok(Status::NotFound),
         Status::Pass => return Ok(Status::Pass),
@@ -143,7 +136,7 @@ pub(crate) fn find<D: Database>(
 
 /// Begins the module's enumeration again.
 pub(crate) fn rewind<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
-    let Status::Found(functions) = functions::<D>(thread)? else { return Ok(()) };
+    let Status::Found(functions) = functions::<D>()? else { return Ok(()) };
     if let (Some(set), Some(_inside)) =
         (functions.set, enter(thread, Function::SetEnd.number::<D>(), 0))
     {
@@ -159,7 +152,7 @@ pub(crate) fn next<D: Database>(
     thread: &'static ThreadState,
     room: Option<usize>,
 ) -> Result<Status<OwnedRow>, Errno> {
-    let functions = match functions::<D>(thread)? {
+    let functions = match functions::<D>()? {
         Status::Found(functions) => functions,
         Status::NotFound => return Ok(Status::NotFound),
         Status::Pass => return Ok(Status::Pass),
@@ -176,7 +169,7 @@ pub(crate) fn next<D: Database>(
 
 /// Ends the module's enumeration.
 pub(crate) fn close<D: Database>(thread: &'static ThreadState) -> Result<(), Errno> {
-    let Status::Found(functions) = functions::<D>(thread)? else { return Ok(()) };
+    let Status::Found(functions) = functions::<D>()? else { return Ok(()) };
     if let (Some(end), Some(_inside)) =
         (functions.end, enter(thread, Function::SetEnd.number::<D>(), 0))
     {

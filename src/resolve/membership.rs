@@ -29,7 +29,7 @@ pub(crate) fn groups_of(call: &mut Call, user: &[u8], first: u32) -> Result<Opti
     let config = config::get()?;
     let has_file = config.file(Group::FILE).is_some();
     let has_module = super::asks_module::<Group>(config);
-    let is_ours = has_file || has_module && module::serves::<Group>(call.thread())?;
+    let is_ours = has_file || has_module && module::serves::<Group>()?;
     let is_synthetic = config.user.is_some() && User::is_called(config, user)?;
     if !is_ours && !is_synthetic {
         return Ok(None);

@@ -125,11 +125,6 @@ pub(crate) struct Entered<'a> {
 }
 
 impl Entered<'_> {
-    /// True if another call of the function with the same question is in progress.
-    pub(crate) fn is_inner(&self) -> bool {
-        self.is_inner
-    }
-
     /// True if the function has asked itself since this call began, and this is the inner call.
     pub(crate) fn is_asked_by_itself(&self) -> bool {
         self.is_inner && self.asks_itself.load(Ordering::Relaxed)

@@ -240,9 +240,8 @@ unsafe impl Sync for Library {}
 
 impl Library {
     /// Loads the object, or takes the loaded one; `None` if the loader cannot, or if there is no dlopen(3).
-    /// [`complaint`] says why. An error is a temporary lack of memory or descriptors. `while_loading` is dropped
-    /// when the object's constructors have run.
-    pub(crate) fn open<T>(path: &CStr, while_loading: T) -> Result<Option<Self>, Errno> {
+    /// [`complaint`] says why. An error is a temporary lack of memory or descriptors.
+    pub(crate) fn open(path: &CStr) -> Result<Option<Self>, Errno> {
         // Before glibc 2.34 dlopen is in libdl.so; without that libc has its own entry.
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
         // Looked up before the call, because a look-up would replace the loader's message.
@@ -251,24 +250,12 @@ impl Library {
         // Differs from the peer: without RTLD_DEEPBIND the module's own lookups come to this library.
         // SAFETY: `path` ends in NUL. What the object's constructors do is up to who named it.
         let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
-        drop(while_loading);
         match NonNull::new(handle) {
             None if Errno::last() == Errno::ENOMEM => Err(Errno::ENOMEM),
             // glibc does not say the number of other errors.
             None if is_without_descriptors() => Err(Errno::EMFILE),
             handle => Ok(handle.map(Self)),
         }
-    }
-
-    /// True if the loader has loaded the object, whether or not its constructors have run.
-    #[cold]
-    pub(crate) fn is_loaded(path: &CStr) -> bool {
-        let mode = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
-        // SAFETY: `path` ends in NUL. Nothing is loaded.
-        DLOPEN
-            .get()
-            .or(WEAK.libc_dlopen)
-            .is_some_and(|dlopen| unsafe { !dlopen(path.as_ptr(), mode).is_null() })
     }
 
     /// The address of a symbol of the object; `ENOMEM` if the look-up found no memory.

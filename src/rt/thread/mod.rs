@@ -49,7 +49,7 @@ impl InLibc {
 }
 
 /// How many functions of a module there are: `module`.
-pub(crate) const MODULE_FUNCTIONS: usize = 12;
+pub(crate) const MODULE_FUNCTIONS: usize = 11;
 
 /// The state of one thread.
 ///

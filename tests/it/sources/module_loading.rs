@@ -6,7 +6,7 @@ use super::module::group;
 use crate::support::ask::{answers, answers_and_log, expect, expect_and_log};
 use crate::support::module_scene::{ModuleScene, debian};
 use crate::support::namespace::after_mounts;
-use crate::support::{file, library, module, peer, probe};
+use crate::support::{file, library, module, peer, probe, stdout};
 
 const ROOT: &str = "root:x:0:0::/root:/bin/sh";
 const M1: &str = "m1:x:11:12::/m:/bin/m";
@@ -107,7 +107,22 @@ fn a_module_may_ask_us_while_it_is_being_loaded() {
     let static_row = "static:x:900:901:in static memory:/s:/bin/s";
     let pairs = [("getpwnam m1", M1), ("getpwnam static", static_row)];
     expect(&mut scene.users(library(), &asks, "plain"), &pairs);
-    assert_eq!(scene.log(), "load: static is not known\n");
+    assert_eq!(scene.log(), "load: static is known\n");
+}
+
+#[test]
+fn what_a_module_is_told_while_it_is_being_loaded_is_what_glibc_tells_it() {
+    let scene = ModuleScene::new();
+    let asks = module("plain", &["-DASKS_WHILE_LOADING"]);
+    std::fs::copy(asks, scene.path("libnss_plain.so.2")).expect("the module is built");
+    let nsswitch = file(scene.dir(), "nsswitch", "passwd: files plain\n");
+    let mut ask = Command::new(probe("ask"));
+    ask.arg("getpwnam m1").env("LD_LIBRARY_PATH", scene.dir());
+    ask.env("MODULE_LOG", scene.path("log"));
+    let script = "mount --bind \"$1\" /etc/nsswitch.conf";
+    let said = stdout(&mut after_mounts(script, &[&nsswitch], &ask));
+    assert!(said.starts_with(M1), "{said}");
+    assert_eq!(scene.log(), "load: static is known\n");
 }
 
 /// The command where Debian's extrausers finds `users` and `groups`, and where libc's own `files`
