@@ -88,6 +88,13 @@ fn a_file_that_is_mounted_over_the_path_is_seen_with_the_clocks_next_tick() {
     answers("bind", "/home/other none bob secret db.test 2");
 }
 
+#[test]
+fn the_peer_never_sees_a_file_that_is_mounted_over_the_path() {
+    let Some(dir) = files() else { return };
+    let said = dropped(&peer(), dir.path(), "bind", "1");
+    assert_eq!(said, everywhere("/home/bob bob bob none db.test 2"));
+}
+
 /// The peer answers so too.
 #[test]
 fn the_peer_answers_after_a_change_of_root() {
