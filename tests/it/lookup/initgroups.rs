@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::scene::{Scene, UID, has, is_root};
+use crate::support::scene::{Scene, UID, failure, has, is_root};
 use crate::support::{
     PYTHON, copy_program, file, launcher, probe, run, stdout, uid_wrapper, under,
 };
@@ -160,6 +160,23 @@ fn su_runuser_and_python_drop_roots_groups() {
     }
 }
 
+/// What has root's command run as 10000, in one group more.
+const AS_10000: &[&str] = &["setpriv", "--reuid=10000", "--regid=10000", "--groups=27", "--"];
+
+/// There is nothing of root's to drop, nothing can be changed, and nobody becomes the user.
+#[test]
+fn setpriv_su_and_python_as_10000_become_nobody_else() {
+    let Some(scene) = root_scene() else { return };
+    let as_10000 = |args: &[&str]| as_root(&scene, &[AS_10000, args].concat());
+    let set = ["setpriv", "--reuid", "svc", "--regid", "5000", "--init-groups", "id"];
+    has(&failure(&mut as_10000(&set)), "Operation not permitted");
+    has(&failure(&mut as_10000(&["su", "svc", "-c", "id"])), "su: ");
+    let python = "import os; os.initgroups('svc', 5000); print(os.getgroups()); os.setuid(5000)";
+    let said = failure(&mut as_10000(&[PYTHON, "-c", python]));
+    has(&said, "[27]\n");
+    has(&said, "PermissionError");
+}
+
 /// A running nginx that serves a directory at a socket.
 struct Nginx {
     server: Child,
@@ -167,24 +184,27 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn new(scene: &Scene) -> Self {
+    /// Started by root, by means of those arguments.
+    fn new(scene: &Scene, by: &[&str]) -> Self {
         let www = scene.path("www");
-        fs::create_dir(&www).expect("the directory is ours");
+        fs::create_dir_all(&www).expect("the directory is ours");
         fs::set_permissions(&www, Permissions::from_mode(0o755)).expect("ours");
         file(&www, "open", "for all\n");
         let secret = file(&www, "secret", "for root's group\n");
         fs::set_permissions(&secret, Permissions::from_mode(0o640)).expect("ours");
-        let (dir, socket) = (scene.dir.path().display(), scene.path("socket"));
+        let (dir, www) = (scene.home.display(), www.display());
+        let socket = scene.home.join("socket");
         let config = format!(
             "daemon off; user svc; worker_processes 1; pid {dir}/pid; error_log stderr;\n\
              events {{}}\n\
              http {{ access_log off; client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2;\n\
              fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;\n\
-             server {{ listen unix:{dir}/socket; root {dir}/www; }} }}\n"
+             server {{ listen unix:{dir}/socket; root {www}; }} }}\n"
         );
         let config = file(scene.dir.path(), "nginx.conf", config);
         let config = config.to_str().expect("ASCII");
-        let mut command = as_root(scene, &["/usr/sbin/nginx", "-e", "stderr", "-c", config]);
+        let nginx = ["/usr/sbin/nginx", "-e", "stderr", "-c", config];
+        let mut command = as_root(scene, &[by, &nginx].concat());
         let server = command.stderr(Stdio::null()).spawn().expect("nginx is installed");
         let nginx = Self { server, socket };
         let begin = Instant::now();
@@ -199,6 +219,14 @@ impl Nginx {
         let pid = self.server.id();
         let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         list.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Its line in proc(5).
+    fn groups(&self) -> String {
+        let worker = self.worker().expect("it answers");
+        let status = fs::read_to_string(format!("/proc/{worker}/status")).expect("it runs");
+        let groups = status.lines().find(|line| line.starts_with("Groups:")).expect("proc(5)");
+        groups.trim_end().to_owned()
     }
 
     fn status(&self, file: &str) -> String {
@@ -220,10 +248,9 @@ impl Drop for Nginx {
 #[test]
 fn a_worker_of_nginx_cannot_read_what_is_for_roots_group() {
     let Some(scene) = root_scene() else { return };
-    let nginx = Nginx::new(&scene);
-    let worker = nginx.worker().expect("it answers");
-    let status = fs::read_to_string(format!("/proc/{worker}/status")).expect("it runs");
-    let groups = status.lines().find(|line| line.starts_with("Groups:")).expect("proc(5)");
-    assert_eq!(groups.trim_end(), "Groups:\t5000 5001 5003");
-    assert_eq!(nginx.status("secret"), "403");
+    for (by, groups) in [(&[][..], "Groups:\t5000 5001 5003"), (AS_10000, "Groups:\t27")] {
+        let nginx = Nginx::new(&scene, by);
+        assert_eq!(nginx.groups(), groups);
+        assert_eq!(nginx.status("secret"), "403");
+    }
 }
