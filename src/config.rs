@@ -34,7 +34,7 @@ const SERVICE_DIR: &CStr = c"/etc";
 /// More than any such file needs. One that fills it may be longer, and is not used.
 const SERVICE_FILE_BYTES: usize = 16 << 10;
 
-/// A copy of some bytes, with a NUL at its end.
+/// Text that is kept, with a NUL behind it.
 pub(crate) struct OwnedCStr(OwnedBuf<u8>);
 
 impl OwnedCStr {
@@ -48,8 +48,10 @@ impl OwnedCStr {
     }
 
     /// As C takes it.
+    #[inline]
     pub(crate) fn as_c(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+        // SAFETY: `new` has left a zero behind the text, if none is in it.
+        unsafe { CStr::from_ptr(self.0.as_ptr().cast()) }
     }
 
     /// Without the NUL.
@@ -93,19 +95,16 @@ impl Path {
 
     /// The path of that name.
     pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
-        let mut path = ScratchBuf::<u8>::new();
-        if !name.starts_with(b"/") {
-            add_working_directory(&mut path)?;
-        }
-        path.extend(name)?;
-        Ok(Self { name: OwnedCStr::new(&path)?, text: None })
+        let name = if name.starts_with(b"/") { OwnedCStr::new(name) } else { absolute(name) };
+        Ok(Self { name: name?, text: None })
     }
 }
 
-/// Begins a path with the working directory. Its room would be a new page of the stack for each path.
+/// The name behind the working directory. Its room would be a new page of the stack for each path.
 #[cold]
 #[inline(never)]
-fn add_working_directory(path: &mut ScratchBuf<u8>) -> Result<(), Errno> {
+fn absolute(name: &[u8]) -> Result<OwnedCStr, Errno> {
+    let mut path = ScratchBuf::<u8>::new();
     let mut buf = [0; 4096];
     // Without a working directory the name is left to the kernel, as it was given; and in a sandbox that may
     // not let a program ask for it.
@@ -116,7 +115,8 @@ fn add_working_directory(path: &mut ScratchBuf<u8>) -> Result<(), Errno> {
             path.push(b'/')?;
         }
     }
-    Ok(())
+    path.extend(name)?;
+    OwnedCStr::new(&path)
 }
 
 /// Which file a source reads.
@@ -157,29 +157,32 @@ pub(crate) struct Config {
     hosts: Option<Path>,
     /// `/etc/passwd` and `/etc/group`, where there is a synthetic user.
     system: Option<(Path, Path)>,
-    /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it; with a slash in it an
-    /// absolute path.
-    pub(crate) module: Option<OwnedCStr>,
-    /// `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in the module's `_nss_NAME_getpwnam_r`.
-    pub(crate) module_prefix: Option<OwnedCStr>,
+    /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it, with a slash in it an absolute
+    /// path; and `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in its `_nss_NAME_getpwnam_r`. Both, or none.
+    module: Option<(OwnedCStr, OwnedCStr)>,
     /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
     pub(crate) user: Option<OwnedCStr>,
     /// `$HOME`, which stands for `%h` in that line.
     pub(crate) home: Option<OwnedCStr>,
     /// `NSS_WRAPPER_FALLTHROUGH=1`: what our sources do not know is asked of libc.
     pub(crate) fall_through: bool,
-    /// `UID_WRAPPER=1`.
-    pub(crate) uid_wrapper: bool,
 }
 
 impl Config {
     fn read() -> Result<Self, Errno> {
         let service = ServiceFile::read()?;
-        let value = |name| variable(name).or_else(|| service.value(name).filter(|_| !is_set(name)));
+        // A variable that is set, if only to nothing, hides what the service's file says.
+        let value = |name| match (environment(name), &service) {
+            (Some(value), _) => Some(value).filter(|value| !value.is_empty()),
+            (None, Some(service)) => service.value(name),
+            (None, None) => None,
+        };
         let path = |name| value(name).map(|value| Path::of(name, value)).transpose();
         let text = |name| value(name).map(OwnedCStr::new).transpose();
         log::set_level(value(DEBUGLEVEL).map_or(0, level));
-        service.report();
+        if let Some(service) = &service {
+            service.report();
+        }
         let user = text(USER)?;
         let system = match user {
             Some(_) => Some((Path::new(b"/etc/passwd")?, Path::new(b"/etc/group")?)),
@@ -191,15 +194,16 @@ impl Config {
             shadow: path(SHADOW)?,
             hosts: path(HOSTS)?,
             system,
-            module: value(MODULE_SO_PATH).map(file_or_soname).transpose()?,
-            module_prefix: text(MODULE_FN_PREFIX)?,
+            module: match value(MODULE_SO_PATH) {
+                Some(path) => Some(file_or_soname(path)?).zip(text(MODULE_FN_PREFIX)?),
+                None => None,
+            },
             home: match user {
                 Some(_) => variable(HOME).map(OwnedCStr::new).transpose()?,
                 None => None,
             },
             user,
             fall_through: value(FALLTHROUGH) == Some(b"1"),
-            uid_wrapper: variable(UID_WRAPPER) == Some(b"1"),
         })
     }
 
@@ -223,7 +227,7 @@ impl Config {
 
     /// The path and the prefix of a module, if both are set.
     pub(crate) fn module(&self) -> Option<(&OwnedCStr, &OwnedCStr)> {
-        self.module.as_ref().zip(self.module_prefix.as_ref())
+        self.module.as_ref().map(|(path, prefix)| (path, prefix))
     }
 }
 
@@ -255,12 +259,17 @@ struct ServiceFile {
 }
 
 impl ServiceFile {
-    fn read() -> Result<Self, Errno> {
-        let missing = Self { text: ScratchBuf::new(), len: 0, fault: None };
+    /// `None` if there is no such file.
+    fn read() -> Result<Option<Self>, Errno> {
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
         let Ok(fd) = sys::open(SERVICE_FILE, flags, &sys::FdCell::new()) else {
-            return Ok(missing);
+            return Ok(None);
         };
+        Self::read_open(fd).map(Some)
+    }
+
+    #[inline(never)]
+    fn read_open(fd: sys::Fd) -> Result<Self, Errno> {
         let is_safe = sys::only_root_writes(fd) && sys::only_root_writes_path(SERVICE_DIR);
         let mut text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 })?;
         let len = sys::pread(fd, &mut text, 0).unwrap_or(0);
@@ -323,15 +332,19 @@ pub(crate) fn hostname() -> Option<&'static [u8]> {
     variable(HOSTNAME)
 }
 
-/// True if the variable is set, if only to nothing: then the service's configuration does not count.
-fn is_set(name: &CStr) -> bool {
-    // SAFETY: `CStr` ends the name in NUL.
-    !sys::is_secure() && !unsafe { libc::getenv(name.as_ptr()) }.is_null()
+/// True if uid_wrapper acts as if it changed the process's ids: `UID_WRAPPER=1`.
+pub(crate) fn has_uid_wrapper() -> bool {
+    variable(UID_WRAPPER) == Some(b"1")
+}
+
+/// The variable's value; nothing if that is empty.
+fn variable(name: &CStr) -> Option<&'static [u8]> {
+    environment(name).filter(|value| !value.is_empty())
 }
 
 /// The variable's value, copied by whoever keeps it: the program may change its environment. A
 /// set-user-id program must not take its users from whoever starts it (ld.so(8)), so none is read there.
-fn variable(name: &CStr) -> Option<&'static [u8]> {
+fn environment(name: &CStr) -> Option<&'static [u8]> {
     debug_assert!(
         name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)
     );
@@ -344,8 +357,7 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
         return None;
     }
     // SAFETY: getenv returned a C string, used before the program can change its environment.
-    let value = unsafe { CStr::from_ptr(value) }.to_bytes();
-    (!value.is_empty()).then_some(value)
+    Some(unsafe { CStr::from_ptr(value) }.to_bytes())
 }
 
 #[cfg(test)]

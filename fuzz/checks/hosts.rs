@@ -101,7 +101,9 @@ pub fn hosts(data: &[u8]) {
         let key = Key::address(address);
         let fresh = super::load::<Hosts>(content);
         for table in [&fresh, &table, &table] {
-            table.prefetch(&key);
+            if let Some(row) = table.sought_row::<Hosts>(&key, table.seek(&key)) {
+                assert_eq!(Some(Line::of(row)), want);
+            }
             assert_eq!(table.find::<Hosts>(key).unwrap().map(Line::of), want);
         }
         assert!(content.is_empty() || !fresh.is_indexed(&key));

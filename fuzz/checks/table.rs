@@ -4,7 +4,7 @@ use super::glibc::Reader;
 use super::naive::{Naive, Owned};
 use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow};
-use crate::file::table::{Lines, LoneTable};
+use crate::file::table::{Lines, LoneTable, Sought};
 
 /// Byte 0 says which database; then questions, a newline, and a file.
 pub fn table(data: &[u8]) {
@@ -30,13 +30,19 @@ fn to_be_searched_and_indexed<D: Database>(content: &[u8]) -> [LoneTable; 2] {
     })
 }
 
-/// The first row that has the key is found, by search and by index.
+/// The first row that has the key is found, by search, by index, and while the file is loaded.
 fn finds<D: Naive>(content: &[u8], key: &Key<'_>, want: Option<&Owned>) {
+    let (table, sought) = LoneTable::load_for::<D>(content, Some(key)).unwrap();
+    assert!(sought != Sought::Unknown && (sought == Sought::Nowhere) == want.is_none());
+    assert_eq!(table.sought_row::<D>(key, sought).map(D::owned).as_ref(), want, "{key}");
     for (table, is_indexed) in to_be_searched_and_indexed::<D>(content).iter().zip([false, true]) {
         for is_first in [true, false] {
-            table.prefetch(key);
-            let quick = table.find_in_index::<D>(key).map(D::owned);
-            assert_eq!(quick.as_ref(), want.filter(|_| table.is_indexed(key)), "{key}");
+            let sought = table.seek(key);
+            assert_eq!(sought != Sought::Unknown, table.is_indexed(key));
+            assert!(sought != Sought::Nowhere || want.is_none());
+            if let Some(row) = table.sought_row::<D>(key, sought) {
+                assert_eq!(Some(&D::owned(row)), want, "{key}");
+            }
             assert_eq!(table.find::<D>(*key).unwrap().map(D::owned).as_ref(), want, "{key}");
             assert!(!is_first || table.is_indexed(key) == is_indexed || content.is_empty());
         }

@@ -157,6 +157,7 @@ fn missing<'a>() -> &'a [u8] {
 
 /// Where the field of a line ends that begins at `at`, beyond the bytes in which the colons are known.
 #[cold]
+#[inline(never)]
 fn far_end(line: &[u8], at: usize) -> usize {
     let from = at.max(2 * BLOCK);
     let rest = line.get(from..).unwrap_or_default();
@@ -205,12 +206,14 @@ fn eight_digits(rest: &[u8], from: usize, count: usize) -> Option<u32> {
 /// Where the content of a line begins that has blanks before it or a sign; `None` if there is none, or a
 /// comment.
 #[cold]
+#[inline(never)]
 fn skipped(line: &[u8]) -> Option<usize> {
     let content = skip_space(line);
     (!matches!(content.first(), None | Some(b'#'))).then_some(line.len() - content.len())
 }
 
 /// A number of 32 bits. One beyond them is not taken for another.
+#[cold]
 pub(crate) fn number_of_32_bits(field: &[u8]) -> Option<u32> {
     number(field).and_then(|n| u32::try_from(n).ok())
 }

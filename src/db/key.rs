@@ -70,7 +70,7 @@ impl<'a> Key<'a> {
     pub(crate) fn is_name(&self, own: &[u8]) -> bool {
         match self.what {
             What::Name(name) => is_same(own, name),
-            What::Host(name) => without_dot(own).eq_ignore_ascii_case(without_dot(name)),
+            What::Host(name) => is_same_host(own, name),
             What::Id(_) | What::Address(_) => false,
         }
     }
@@ -88,6 +88,11 @@ impl<'a> Key<'a> {
 /// A host name without the dot that may end it, which only says that nothing is to be appended.
 pub(crate) fn without_dot(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").filter(|rest| !rest.is_empty()).unwrap_or(name)
+}
+
+#[inline(never)]
+fn is_same_host(one: &[u8], other: &[u8]) -> bool {
+    without_dot(one).eq_ignore_ascii_case(without_dot(other))
 }
 
 /// As `==`, but without a call of libc for a name of common length.
@@ -177,17 +182,24 @@ fn hash_of_bytes(secret: u64, name: &[u8]) -> u64 {
     mix(mix(seed ^ word, secret), secret)
 }
 
-/// Names and ids differ from their neighbours in their last characters: those are what a search looks at
-/// first.
-pub(crate) struct RankFromEnd<'a>(pub(crate) &'a [u8]);
+/// Names and ids differ from their neighbours in their last characters: the last two, the last one first, are
+/// what a search looks for.
+pub(crate) struct RankFromEnd([u8; 2]);
 
-impl HeuristicFrequencyRank for RankFromEnd<'_> {
-    fn rank(&self, byte: u8) -> u8 {
-        if byte == b':' {
-            return u8::MAX;
+impl RankFromEnd {
+    /// Of a text that may end with a colon.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        match text.strip_suffix(b":").unwrap_or(text) {
+            [.., before, last] => Self([*last, *before]),
+            _ => Self([b':'; 2]),
         }
-        let from_end = self.0.iter().rev().position(|&b| b == byte);
-        from_end.map_or(u8::MAX, |place| u8::try_from(place).unwrap_or(u8::MAX))
+    }
+}
+
+impl HeuristicFrequencyRank for RankFromEnd {
+    fn rank(&self, byte: u8) -> u8 {
+        let rank = self.0.iter().position(|&rare| rare == byte);
+        rank.map_or(u8::MAX, |rank| u8::from(rank > 0))
     }
 }
 

@@ -100,6 +100,8 @@ enum Sharing {
 }
 
 impl Sharing {
+    #[cold]
+    #[inline(never)]
     fn among_threads() -> Self {
         if !is_musl() && sandbox::may_kill_lately() { Self::Sandboxed } else { Self::Shared }
     }
@@ -118,24 +120,29 @@ fn read_open(fd: Fd, stamp: &Stamp, sharing: Sharing) -> Result<ScratchText, Err
 /// Closes what was opened to be read; false if it is not ours any more: the program may close all
 /// descriptors in another thread, and have the number already. `is_same` says that it is the same file.
 fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> bool {
-    // Less sure, where fcntl(2) cannot be asked: ours has not been moved.
-    let is_unmoved = || match sys::position(fd) {
-        Ok(position) => position == 0,
-        Err(error) => is_refused(error) && is_same,
-    };
-    let is_ours = match sharing {
-        Sharing::Alone => true,
-        Sharing::Sandboxed => is_unmoved(),
-        Sharing::Shared => match sys::status_flags(fd) {
-            Ok(flags) => flags & FCNTL_FLAGS == READ_FLAGS & FCNTL_FLAGS,
-            Err(error) => is_refused(error) && is_unmoved(),
-        },
-    };
+    let is_ours = sharing == Sharing::Alone || is_ours_among_threads(fd, sharing, is_same);
     place.take();
     if is_ours {
         sys::close(fd);
     }
     is_ours
+}
+
+#[cold]
+#[inline(never)]
+fn is_ours_among_threads(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
+    // Less sure, where fcntl(2) cannot be asked: ours has not been moved.
+    let is_unmoved = || match sys::position(fd) {
+        Ok(position) => position == 0,
+        Err(error) => is_refused(error) && is_same,
+    };
+    if sharing == Sharing::Sandboxed {
+        return is_unmoved();
+    }
+    match sys::status_flags(fd) {
+        Ok(flags) => flags & FCNTL_FLAGS == READ_FLAGS & FCNTL_FLAGS,
+        Err(error) => is_refused(error) && is_unmoved(),
+    }
 }
 
 /// False for what counts as an empty file.

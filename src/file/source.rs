@@ -13,7 +13,7 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::read::{self, Read, is_forbidden, is_gone, is_settled, settle_ns};
-use super::table::Table;
+use super::table::{Sought, Table};
 use super::text::ScratchText;
 use super::walk::{Walk, Walks};
 use crate::config::{Config, FileKind, Path};
@@ -84,8 +84,8 @@ impl FileKind {
 pub(crate) enum FileState<'a> {
     /// There is no such file, or it may not be read.
     Missing,
-    /// The file's rows.
-    Loaded(&'a Snapshot),
+    /// The file's rows; and where the row is that was asked for, if the file was loaded for that question.
+    Loaded(&'a Snapshot, Sought),
 }
 
 /// Whether a snapshot still is what the file says.
@@ -100,21 +100,12 @@ enum Check {
 pub(crate) struct Request<'a> {
     pub(crate) kind: FileKind,
     pub(crate) path: &'a Path,
+    /// Of the row that is asked for, if it is one.
+    pub(crate) key: Option<Key<'a>>,
     pub(crate) call: &'a mut Call,
 }
 
 impl<'a> Request<'a> {
-    /// Has the processor fetch what the key's row of the cached snapshot needs, while the kernel is asked
-    /// whether that is current.
-    #[inline(always)]
-    pub(crate) fn prefetch(&mut self, key: &Key<'_>) {
-        let slot = self.call.snapshot_slot(self.kind.number());
-        // SAFETY: the slot of this number is shown to the source of this number alone.
-        if let Some(snapshot) = unsafe { Published::<Snapshot>::shown(&slot) } {
-            snapshot.table.prefetch(key);
-        }
-    }
-
     /// What the file says now.
     #[inline(always)]
     pub(crate) fn current<D: Database>(self) -> Result<FileState<'a>, Errno> {
@@ -125,13 +116,16 @@ impl<'a> Request<'a> {
         // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
+            // The line is on its way into the cache while the kernel is asked.
+            let sought = self.key.map_or(Sought::Unknown, |key| snapshot.table.seek(&key));
             if let Check::Current = snapshot.check(self.path, watch, source) {
-                return Ok(FileState::Loaded(snapshot));
+                return Ok(FileState::Loaded(snapshot, sought));
             }
         }
         let what = Reload {
             kind: self.kind,
             path: self.path,
+            key: self.key,
             watch,
             table_of: Table::of::<D>,
             report: Table::report::<D>,
@@ -144,10 +138,11 @@ impl<'a> Request<'a> {
 struct Reload<'a> {
     kind: FileKind,
     path: &'a Path,
+    key: Option<Key<'a>>,
     /// The outermost call's.
     watch: Option<&'a Watch>,
     /// [`Table::load`] and [`Table::report`] of the file's database.
-    table_of: fn(&ScratchText) -> Table,
+    table_of: fn(&ScratchText, Option<&Key<'_>>) -> (Table, Sought),
     report: fn(&Table, &Path),
 }
 
@@ -277,60 +272,74 @@ impl Source {
             None => Some(sys::stat(path.as_c()).map_or_else(Check::Lost, |_| Check::Changed)),
         };
         let outcome = match check {
-            Some(Check::Current) => Ok(true),
+            Some(Check::Current) => Ok(Some(Sought::Unknown)),
             Some(Check::Lost(error)) if read::is_absent(error) => self.complain(path, error),
             None => self.load(what, &mut slot, &mut walk_slot),
             Some(Check::Changed | Check::Lost(_)) => {
-                // Only an outermost call waits: what a handler interrupts may hold the lock itself.
-                let lock = watch.and_then(|_| self.reloading.lock());
-                let newest = self.snapshot.get(&mut slot);
-                let is_newer = |snapshot: &Snapshot| {
-                    let load = snapshot.load.load(Ordering::Acquire);
-                    #[allow(clippy::cast_possible_wrap, reason = "the numbers may wrap around")]
-                    let after = load.wrapping_sub(begun) as i32;
-                    after > 0
-                };
-                let done = if lock.is_some() && newest.is_some_and(is_newer) {
-                    Ok(true)
-                } else {
-                    self.load(what, &mut slot, &mut walk_slot)
-                };
-                drop(lock);
-                done
+                self.load_in_turn(begun, what, &mut slot, &mut walk_slot)
             }
         };
         // SAFETY: the slot is this source's, and is borrowed for `'a`.
-        let snapshot = unsafe { shown_for(&slot) }.filter(|_| outcome == Ok(true));
+        let snapshot = unsafe { shown_for(&slot) }.filter(|_| matches!(outcome, Ok(Some(_))));
         if let Some(watch) = watch {
             watch.track(snapshot.map_or((0, 0), |snapshot| snapshot.stamp.file()));
         }
-        outcome?;
-        Ok(snapshot.map_or(FileState::Missing, FileState::Loaded))
+        Ok(match (snapshot, outcome?) {
+            (Some(snapshot), Some(sought)) => FileState::Loaded(snapshot, sought),
+            _ => FileState::Missing,
+        })
     }
 
-    /// Says once what is wrong with the file; false for what counts as no file.
-    fn complain(&self, path: &Path, error: Errno) -> Result<bool, Errno> {
+    /// [`Source::load`], unless another thread has done so since there were `begun` loads.
+    #[inline(never)]
+    fn load_in_turn(
+        &'static self,
+        begun: u32,
+        what: &Reload<'_>,
+        slot: &mut SlotRef<'_>,
+        walk_slot: &mut SlotRef<'_>,
+    ) -> Result<Option<Sought>, Errno> {
+        // Only an outermost call waits: what a handler interrupts may hold the lock itself.
+        let lock = what.watch.and_then(|_| self.reloading.lock());
+        let is_newer = |snapshot: &Snapshot| {
+            let load = snapshot.load.load(Ordering::Acquire);
+            #[allow(clippy::cast_possible_wrap, reason = "the numbers may wrap around")]
+            let after = load.wrapping_sub(begun) as i32;
+            after > 0
+        };
+        if lock.is_some() && self.snapshot.get(slot).is_some_and(is_newer) {
+            return Ok(Some(Sought::Unknown));
+        }
+        self.load(what, slot, walk_slot)
+    }
+
+    /// Says once what is wrong with the file; nothing for what counts as no file.
+    #[cold]
+    #[inline(never)]
+    fn complain(&self, path: &Path, error: Errno) -> Result<Option<Sought>, Errno> {
         if !self.has_complained.swap(true, Ordering::Relaxed) {
             let what = if read::is_absent(error) { "open" } else { "read" };
             log!(Error, "load", "Unable to {what} '{}': {error}", Bytes(path.bytes()));
         }
-        if read::is_absent(error) { Ok(false) } else { Err(error) }
+        if read::is_absent(error) { Ok(None) } else { Err(error) }
     }
 
-    /// Reads the file, and shows what it says in the slot. False if there is no file.
+    /// Reads the file, and shows what it says in the slot. Nothing if there is no file.
     fn load(
         &'static self,
         what: &Reload<'_>,
         slot: &mut SlotRef<'_>,
         walk_slot: &mut SlotRef<'_>,
-    ) -> Result<bool, Errno> {
+    ) -> Result<Option<Sought>, Errno> {
         let path = what.path;
         let load = self.loads.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         let read = read::read(path);
         let old = self.snapshot.get(slot);
         let read = match (read, old) {
             (Ok(read), _) => read,
-            (Err(error), Some(old)) if old.outlives_at(path, self, error) => return Ok(true),
+            (Err(error), Some(old)) if old.outlives_at(path, self, error) => {
+                return Ok(Some(Sought::Unknown));
+            }
             (Err(error), _) => return self.complain(path, error),
         };
         self.has_complained.swap(false, Ordering::Relaxed);
@@ -341,32 +350,35 @@ impl Source {
         if let Some(old) = old.filter(|old| is_same(&old.table)) {
             old.load.swap(load, Ordering::AcqRel);
             old.is_settled.swap(is_settled, Ordering::Relaxed);
-            return Ok(true);
+            return Ok(Some(Sought::Unknown));
         }
         let is_known = self.snapshot.get(slot).is_some_and(|old| is_same(&old.table));
+        let (table, sought) = (what.table_of)(&read.text, what.key.as_ref());
         let snapshot = Snapshot {
             stamp: read.stamp,
             load: AtomicU32::new(load),
             is_settled: AtomicBool::new(is_settled),
             first_seen_ns,
-            table: (what.table_of)(&read.text),
+            table,
         };
-        self.walks.reclaim(&self.snapshot, walk_slot);
-        let fill = |snapshot: &'static Snapshot| snapshot.table.fill(read.text);
         let is_first = self.snapshot.is_empty();
+        if !is_first {
+            self.walks.reclaim(&self.snapshot, walk_slot);
+        }
+        let fill = |snapshot: &'static Snapshot| snapshot.table.fill(read.text);
         let (snapshot, is_ours) = if is_first {
             self.snapshot.publish_first(snapshot, fill, slot)?
         } else {
             (self.snapshot.publish(snapshot, fill, slot)?, true)
         };
         // The same bytes under another stamp have been reported, and the system's files are not ours.
-        if is_ours && !is_known && !what.kind.is_system() {
+        if is_ours && !is_known && !what.kind.is_system() && snapshot.table.has_report() {
             (what.report)(snapshot, path);
         }
         if !(is_first && is_ours) {
             self.walks.reclaim(&self.snapshot, walk_slot);
         }
-        Ok(true)
+        Ok(Some(if is_ours { sought } else { Sought::Unknown }))
     }
 
     /// Begins an enumeration of the snapshot at `place`. With `anew` it takes the place of one that has

@@ -16,7 +16,7 @@ use crate::db::key::{Key, Needle, RankFromEnd, What};
 use crate::db::{By, Database};
 use crate::rt::buf_cell::BufCell;
 use crate::rt::errno::Errno;
-use crate::rt::log::{Bytes, log};
+use crate::rt::log::{self, Bytes, LogLevel, log};
 use crate::rt::memory::{ScratchBuf, prefetch};
 
 /// A file of rows. Which database they are of, whoever has the table knows.
@@ -62,6 +62,16 @@ const PARSING_SEARCHES: usize = 4;
 /// A row; nothing for a blank line or a comment; or the reason why the line is malformed.
 type Parsed<T> = Result<Option<T>, Reason>;
 
+/// Where a row is, as far as that is known without a search: from the index, or from the loading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    Unknown,
+    /// There is no such row.
+    Nowhere,
+    /// The line that begins there is the row's, or a search is needed.
+    At(usize),
+}
+
 /// What a line is. Only a file with a NUL byte somewhere needs a look for it.
 #[inline(always)]
 fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::Row<'a>> {
@@ -71,23 +81,39 @@ fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::
     Fields::new(line).map(|mut fields| D::parse(&mut fields)).transpose()
 }
 
+/// [`Database::has`] for a search. Within a loop the compiler would look at a key's name before it has asked
+/// whether the key is one, which is an error to memcheck.
+#[inline(never)]
+fn has<D: Database>(row: &D::Row<'_>, key: &Key<'_>) -> bool {
+    D::has(row, key)
+}
+
 impl Table {
-    /// A table of a file's bytes, which it does not have before [`Table::fill`].
-    pub(crate) fn of<D: Database>(text: &ScratchText) -> Self {
+    /// A table of a file's bytes, which it does not have before [`Table::fill`]; and where the key's first
+    /// row is: all lines are passed on the way.
+    pub(crate) fn of<D: Database>(text: &ScratchText, key: Option<&Key<'_>>) -> (Self, Sought) {
         let (mut at, mut malformed, mut rows) = (0, 0, 0);
         let (mut has_nul, mut is_plain) = (false, true);
+        let mut sought = if key.is_some() { Sought::Nowhere } else { Sought::Unknown };
         while let Some(line) = text.line(at) {
+            let begin = at;
             at += line.len + 1;
             if line.has_nul() {
                 (has_nul, malformed) = (true, malformed + 1);
             } else if let Some(mut fields) = Fields::new(line) {
-                let is_row = D::parse(&mut fields).is_ok();
-                rows += usize::from(is_row);
-                malformed += usize::from(!is_row);
-                is_plain &= fields.is_plain || !is_row;
+                match D::parse(&mut fields) {
+                    Ok(row) => {
+                        rows += 1;
+                        is_plain &= fields.is_plain;
+                        if key.is_some_and(|key| sought == Sought::Nowhere && D::has(&row, key)) {
+                            sought = Sought::At(begin);
+                        }
+                    }
+                    Err(_) => malformed += 1,
+                }
             }
         }
-        Self {
+        let table = Self {
             text: Text::of_length(text.len()),
             has_nul,
             is_plain,
@@ -101,7 +127,8 @@ impl Table {
                 by_listed: BufCell::new(),
             },
             home: OnceRef::new(),
-        }
+        };
+        (table, sought)
     }
 
     /// Takes the bytes in, for good.
@@ -124,6 +151,11 @@ impl Table {
             // SAFETY: who calls this promises that nobody uses the index, and that the table's memory stays.
             unsafe { cell.release() };
         }
+    }
+
+    /// True if [`Table::report`] has anything to say.
+    pub(crate) fn has_report(&self) -> bool {
+        self.malformed > 0 || log::is_on(LogLevel::Debug)
     }
 
     /// Says what was loaded, and which lines are malformed.
@@ -152,12 +184,6 @@ impl Table {
         let line = self.text.line(at)?;
         let next = at + line.len + 1;
         Some((parse_line::<D>(line, self.has_nul), next))
-    }
-
-    /// The row at `at`, which an index says is one.
-    #[inline(always)]
-    fn row_at<D: Database>(&self, at: usize) -> Option<D::Row<'_>> {
-        parse_line::<D>(self.text.line(at)?, false).ok().flatten()
     }
 
     /// The row at `at`, if there is one.
@@ -198,29 +224,26 @@ impl Table {
         self.index_for(key).is_some()
     }
 
-    /// Has the processor fetch the slot and the line of the key, if they are known.
+    /// What the index says of the key, and has the processor fetch the line.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, key: &Key<'_>) {
-        if let Some(index) = self.index_for(key) {
-            if let Some(at) = index.candidates(key.hash).next() {
-                let bytes: &[u8] = &self.text;
-                prefetch(bytes, at);
-                prefetch(bytes, at + 64);
-            }
-        }
+    pub(crate) fn seek(&self, key: &Key<'_>) -> Sought {
+        let Some(index) = self.index_for(key) else { return Sought::Unknown };
+        let Some(at) = index.candidates(key.hash).next() else { return Sought::Nowhere };
+        let bytes: &[u8] = &self.text;
+        prefetch(bytes, at);
+        prefetch(bytes, at + 64);
+        Sought::At(at)
     }
 
-    /// The first row that has the key, if there is an index to find it by.
+    /// The row at the place that [`Table::seek`] or [`Table::of`] gave, if it is the key's.
     #[inline(always)]
-    pub(crate) fn find_in_index<D: Database>(&self, key: &Key<'_>) -> Option<D::Row<'_>> {
-        for at in self.index_for(key)?.candidates(key.hash) {
-            if let Some(row) = self.row_at::<D>(at) {
-                if D::has(&row, key) {
-                    return Some(row);
-                }
-            }
-        }
-        None
+    pub(crate) fn sought_row<D: Database>(
+        &self,
+        key: &Key<'_>,
+        sought: Sought,
+    ) -> Option<D::Row<'_>> {
+        let Sought::At(at) = sought else { return None };
+        parse_line::<D>(self.text.line(at)?, false).ok().flatten().filter(|row| D::has(row, key))
     }
 
     /// The first row that has the key.
@@ -236,7 +259,7 @@ impl Table {
         }
         let index = self.index_for(&key).ok_or(Errno::EAGAIN)?;
         let rows = index.candidates(key.hash).filter_map(|at| self.row::<D>(at));
-        Ok({ rows }.find(|row| D::has(row, &key)))
+        Ok({ rows }.find(|row| has::<D>(row, &key)))
     }
 
     /// Where an index goes if it is worth making.
@@ -274,15 +297,13 @@ impl Table {
         let (found, cost) = match buf.of(key).filter(|_| self.is_plain) {
             Some(needle) => {
                 // The first line has no newline before it.
-                let first = self.row_from::<D>(0).map(|(row, _)| row);
-                let first = first.filter(|row| D::has(row, key));
-                let other =
-                    || self.rows_with::<D>(needle).map(|(_, row)| row).find(|row| D::has(row, key));
-                (first.or_else(other), 1)
+                let first = self.row_from::<D>(0).into_iter().map(|(row, _)| row);
+                let mut rows = first.chain(self.rows_with::<D>(needle).map(|(_, row)| row));
+                (rows.find(|row| has::<D>(row, key)), 1)
             }
             None => {
                 let mut rows = self.rows_from::<D>(0).map(|(_, row, _)| row);
-                (rows.find(|row| D::has(row, key)), PARSING_SEARCHES)
+                (rows.find(|row| has::<D>(row, key)), PARSING_SEARCHES)
             }
         };
         let start = self.text.as_ptr().addr();
@@ -298,7 +319,7 @@ impl Table {
         &self,
         text: &[u8],
     ) -> impl Iterator<Item = (usize, D::Row<'_>)> {
-        let finder = FinderBuilder::new().build_forward_with_ranker(RankFromEnd(text), text);
+        let finder = FinderBuilder::new().build_forward_with_ranker(RankFromEnd::of(text), text);
         let mut at = 0;
         core::iter::from_fn(move || {
             loop {
@@ -472,13 +493,19 @@ mod lone_table {
 
     impl LoneTable {
         pub(crate) fn load<D: Database>(bytes: &[u8]) -> Result<Self, Errno> {
+            Self::load_for::<D>(bytes, None).map(|(table, _)| table)
+        }
+
+        pub(crate) fn load_for<D: Database>(
+            bytes: &[u8],
+            key: Option<&Key<'_>>,
+        ) -> Result<(Self, Sought), Errno> {
             let text = ScratchText::copy_of(bytes)?;
-            let table = NonNull::from(alloc::boxed::Box::leak(crate::rt::memory::try_box(
-                Table::of::<D>(&text),
-            )?));
+            let (table, sought) = Table::of::<D>(&text, key);
+            let table = NonNull::from(alloc::boxed::Box::leak(crate::rt::memory::try_box(table)?));
             // SAFETY: leaked above.
             unsafe { table.as_ref() }.fill(text);
-            Ok(Self(table))
+            Ok((Self(table), sought))
         }
     }
 

@@ -54,6 +54,7 @@ impl ScratchText {
     }
 
     /// A copy of bytes.
+    #[inline(never)]
     pub(crate) fn copy_of(bytes: &[u8]) -> Result<Self, Errno> {
         Self::read(bytes.len(), |into, at| {
             let part = bytes.get(at..).unwrap_or_default();

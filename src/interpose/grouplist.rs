@@ -101,7 +101,7 @@ fn set_groups(gids: &[gid_t]) -> c_int {
     if failed == 0 {
         return 0;
     }
-    let is_fake = config::get().is_ok_and(|config| config.uid_wrapper);
+    let is_fake = config::has_uid_wrapper();
     if error == Errno::EPERM && !is_fake && sys::euid() != 0 {
         log!(Warn, "initgroups", "without privilege or UID_WRAPPER the groups of the process stay");
         return 0;

@@ -38,8 +38,8 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
         _ => false,
     };
     let snapshot = match config.file(D::FILE) {
-        Some(path) => match (Request { kind: D::FILE, path, call }).current::<D>()? {
-            FileState::Loaded(snapshot) => Some(snapshot.address()),
+        Some(path) => match (Request { kind: D::FILE, path, key: None, call }).current::<D>()? {
+            FileState::Loaded(snapshot, _) => Some(snapshot.address()),
             FileState::Missing => None,
         },
         None => None,

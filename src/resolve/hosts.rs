@@ -114,8 +114,8 @@ pub(crate) fn in_file<'a>(
     let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
     let name = without_dot(name);
     let shown = Bytes(path.bytes());
-    let FileState::Loaded(table) =
-        (Request { kind: Hosts::FILE, path, call }).current::<Hosts>()?
+    let FileState::Loaded(table, _) =
+        (Request { kind: Hosts::FILE, path, key: None, call }).current::<Hosts>()?
     else {
         log!(Trace, Hosts::NAME, "{}: cannot read {shown}", Bytes(name));
         return Ok(None);
@@ -134,9 +134,9 @@ pub(crate) fn address_in_file<'a>(
 ) -> Result<Option<HostRow<'a>>, Errno> {
     let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
     let shown = Bytes(path.bytes());
-    let request = Request { kind: Hosts::FILE, path, call };
+    let request = Request { kind: Hosts::FILE, path, key: None, call };
     let found = match request.current::<Hosts>()? {
-        FileState::Loaded(table) => table.find::<Hosts>(Key::address(address))?,
+        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address))?,
         FileState::Missing => None,
     };
     let what = if found.is_some() { "found in" } else { "not in" };

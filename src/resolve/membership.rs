@@ -52,8 +52,8 @@ fn add_all(
     gids: &mut ScratchBuf<u32>,
 ) -> Result<(), Errno> {
     if let Some(path) = config.file(Group::FILE) {
-        let request = Request { kind: Group::FILE, path, call };
-        if let FileState::Loaded(table) = request.current::<Group>()? {
+        let request = Request { kind: Group::FILE, path, key: None, call };
+        if let FileState::Loaded(table, _) = request.current::<Group>()? {
             let lines = table.find_all::<Group>(&Key::name(user))?;
             for row in table.rows_at::<Group>(&lines) {
                 gids.push(row.gid)?;

@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::db::key::Key;
 use crate::db::{Database, Status};
 use crate::file::source::{FileState, Request};
-use crate::file::table::Table;
+use crate::file::table::{Sought, Table};
 use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, LogLevel, log};
@@ -61,16 +61,15 @@ pub(crate) fn find<D: Interposed>(
         return Ok(Status::Found(()));
     }
     if let Some(path) = config.file(D::FILE) {
-        let mut request = Request { kind: D::FILE, path, call };
-        request.prefetch(&key);
+        let request = Request { kind: D::FILE, path, key: Some(key), call };
         let state = request.current::<D>()?;
-        if let FileState::Loaded(table) = state {
-            if let Some(row) = table.find_in_index::<D>(&key) {
+        if let FileState::Loaded(table, sought) = state {
+            if let Some(row) = table.sought_row::<D>(&key, sought) {
                 if D::write_line(&row, out) && !log::is_on(LogLevel::Trace) {
                     return Ok(Status::Found(()));
                 }
             }
-            if find_slowly::<D>(config, table, key, out)? {
+            if sought != Sought::Nowhere && find_slowly::<D>(config, table, key, out)? {
                 return Ok(Status::Found(()));
             }
         }

@@ -20,6 +20,7 @@ use crate::db::key::{Key, What};
 use crate::db::passwd::PasswdRow;
 use crate::db::{Database, Passwd, Status};
 use crate::file::source::{FileState, Request};
+use crate::file::table::Sought;
 use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
@@ -100,9 +101,11 @@ fn has_row<D: Database>(
     call: &mut Call,
     key: &Key<'_>,
 ) -> Result<bool, Errno> {
-    match (Request { kind, path, call }).current::<D>()? {
-        FileState::Loaded(table) => Ok(table.find::<D>(*key)?.is_some()),
-        FileState::Missing => Ok(false),
+    match (Request { kind, path, key: Some(*key), call }).current::<D>()? {
+        FileState::Loaded(_, Sought::Nowhere) | FileState::Missing => Ok(false),
+        FileState::Loaded(table, sought) => {
+            Ok(table.sought_row::<D>(key, sought).is_some() || table.find::<D>(*key)?.is_some())
+        }
     }
 }
 

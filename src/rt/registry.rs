@@ -71,6 +71,12 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
         locals.state.set(&raw const FIRST.0);
         return Ok(&FIRST);
     }
+    register_another(locals)
+}
+
+/// The same for a thread that has not loaded the library.
+#[inline(never)]
+fn register_another(locals: &ThreadLocals) -> Result<&'static ThreadState, Errno> {
     HAS_THREADS.swap(true, Ordering::SeqCst);
     let space = address_space();
     let free = states().skip(1).find(|state| {
