@@ -36,6 +36,8 @@ fn stand_ins(out: &Path) {
         "-Wl,-z,now",
         "-Wl,-z,relro",
         "-Wl,-z,noexecstack",
+        // Else the loader looks for those that the library itself calls, in every process.
+        "-Wl,-Bsymbolic-functions",
         // Every loader since glibc 2.5 and musl 0.9 knows it, and some no other.
         "-Wl,--hash-style=gnu",
         "-Wl,--build-id=none",

@@ -13,7 +13,7 @@ use crate::resolve::{self, membership};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
-use crate::rt::next::SETGROUPS;
+use crate::rt::next::{REALLOC, SETGROUPS};
 use crate::rt::out_buf::{Place, c_bytes};
 use crate::rt::sys;
 use crate::rt::thread::{Call, InLibc};
@@ -225,8 +225,9 @@ unsafe fn add_gid(
         let doubled = room.saturating_mul(2).max(16);
         let larger = if limit > 0 { doubled.min(limit) } else { doubled };
         let bytes = usize::try_from(larger).unwrap_or(0) * size_of::<gid_t>();
+        let realloc = REALLOC.get().ok_or(Errno::ENOMEM)?;
         // SAFETY: who calls this promises an array from malloc(3).
-        let moved = unsafe { libc::realloc((*gids).cast(), bytes) }.cast::<gid_t>();
+        let moved = unsafe { realloc((*gids).cast(), bytes) }.cast::<gid_t>();
         if moved.is_null() {
             return Err(Errno::ENOMEM);
         }

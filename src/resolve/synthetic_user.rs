@@ -137,7 +137,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
         // The service that libc asks may ask us the same, but not for ever.
-        let Some(checking) = call.thread().in_system_check.enter(id.into()) else {
+        let Some(checking) = call.thread().in_system_check.enter(u64::from(id) << 1) else {
             return Ok(true);
         };
         let in_libc = InLibc::enter();

@@ -11,7 +11,7 @@ struct Malloc;
 /// What malloc aligns to at least, on every libc; nothing here asks for more.
 const ALIGN: usize = 2 * size_of::<usize>();
 
-// SAFETY: malloc, calloc, realloc and free do what GlobalAlloc asks for, for alignments up to malloc(3)'s; null
+// SAFETY: malloc, calloc and free do what GlobalAlloc asks for, for alignments up to malloc(3)'s; null
 // means that there is no memory.
 unsafe impl GlobalAlloc for Malloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -28,11 +28,6 @@ unsafe impl GlobalAlloc for Malloc {
         }
         // SAFETY: calloc(3) takes any size.
         unsafe { libc::calloc(layout.size(), 1) }.cast()
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, _: Layout, size: usize) -> *mut u8 {
-        // SAFETY: GlobalAlloc has the caller promise that `at` is from one of these functions, so it is malloc's.
-        unsafe { libc::realloc(at.cast(), size) }.cast()
     }
 
     unsafe fn dealloc(&self, at: *mut u8, _: Layout) {

@@ -150,7 +150,7 @@ pub(crate) fn at_load() {
 
 fn program() -> &'static [u8] {
     let Some(name) = PROGRAM_NAME.address() else { return b"?" };
-    // SAFETY: `program_invocation_short_name` is a `char *`, in glibc and in musl.
+    // SAFETY: `__progname` is a `char *`, in glibc and in musl.
     let name = unsafe { *name.cast::<*const c_char>().as_ptr() };
     if name.is_null() {
         return b"?";

@@ -5,7 +5,7 @@
 //! to a call that was left by siglongjmp(3).
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
 
 use crate::rt::sys;
 
@@ -72,15 +72,16 @@ pub(crate) struct Reentry([Entry; 3]);
 
 struct Entry {
     mark: Mark,
+    /// The question, but for its lowest bit. That is [`ASKS_ITSELF`].
     question: AtomicU64,
-    /// The same question came a third time from inside: the function asks itself.
-    asks_itself: AtomicBool,
 }
+
+/// The same question came a third time from inside: the function asks itself.
+const ASKS_ITSELF: u64 = 1;
 
 impl Entry {
     const fn new() -> Self {
-        let (question, asks_itself) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { mark: Mark::new(), question, asks_itself }
+        Self { mark: Mark::new(), question: AtomicU64::new(0) }
     }
 }
 
@@ -90,25 +91,25 @@ impl Reentry {
     }
 
     /// Marks that the caller enters the function with that question; `None` if it may not, because two calls with
-    /// the same question are nested already, or three calls with any.
+    /// the same question are nested already, or three calls with any. The lowest bit of a question does not count.
     #[inline(always)]
     pub(crate) fn enter(&self, question: u64) -> Option<Entered<'_>> {
-        let here = frame_address();
+        let (here, question) = (frame_address(), question & !ASKS_ITSELF);
         let is_same = |entry: &Entry| {
-            entry.mark.is_live(here) && entry.question.load(Ordering::Relaxed) == question
+            let own = entry.question.load(Ordering::Relaxed) & !ASKS_ITSELF;
+            entry.mark.is_live(here) && own == question
         };
         let times = self.0.iter().filter(|entry| is_same(entry)).count();
         if times >= 2 {
             let same = self.0.iter().filter(|entry| is_same(entry));
-            same.for_each(|entry| entry.asks_itself.store(true, Ordering::Relaxed));
+            same.for_each(|entry| entry.question.store(question | ASKS_ITSELF, Ordering::Relaxed));
             return None;
         }
         let entry = self.0.iter().find(|entry| !entry.mark.is_live(here))?;
         // Marked first, so that the call of a signal handler takes another entry.
         let _mark = Marked::at(&entry.mark, here);
         entry.question.store(question, Ordering::Relaxed);
-        entry.asks_itself.store(false, Ordering::Relaxed);
-        Some(Entered { _mark, is_inner: times > 0, asks_itself: &entry.asks_itself })
+        Some(Entered { _mark, is_inner: times > 0, question: &entry.question })
     }
 
     /// No call is in progress.
@@ -121,13 +122,13 @@ impl Reentry {
 pub(crate) struct Entered<'a> {
     _mark: Marked<'a>,
     is_inner: bool,
-    asks_itself: &'a AtomicBool,
+    question: &'a AtomicU64,
 }
 
 impl Entered<'_> {
     /// True if the function has asked itself since this call began, and this is the inner call.
     pub(crate) fn is_asked_by_itself(&self) -> bool {
-        self.is_inner && self.asks_itself.load(Ordering::Relaxed)
+        self.is_inner && self.question.load(Ordering::Relaxed) & ASKS_ITSELF != 0
     }
 }
 

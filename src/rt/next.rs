@@ -30,8 +30,9 @@ pub(crate) enum Scope {
     All,
 }
 
-/// Room for the longest name.
-const NAME_BYTES: usize = 32;
+/// Room for the longest name. With one byte more a `Next` would be a word longer, and the variables a page: a
+/// mapping more for each process.
+const NAME_BYTES: usize = 23;
 
 const MISSING: *mut c_void = core::ptr::without_provenance_mut(1);
 
@@ -192,7 +193,8 @@ libc_symbols! {
     DLERROR = "dlerror": unsafe extern "C" fn() -> *const c_char;
     SETGROUPS = "setgroups": unsafe extern "C" fn(usize, *const libc::gid_t) -> c_int;
     FREEADDRINFO = "freeaddrinfo": unsafe extern "C" fn(*mut libc::addrinfo);
-    PROGRAM_NAME = "program_invocation_short_name": ();
+    PROGRAM_NAME = "__progname": ();
+    REALLOC = "realloc": unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
     SINGLE_THREADED = "__libc_single_threaded": ();
     REGISTER_ATFORK = "__register_atfork": unsafe extern "C" fn(
         Option<unsafe extern "C" fn()>,
