@@ -6,6 +6,7 @@ use core::ptr::null_mut;
 use libc::{gid_t, group, passwd, size_t, spwd, uid_t};
 
 use super::{call_next, interpose};
+use crate::config::Config;
 use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow, Status};
 use crate::resolve::{self, Interposed, LibcFunctions, cursor};
@@ -40,13 +41,13 @@ fn find_r<D: Interposed>(
     found: Place<'_, *mut D::C>,
 ) -> Option<c_int> {
     let _guard = ErrnoGuard::new();
-    let status = match resolve::is_ours::<D>() {
-        Ok(true) => match Call::enter() {
-            Ok(mut call) => resolve::find::<D>(&mut call, key, out),
+    let status = match resolve::configured::<D>() {
+        Ok(Some(config)) => match Call::enter() {
+            Ok(mut call) => resolve::find::<D>(config, &mut call, key, out),
             Err(error) => Err(error),
         },
         // Without `Call::enter`, which may allocate memory for the thread.
-        Ok(false) => Ok(Status::Pass),
+        Ok(None) => Ok(Status::Pass),
         Err(error) => Err(error),
     };
     finish_r(status, out, found, 0)
@@ -55,19 +56,20 @@ fn find_r<D: Interposed>(
 /// `resolve::find` for callers that need not be as fast as `find_r`: it is not inlined into each of them.
 #[inline(never)]
 pub(super) fn find<D: Interposed>(
+    config: &'static Config,
     call: &mut Call,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<Status, Errno> {
-    resolve::find::<D>(call, key, out)
+    resolve::find::<D>(config, call, key, out)
 }
 
 /// `getXent_r`: gives what [`finish_r`] gives, `ENOENT` at the end.
 fn next_r<D: Interposed>(out: &mut OutBuf<'_, D::C>, found: Place<'_, *mut D::C>) -> Option<c_int> {
     let _guard = ErrnoGuard::new();
-    let status = match resolve::is_ours::<D>() {
-        Ok(true) => Call::enter().and_then(|mut call| cursor::next::<D>(&mut call, out)),
-        Ok(false) => Ok(Status::Pass),
+    let status = match resolve::configured::<D>() {
+        Ok(Some(_)) => Call::enter().and_then(|mut call| cursor::next::<D>(&mut call, out)),
+        Ok(None) => Ok(Status::Pass),
         Err(error) => Err(error),
     };
     finish_r(status, out, found, libc::ENOENT)
@@ -76,13 +78,16 @@ fn next_r<D: Interposed>(out: &mut OutBuf<'_, D::C>, found: Place<'_, *mut D::C>
 /// Answers a function without `_r` with a row in the calling thread's memory; `None` if the next definition is to be
 /// called.
 fn answer_static<D: Database>(
-    mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
+    ask: impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Option<*mut D::C> {
     let guard = ErrnoGuard::new();
-    if resolve::is_ours::<D>() == Ok(false) {
-        return None;
-    }
-    let answer = Call::enter().and_then(|mut call| static_row::<D>(&mut call, &mut ask));
+    let answer = match resolve::configured::<D>() {
+        Ok(Some(config)) => Call::enter().and_then(|mut call| {
+            static_row::<D>(&mut call, &mut |call, out| ask(config, call, out))
+        }),
+        Ok(None) => return None,
+        Err(error) => Err(error),
+    };
     drop(guard);
     answer.unwrap_or_else(|error| {
         error.set();
@@ -165,7 +170,7 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return null_mut() };
-                answer_static::<$database>(|call, out| find::<$database>(call, Key::name(key), out))
+                answer_static::<$database>(|config, call, out| find::<$database>(config, call, Key::name(key), out))
                     .unwrap_or_else(|| call_next!($name(name) or null_mut()))
             }
 
@@ -185,7 +190,7 @@ macro_rules! getent {
 
                 /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
-                    answer_static::<$database>(|call, out| find::<$database>(call, Key::id(id), out))
+                    answer_static::<$database>(|config, call, out| find::<$database>(config, call, Key::id(id), out))
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
                 }
             )?
@@ -204,7 +209,7 @@ macro_rules! getent {
 
             /// The next row, getpwent(3), with a result in the calling thread's memory.
             fn $next() -> *mut $row as libc {
-                answer_static::<$database>(cursor::next::<$database>)
+                answer_static::<$database>(|_, call, out| cursor::next::<$database>(call, out))
                     .unwrap_or_else(|| call_next!($next() or null_mut()))
             }
 

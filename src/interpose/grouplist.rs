@@ -122,7 +122,7 @@ unsafe fn with_groups<R>(
 ) -> Option<R> {
     let guard = ErrnoGuard::new();
     // Before `Call::enter`, so that a question for libc does not fail if this library finds no memory.
-    if resolve::is_ours::<Group>() == Ok(false) {
+    if matches!(resolve::configured::<Group>(), Ok(None)) {
         return None;
     }
     let mut call = Call::enter();
@@ -174,7 +174,7 @@ export! {
     ) -> c_int {
         // SAFETY: libc gives a C string.
         let name = unsafe { c_bytes(user) }.unwrap_or_default();
-        let ask = |call: &mut Call| {
+        let ask = |_, call: &mut Call| {
             let Some(groups) = membership::groups_of(call, name, first)? else {
                 return Ok(Status::Pass);
             };

@@ -7,7 +7,7 @@ use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
 
 use super::hosts::c_address;
 use super::{export, getent};
-use crate::config;
+use crate::config::{self, Config};
 use crate::db::address::Family;
 use crate::db::hosts::{AddressTuple, TupleList, write_tuples};
 use crate::db::key::Key;
@@ -22,14 +22,14 @@ use crate::rt::thread::{Call, InLibc, locals};
 /// Answers as an NSS service does. `Pass` becomes "not found", and libc goes on to the next service if there is one.
 pub(super) fn answer<D: Database>(
     mut errnop: Place<'_, c_int>,
-    ask: impl FnOnce(&mut Call) -> Result<Status, Errno>,
+    ask: impl FnOnce(&'static Config, &mut Call) -> Result<Status, Errno>,
 ) -> c_int {
     let guard = ErrnoGuard::new();
-    let answer = match resolve::is_ours::<D>() {
+    let answer = match resolve::configured::<D>() {
         // An export has asked our sources, and then called libc.
         Ok(_) if InLibc::is_on() => Ok(Status::Pass),
-        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call)),
-        Ok(false) => Ok(Status::Pass),
+        Ok(Some(config)) => Call::enter().and_then(|mut call| ask(config, &mut call)),
+        Ok(None) => Ok(Status::Pass),
         Err(error) => Err(error),
     };
     drop(guard);
@@ -168,7 +168,7 @@ macro_rules! entry_points {
                 let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
                 // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
                 let mut out = unsafe { OutBuf::new(out, buf, len) };
-                let ask = |call: &mut Call| getent::find::<$database>(call, key, &mut out);
+                let ask = |config, call: &mut Call| getent::find::<$database>(config, call, key, &mut out);
                 // SAFETY: libc gives room for a number.
                 answer::<$database>(unsafe { Place::new(errnop) }, ask)
             }
@@ -180,7 +180,8 @@ macro_rules! entry_points {
                 ) -> c_int {
                     // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
                     let mut out = unsafe { OutBuf::new(out, buf, len) };
-                    let ask = |call: &mut Call| getent::find::<$database>(call, Key::id(id), &mut out);
+                    let ask =
+                        |config, call: &mut Call| getent::find::<$database>(config, call, Key::id(id), &mut out);
                     // SAFETY: libc gives room for a number.
                     answer::<$database>(unsafe { Place::new(errnop) }, ask)
                 }
@@ -190,7 +191,7 @@ macro_rules! entry_points {
             fn $next(out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int) -> c_int {
                 // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
                 let mut out = unsafe { OutBuf::new(out, buf, len) };
-                let ask = |call: &mut Call| cursor::next_of_ours::<$database>(call, &mut out);
+                let ask = |_, call: &mut Call| cursor::next_of_ours::<$database>(call, &mut out);
                 // SAFETY: libc gives room for a number.
                 answer::<$database>(unsafe { Place::new(errnop) }, ask)
             }

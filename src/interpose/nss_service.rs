@@ -49,7 +49,7 @@ pub(super) fn configure_each(kinds: &[FileKind]) {
 fn tell_libc<D: Database>(database: &CStr) -> Result<(), Errno> {
     let Some(configure) = CONFIGURE_LOOKUP.get() else { return Ok(()) };
     let config = config::get()?;
-    if !resolve::is_ours::<D>()? {
+    if resolve::configured::<D>()?.is_none() {
         return Ok(());
     }
     // libc goes on to other services for a host that is not in the file (UNAVAIL). It does not for one that is in the

@@ -52,11 +52,11 @@ pub(crate) trait Interposed: Database {
 /// Looks a key up and writes the row into the caller's buffer.
 #[inline(always)]
 pub(crate) fn find<D: Interposed>(
+    config: &'static Config,
     call: &mut Call,
     key: Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<Status, Errno> {
-    let config = config::get()?;
     if config.user.is_some() && synthetic_user::answers::<D>(config, call, key, out)? {
         return Ok(Status::Found(()));
     }
@@ -149,13 +149,13 @@ fn has_ids<D: Database>() -> bool {
     D::SYSTEM_FILE.is_some()
 }
 
-/// True if any source of ours can answer for the database; otherwise libc alone does.
+/// The configuration, if any source of ours can answer for the database; otherwise libc alone does.
 #[inline(always)]
-pub(crate) fn is_ours<D: Database>() -> Result<bool, Errno> {
-    config::get().map(has_sources::<D>)
+pub(crate) fn configured<D: Database>() -> Result<Option<&'static Config>, Errno> {
+    config::get().map(|config| Some(config).filter(|config| has_sources::<D>(config)))
 }
 
-/// The same for a configuration.
+/// True if any source of ours can answer for the database.
 #[inline(always)]
 fn has_sources<D: Database>(config: &Config) -> bool {
     config.file(D::FILE).is_some()
