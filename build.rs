@@ -36,7 +36,7 @@ fn stand_ins(out: &Path) {
         "-Wl,-z,now",
         "-Wl,-z,relro",
         "-Wl,-z,noexecstack",
-        // Else the loader looks for those that the library itself calls, in every process.
+        // The loader need not look for the functions that the library itself calls.
         "-Wl,-Bsymbolic-functions",
         // Every loader since glibc 2.5 and musl 0.9 knows it, and some no other.
         "-Wl,--hash-style=gnu",
