@@ -101,7 +101,7 @@ pub(crate) struct Request<'a> {
     pub(crate) kind: FileKind,
     pub(crate) path: &'a Path,
     /// Of the row that is asked for, if it is one.
-    pub(crate) key: Option<Key<'a>>,
+    pub(crate) key: Option<&'a Key<'a>>,
     pub(crate) call: &'a mut Call,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Request<'a> {
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
             // The line is on its way into the cache while the kernel is asked.
-            let sought = self.key.map_or(Sought::Unknown, |key| snapshot.table.seek(&key));
+            let sought = self.key.map_or(Sought::Unknown, |key| snapshot.table.seek(key));
             if let Check::Current = snapshot.check(self.path, watch, source) {
                 return Ok(FileState::Loaded(snapshot, sought));
             }
@@ -138,7 +138,7 @@ impl<'a> Request<'a> {
 struct Reload<'a> {
     kind: FileKind,
     path: &'a Path,
-    key: Option<Key<'a>>,
+    key: Option<&'a Key<'a>>,
     /// The outermost call's.
     watch: Option<&'a Watch>,
     /// [`Table::load`] and [`Table::report`] of the file's database.
@@ -353,7 +353,7 @@ impl Source {
             return Ok(Some(Sought::Unknown));
         }
         let is_known = self.snapshot.get(slot).is_some_and(|old| is_same(&old.table));
-        let (table, sought) = (what.table_of)(&read.text, what.key.as_ref());
+        let (table, sought) = (what.table_of)(&read.text, what.key);
         let snapshot = Snapshot {
             stamp: read.stamp,
             load: AtomicU32::new(load),

@@ -43,7 +43,7 @@ fn find_r<D: Interposed>(
     let _guard = ErrnoGuard::new();
     let status = match resolve::configured::<D>() {
         Ok(Some(config)) => match Call::enter() {
-            Ok(mut call) => resolve::find::<D>(config, &mut call, key, out),
+            Ok(mut call) => resolve::find::<D>(config, &mut call, &key, out),
             Err(error) => Err(error),
         },
         // Without `Call::enter`, which may allocate memory for the thread.
@@ -51,17 +51,6 @@ fn find_r<D: Interposed>(
         Err(error) => Err(error),
     };
     finish_r(status, out, found, 0)
-}
-
-/// `resolve::find` for callers that need not be as fast as `find_r`: it is not inlined into each of them.
-#[inline(never)]
-pub(super) fn find<D: Interposed>(
-    config: &'static Config,
-    call: &mut Call,
-    key: Key<'_>,
-    out: &mut OutBuf<'_, D::C>,
-) -> Result<Status, Errno> {
-    resolve::find::<D>(config, call, key, out)
 }
 
 /// `getXent_r`: gives what [`finish_r`] gives, `ENOENT` at the end.
@@ -170,7 +159,9 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return null_mut() };
-                answer_static::<$database>(|config, call, out| find::<$database>(config, call, Key::name(key), out))
+                answer_static::<$database>(|config, call, out| {
+                    resolve::find::<$database>(config, call, &Key::name(key), out)
+                })
                     .unwrap_or_else(|| call_next!($name(name) or null_mut()))
             }
 
@@ -190,7 +181,9 @@ macro_rules! getent {
 
                 /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
-                    answer_static::<$database>(|config, call, out| find::<$database>(config, call, Key::id(id), out))
+                    answer_static::<$database>(|config, call, out| {
+                        resolve::find::<$database>(config, call, &Key::id(id), out)
+                    })
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
                 }
             )?

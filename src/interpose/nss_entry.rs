@@ -5,8 +5,8 @@ use core::net::IpAddr;
 
 use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
 
+use super::export;
 use super::hosts::c_address;
-use super::{export, getent};
 use crate::config::{self, Config};
 use crate::db::address::Family;
 use crate::db::hosts::{AddressTuple, TupleList, write_tuples};
@@ -168,7 +168,7 @@ macro_rules! entry_points {
                 let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
                 // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
                 let mut out = unsafe { OutBuf::new(out, buf, len) };
-                let ask = |config, call: &mut Call| getent::find::<$database>(config, call, key, &mut out);
+                let ask = |config, call: &mut Call| resolve::find::<$database>(config, call, &key, &mut out);
                 // SAFETY: libc gives room for a number.
                 answer::<$database>(unsafe { Place::new(errnop) }, ask)
             }
@@ -181,7 +181,7 @@ macro_rules! entry_points {
                     // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
                     let mut out = unsafe { OutBuf::new(out, buf, len) };
                     let ask =
-                        |config, call: &mut Call| getent::find::<$database>(config, call, Key::id(id), &mut out);
+                        |config, call: &mut Call| resolve::find::<$database>(config, call, &Key::id(id), &mut out);
                     // SAFETY: libc gives room for a number.
                     answer::<$database>(unsafe { Place::new(errnop) }, ask)
                 }

@@ -49,12 +49,13 @@ pub(crate) trait Interposed: Database {
     fn libc() -> LibcFunctions<Self::C>;
 }
 
-/// Looks a key up and writes the row into the caller's buffer.
-#[inline(always)]
+/// Looks a key up and writes the row into the caller's buffer. All callers share one copy of the code, so that
+/// what a first lookup runs fits into few pages.
+#[inline(never)]
 pub(crate) fn find<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
-    key: Key<'_>,
+    key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<Status, Errno> {
     if config.user.is_some() && synthetic_user::answers::<D>(config, call, key, out)? {
@@ -64,7 +65,7 @@ pub(crate) fn find<D: Interposed>(
         let request = Request { kind: D::FILE, path, key: Some(key), call };
         let state = request.current::<D>()?;
         if let FileState::Loaded(table, sought) = state {
-            if let Some(row) = table.sought_row::<D>(&key, sought) {
+            if let Some(row) = table.sought_row::<D>(key, sought) {
                 if D::write_line(&row, out) && !log::is_on(LogLevel::Trace) {
                     return Ok(Status::Found(()));
                 }
@@ -86,20 +87,20 @@ pub(crate) fn find<D: Interposed>(
 fn find_slowly<D: Database>(
     config: &'static Config,
     table: &Table,
-    key: Key<'_>,
+    key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
-    let Some(row) = table.find::<D>(key)? else { return Ok(false) };
+    let Some(row) = table.find::<D>(*key)? else { return Ok(false) };
     log_file::<D>(config, key, "found in");
     D::write(&row, out).map(|()| true)
 }
 
 /// Logs what came of the question in the file.
 #[inline(always)]
-fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
+fn log_file<D: Database>(config: &'static Config, key: &Key<'_>, what: &str) {
     #[cold]
     #[inline(never)]
-    fn line<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
+    fn line<D: Database>(config: &'static Config, key: &Key<'_>, what: &str) {
         let path = config.file(D::FILE).map_or(b"".as_slice(), |path| path.bytes());
         log!(Trace, D::NAME, "{key}: {what} {}", Bytes(path));
     }
@@ -113,12 +114,12 @@ fn log_file<D: Database>(config: &'static Config, key: Key<'_>, what: &str) {
 fn find_elsewhere<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
-    key: Key<'_>,
+    key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<Status, Errno> {
     let mut is_ours = config.file(D::FILE).is_some();
     if asks_module::<D>(config) {
-        match module::find::<D>(call.thread(), &key) {
+        match module::find::<D>(call.thread(), key) {
             Ok(Status::Found(copy)) => {
                 log!(Trace, D::NAME, "{key}: found by the module");
                 D::write(&D::row_of(&copy), out)?;

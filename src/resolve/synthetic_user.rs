@@ -34,12 +34,12 @@ use crate::rt::thread::{Call, InLibc};
 pub(crate) fn answers<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
-    key: Key<'_>,
+    key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
     let Some(user) = User::current(config)? else { return Ok(false) };
     let user = user.row();
-    let row = D::synthetic(&user).filter(|row| D::has(row, &key));
+    let row = D::synthetic(&user).filter(|row| D::has(row, key));
     let Some(row) = row else { return Ok(false) };
     let answers = takes_part::<D>(config, call, &user)?;
     let does = if answers { "answers" } else { "gives way to another of its id" };
@@ -101,7 +101,7 @@ fn has_row<D: Database>(
     call: &mut Call,
     key: &Key<'_>,
 ) -> Result<bool, Errno> {
-    match (Request { kind, path, key: Some(*key), call }).current::<D>()? {
+    match (Request { kind, path, key: Some(key), call }).current::<D>()? {
         FileState::Loaded(_, Sought::Nowhere) | FileState::Missing => Ok(false),
         FileState::Loaded(table, _) => Ok(table.find::<D>(*key)?.is_some()),
     }
@@ -125,6 +125,8 @@ fn services_have<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     Ok(taken)
 }
 
+#[cold]
+#[inline(never)]
 fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     let Some(by_id_r) = D::libc().by_id_r.and_then(|by_id_r| by_id_r.get()) else {
         return Ok(false);
@@ -158,7 +160,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
 pub(crate) fn names_group<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
-    key: Key<'_>,
+    key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
     let gid = match key.what {
