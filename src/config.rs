@@ -1,6 +1,6 @@
-//! What the environment and the service's configuration file ask for, read once, at the first question.
+//! The configuration: what the variables and the service's file say, read once, at the first question.
 //!
-//! The names of the variables stand here and nowhere else in the library.
+//! Only this file of the library has the names of the variables.
 #![allow(unsafe_code, reason = "getenv")]
 
 use core::ffi::{CStr, c_char};
@@ -24,14 +24,14 @@ const MODULE_FN_PREFIX: &CStr = c"NSS_WRAPPER_MODULE_FN_PREFIX";
 const USER: &CStr = c"NSS_WRAPPER_USER";
 const FALLTHROUGH: &CStr = c"NSS_WRAPPER_FALLTHROUGH";
 const DEBUGLEVEL: &CStr = c"NSS_WRAPPER_DEBUGLEVEL";
-/// uid_wrapper's own switch: with it `setgroups(2)` changes nothing real.
+/// Set if uid_wrapper is in use: then setgroups(2) does not change the real groups.
 const UID_WRAPPER: &CStr = c"UID_WRAPPER";
 const HOME: &CStr = c"HOME";
 
-/// What says the same as the variables for the NSS service: docs/service.md.
+/// The file with the settings of the NSS service: docs/service.md.
 const SERVICE_FILE: &CStr = c"/etc/nss_wrapper_rs.conf";
 const SERVICE_DIR: &CStr = c"/etc";
-/// More than any such file needs. One that fills it may be longer, and is not used.
+/// Larger than any such file needs to be. A file that fills it may be longer, and is not used.
 const SERVICE_FILE_BYTES: usize = 16 << 10;
 
 /// Text that is kept, with a NUL behind it.
@@ -54,21 +54,21 @@ impl OwnedCStr {
         unsafe { CStr::from_ptr(self.0.as_ptr().cast()) }
     }
 
-    /// Without the NUL.
+    /// The text without the NUL.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.as_c().to_bytes()
     }
 }
 
-/// A file's path, made absolute with the working directory of the first lookup. A variable whose value
-/// has a line break in it is a file by itself: the path is its name, and never opened.
+/// A file's path, made absolute with the working directory of the first lookup. If the variable's value has a line
+/// break in it, that is the content of the file; then the path is the variable's name, and is never opened.
 pub(crate) struct Path {
     name: OwnedCStr,
     text: Option<OwnedCStr>,
 }
 
 impl Path {
-    /// As the kernel takes it.
+    /// The path as a C string.
     #[inline(always)]
     pub(crate) fn as_c(&self) -> &CStr {
         self.name.as_c()
@@ -79,7 +79,7 @@ impl Path {
         self.name.bytes()
     }
 
-    /// What the file holds, if the variable says that itself.
+    /// The content of the file, if the variable holds it.
     #[inline(always)]
     pub(crate) fn text(&self) -> Option<&[u8]> {
         self.text.as_ref().map(OwnedCStr::bytes)
@@ -93,7 +93,7 @@ impl Path {
         Self::new(value)
     }
 
-    /// The path of that name.
+    /// The absolute path of a file.
     pub(crate) fn new(name: &[u8]) -> Result<Self, Errno> {
         let name = if name.starts_with(b"/") { OwnedCStr::new(name) } else { absolute(name) };
         Ok(Self { name: name?, text: None })
@@ -106,8 +106,7 @@ impl Path {
 fn absolute(name: &[u8]) -> Result<OwnedCStr, Errno> {
     let mut path = ScratchBuf::<u8>::new();
     let mut buf = [0; 4096];
-    // Without a working directory the name is left to the kernel, as it was given; and in a sandbox that may
-    // not let a program ask for it.
+    // If there is no working directory, or a sandbox may kill for asking, the name stays relative.
     let dir = if sandbox::may_kill() { None } else { sys::working_directory(&mut buf) };
     if let Some([dir @ .., 0]) = dir {
         if dir.starts_with(b"/") {
@@ -155,7 +154,7 @@ pub(crate) struct Config {
     shadow: Option<Path>,
     /// `NSS_WRAPPER_HOSTS`: a hosts(5) file.
     hosts: Option<Path>,
-    /// `/etc/passwd` and `/etc/group`, where there is a synthetic user.
+    /// `/etc/passwd` and `/etc/group`, if there is a synthetic user.
     system: Option<(Path, Path)>,
     /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it, with a slash in it an absolute
     /// path; and `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in its `_nss_NAME_getpwnam_r`. Both, or none.
@@ -164,7 +163,7 @@ pub(crate) struct Config {
     pub(crate) user: Option<OwnedCStr>,
     /// `$HOME`, which stands for `%h` in that line.
     pub(crate) home: Option<OwnedCStr>,
-    /// `NSS_WRAPPER_FALLTHROUGH=1`: what our sources do not know is asked of libc.
+    /// `NSS_WRAPPER_FALLTHROUGH=1`: libc is asked for what our sources do not have.
     pub(crate) fall_through: bool,
 }
 
@@ -231,7 +230,7 @@ impl Config {
     }
 }
 
-/// A path with a slash is a file's. Without one dlopen(3) searches for it.
+/// A module as dlopen(3) takes it: a path if there is a slash in it, otherwise a name to search for.
 fn file_or_soname(value: &[u8]) -> Result<OwnedCStr, Errno> {
     if value.contains(&b'/') {
         Path::new(value).map(|path| path.name)
@@ -240,7 +239,7 @@ fn file_or_soname(value: &[u8]) -> Result<OwnedCStr, Errno> {
     }
 }
 
-/// The leading digits, like the peer's `atoi`.
+/// The leading digits as a number, like the peer's `atoi`.
 fn level(value: &[u8]) -> u8 {
     match value {
         [b'0'..=b'9', b'0'..=b'9', ..] => 3,
@@ -249,12 +248,11 @@ fn level(value: &[u8]) -> u8 {
     }
 }
 
-/// The configuration file of the NSS service. Who can write it decides about set-user-id programs, so
-/// nobody but root may.
+/// The configuration file of the NSS service. It counts in set-user-id programs, so only root may be able to write it.
 struct ServiceFile {
     text: ScratchBuf<u8>,
     len: usize,
-    /// Why nothing in it counts.
+    /// Why the file is not used, if so.
     fault: Option<&'static str>,
 }
 
@@ -285,7 +283,7 @@ impl ServiceFile {
         Ok(Self { text, len, fault })
     }
 
-    /// What stands there for a variable: the rest of the last line that begins with `NAME=`.
+    /// The file's value of a variable: the rest of the last line that begins with `NAME=`.
     fn value(&self, name: &CStr) -> Option<&[u8]> {
         let values =
             self.lines().filter_map(|line| line.strip_prefix(name.to_bytes())?.strip_prefix(b"="));
@@ -296,7 +294,7 @@ impl ServiceFile {
         self.text.get(..self.len).unwrap_or_default().split(|&b| b == b'\n')
     }
 
-    /// Says what is not obeyed.
+    /// Logs what is not used.
     fn report(&self) {
         let file = Bytes(SERVICE_FILE.to_bytes());
         if let Some(fault) = self.fault {
@@ -314,14 +312,13 @@ impl ServiceFile {
 
 static CONFIG: TryOnce<Config> = TryOnce::new();
 
-/// The configuration, read at the first call. `ENOMEM` if even that finds no room; the next call tries
-/// again.
+/// The configuration, read at the first call. `ENOMEM` if there is no memory for it; the next call tries again.
 #[inline(always)]
 pub(crate) fn get() -> Result<&'static Config, Errno> {
     CONFIG.get_or_try_init(Config::read)
 }
 
-/// True if [`get`] finds the variables set, without room for it.
+/// True if all these variables are set. It needs no memory.
 pub(crate) fn are_set(names: &[&CStr]) -> bool {
     names.iter().all(|name| variable(name).is_some())
 }
@@ -342,8 +339,8 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
     environment(name).filter(|value| !value.is_empty())
 }
 
-/// The variable's value, copied by whoever keeps it: the program may change its environment. A
-/// set-user-id program must not take its users from whoever starts it (ld.so(8)), so none is read there.
+/// The variable's value. Whoever keeps it copies it, because the program may change its environment. In a set-user-id
+/// program no variable is read, because it must not take its users from whoever starts it (ld.so(8)).
 fn environment(name: &CStr) -> Option<&'static [u8]> {
     debug_assert!(
         name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)

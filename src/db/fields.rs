@@ -1,8 +1,8 @@
 //! The one grammar of colon-separated lines.
 //!
-//! What glibc's files parser accepts is accepted with equal fields (`nss/nss_files/files-parse.c`, as
-//! fgetpwent(3), fgetgrent(3) and fgetspent(3) show it): leading blanks of a line are skipped, fields
-//! missing at the end are empty, numbers are read as `strtoul` does. Three things differ, on purpose:
+//! It accepts what glibc's files parser accepts, with equal fields (`nss/nss_files/files-parse.c`; fgetpwent(3),
+//! fgetgrent(3) and fgetspent(3) use it): leading blanks of a line are skipped, fields missing at the end are
+//! empty, numbers are read as by `strtoul`. Three things differ, on purpose:
 //!
 //! - Names that start with `+` or `-` are NIS directives to nss_compat, which glibc's parser gives uid 0.
 //!   Here they are refused: nobody becomes root by a line that is not about root.
@@ -11,27 +11,27 @@
 //!   reads its last bytes twice (`__nss_readline` moves the line without its end; seen with 2.36): gid
 //!   12 becomes 122.
 //!
-//! Where the colons of a line's first 128 bytes are is known before: whoever finds the line's end sees
-//! them on the way. So most fields are found without a look at their bytes.
+//! The colons in a line's first 128 bytes are known before, because finding the line's end finds them too. So most
+//! fields are found without reading their bytes.
 
 use super::bytes::{BLOCK, skip_space};
 
-/// How many bytes from a line's start on can be looked at, whatever its length: those in which its
-/// colons are known, and whole words behind the last.
+/// How many bytes from a line's start on can be read, whatever its length: those in which its colons are known, and a
+/// block more.
 pub(crate) const WINDOW_BYTES: usize = 3 * BLOCK;
 
 /// Why a line is not a row, for the log.
 pub(crate) type Reason = &'static str;
 
-/// For a line with a NUL byte, which whoever has the whole file looks for: parsers do not.
+/// The reason for a line with a NUL byte. Not the parsers look for it, but whoever has the whole file.
 pub(crate) const NUL: Reason = "NUL byte";
 
 /// A line of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
-    /// From the line's start on, and at least [`WINDOW_BYTES`] beyond its end.
+    /// The bytes from the line's start to at least [`WINDOW_BYTES`] after its end.
     pub(crate) rest: &'a [u8],
-    /// Without the newline.
+    /// The length without the newline.
     pub(crate) len: usize,
     /// Where colons are in the first 64 bytes of the line, and in the next 64.
     pub(crate) colons: (u64, u64),
@@ -57,13 +57,14 @@ impl<'a> Line<'a> {
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     len: usize,
-    /// Where the next field begins; behind the line's end if there is none.
+    /// Where the next field begins; after the line's end if there is none.
     at: usize,
-    /// The colons that are known and not passed: their places in a block, and where that begins.
+    /// The known colons that were not reached yet: those in the present block as bits, those in the next, and where the
+    /// present block begins.
     near: u64,
     far: u64,
     block: usize,
-    /// The line begins with its name, and each id stands between colons as it is printed.
+    /// The line begins with the name, and each id so far is between colons, in the form in which it is printed.
     pub(crate) is_plain: bool,
 }
 
@@ -109,7 +110,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Everything that is left, colons and all.
+    /// The rest of the line, with its colons.
     #[inline(always)]
     pub(crate) fn rest(&self) -> &'a [u8] {
         match self.rest.get(self.at..self.len) {
@@ -118,7 +119,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Passes over blanks.
+    /// Skips blanks.
     pub(crate) fn skip_space(&mut self) {
         self.at += self.rest().len() - skip_space(self.rest()).len();
     }
@@ -133,7 +134,7 @@ impl<'a> Fields<'a> {
         Ok(name)
     }
 
-    /// A user or group id; `what` if it is none.
+    /// A user or group id; the error is `what`.
     #[inline(always)]
     pub(crate) fn id(&mut self, what: Reason) -> Result<u32, Reason> {
         let (from, end) = (self.at, self.end());
@@ -148,14 +149,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A field that is missing at the end of a line: rare, and so out of the way of the others.
+/// A field that is missing at the end of a line. It is rare, and so not inlined.
 #[cold]
 #[inline(never)]
 fn missing<'a>() -> &'a [u8] {
     b""
 }
 
-/// Where the field of a line ends that begins at `at`, beyond the bytes in which the colons are known.
+/// Where a field ends that begins at `at`, after the bytes in which the colons are known.
 #[cold]
 #[inline(never)]
 fn far_end(line: &[u8], at: usize) -> usize {
@@ -171,7 +172,7 @@ fn digits(rest: &[u8], from: usize, end: usize) -> Option<u32> {
     if count.wrapping_sub(1) < 8 {
         return eight_digits(rest, from, count);
     }
-    // Ids of large ranges have nine or ten: OpenShift's, Active Directory's.
+    // Ids of OpenShift and Active Directory have nine or ten digits.
     let high = match rest.get(from..end)? {
         [a, _, _, _, _, _, _, _, _] => u64::from(a.wrapping_sub(b'0')),
         [a, b, _, _, _, _, _, _, _, _] if b.is_ascii_digit() => {
@@ -196,15 +197,14 @@ fn eight_digits(rest: &[u8], from: usize, count: usize) -> Option<u32> {
     if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
-    // Join neighbours: to four numbers below 100, and those to one.
+    // Joins neighbours to four numbers below 100, and those to one number.
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let high = (pairs & 0xff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
     let low = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(0x2710_0000_0001);
     u32::try_from(high.wrapping_add(low) >> 32).ok()
 }
 
-/// Where the content of a line begins that has blanks before it or a sign; `None` if there is none, or a
-/// comment.
+/// Where the content of a line begins that does not begin with a name; `None` if it is blank or a comment.
 #[cold]
 #[inline(never)]
 fn skipped(line: &[u8]) -> Option<usize> {
@@ -212,7 +212,7 @@ fn skipped(line: &[u8]) -> Option<usize> {
     (!matches!(content.first(), None | Some(b'#'))).then_some(line.len() - content.len())
 }
 
-/// A number of 32 bits. One beyond them is not taken for another.
+/// A number of 32 bits; `None` for a larger one.
 #[cold]
 pub(crate) fn number_of_32_bits(field: &[u8]) -> Option<u32> {
     number(field).and_then(|n| u32::try_from(n).ok())

@@ -1,4 +1,4 @@
-//! What a row is asked for by, its hash, and how it looks in a file.
+//! Keys by which rows are found, their hashes, and how they look in a file.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -95,7 +95,7 @@ fn is_same_host(one: &[u8], other: &[u8]) -> bool {
     without_dot(one).eq_ignore_ascii_case(without_dot(other))
 }
 
-/// As `==`, but without a call of libc for a name of common length.
+/// Like `==`, but without calling libc for a name of usual length.
 #[inline(always)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let ends = |name: &[u8]| Some((*name.first_chunk::<8>()?, *name.last_chunk::<8>()?));
@@ -115,8 +115,8 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-/// The odd number that hashes are made with: random, so that nobody can write a file whose keys all meet
-/// in one slot. Zero before the first use.
+/// The odd number that goes into all hashes. It is random, so that nobody can write a file whose keys all get the same
+/// slot. Zero before the first use.
 static SECRET: AtomicU64 = AtomicU64::new(0);
 
 #[inline(always)]
@@ -127,7 +127,7 @@ fn secret() -> u64 {
     }
 }
 
-/// The same for every thread that comes here: the kernel gave it to the program.
+/// Every thread that comes here gets the same number, which the kernel gave to the program.
 #[cold]
 fn first_secret() -> u64 {
     let secret = sys::random().unwrap_or(0x9e37_79b9_7f4a_7c15) | 1;
@@ -163,7 +163,7 @@ fn hash_of_number(secret: u64, id: u32) -> u64 {
 #[inline(always)]
 fn hash_of_bytes(secret: u64, name: &[u8]) -> u64 {
     let seed = name.len() as u64 ^ 0xe703_7ed1_a0b4_28db;
-    // Words that may overlap, so that no byte is looked at by itself.
+    // The words may overlap, so that no byte has to be read alone.
     if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
         let mixed = |hash, word: &[u8; 8]| mix(hash ^ u64::from_le_bytes(*word), secret);
         let hash = if name.len() <= 16 {
@@ -215,7 +215,7 @@ impl Needle {
         Self { bytes: [0; 64], len: 0 }
     }
 
-    /// `\nname:` or `:id:`; nothing for a key that cannot be so looked for.
+    /// `\nname:` or `:id:`; `None` for a key that has no such form.
     pub(crate) fn of(&mut self, key: &Key<'_>) -> Option<&[u8]> {
         match key.what {
             What::Name(name) if !name.contains(&b'\n') => {

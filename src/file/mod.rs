@@ -1,5 +1,4 @@
-//! A file as a table: what a path held when it was last looked at, where in it a row is, and when that is
-//! out of date.
+//! A file as a table: its content, where in it a row is, and whether the file has changed since.
 
 pub(crate) mod index;
 pub(crate) mod read;

@@ -1,4 +1,4 @@
-//! Reading a whole file so that it is known when what was read can be trusted.
+//! Reading a whole file, and knowing whether the content and its stamp belong together.
 
 use super::text::ScratchText;
 use crate::config::Path;
@@ -9,11 +9,11 @@ use crate::rt::sys::{self, Fd, FdCell, Stamp, nanoseconds};
 use crate::rt::thread;
 use crate::rt::watch::{FCNTL_FLAGS, READ_FLAGS};
 
-/// What a file held.
+/// What was read of a file.
 pub(crate) struct Read {
     pub(crate) text: ScratchText,
     pub(crate) stamp: Stamp,
-    /// When it was read, by the two coarse clocks, in nanoseconds.
+    /// When reading began, by the two coarse clocks, in nanoseconds.
     pub(crate) begun: Clocks,
     /// The file did not change while it was read.
     pub(crate) is_steady: bool,
@@ -35,11 +35,11 @@ impl Clocks {
     }
 }
 
-/// Reads again this often when the file changes meanwhile; then what came is taken, unsettled.
+/// How often a file that changes meanwhile is read again. Then the content is taken, and not trusted for long.
 const TRIES: u32 = 8;
 
-/// The file's content. Regular files are read; a character device, like `/dev/null`, counts as an empty
-/// file; anything else is an error, and is not opened: that could block, or be noticed at the other end.
+/// Reads a file. A character device, like `/dev/null`, counts as an empty file. Anything else that is not a regular file
+/// is an error, and is not opened: that could block, or have an effect at the other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     let mut sharing = is_single_threaded().then_some(Sharing::Alone);
     for tries_left in (0..=TRIES).rev() {
@@ -53,7 +53,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
             return whole(ScratchText::copy_of(b"")?, stamp);
         }
         let Some(among) = sharing else {
-            // It takes so long that the path is looked at again.
+            // Finding this out takes so long that the stamp has to be read again.
             sharing = Some(Sharing::among_threads());
             continue;
         };
@@ -62,13 +62,12 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let fd = sys::open(path.as_c(), READ_FLAGS, place)?;
         let text = read_open(fd, &stamp, among);
         let after = sys::fstat_as_libc(fd);
-        // Another file: it was replaced just now, or is one that the program has on this number.
+        // If it is another file, it was replaced just now, or the program has reused the number for it.
         let is_same = after.is_ok_and(|after| after.file() == stamp.file());
         let is_closed = close_if_ours(fd, place, among, is_same);
         let is_less = |text: &ScratchText| i64::try_from(text.len()).is_ok_and(|n| n < stamp.size);
         if among == Sharing::Alone && text.as_ref().is_ok_and(is_less) {
-            // A child that a signal handler has forked meanwhile may have read a part in our place: with
-            // read(2) both move one position.
+            // A child that a signal handler has forked may have read a part: with read(2) both move the same position.
             sharing = None;
             continue;
         }
@@ -77,7 +76,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         if is_same && (is_steady || tries_left == 0 || text.is_err()) {
             return Ok(Read { text: text?, stamp, begun, is_steady });
         }
-        // Replaced again and again between the two calls: what was opened was there at that moment.
+        // The file is replaced again and again between stat and open. The one that was opened was there at some moment.
         match after {
             Ok(opened) if is_closed && tries_left == 0 && opened.kind() == libc::S_IFREG => {
                 return Ok(Read { text: text?, stamp: opened, begun, is_steady: false });
@@ -88,14 +87,14 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     Err(Errno::EAGAIN)
 }
 
-/// Who can close a descriptor while a file is read, and open the number again.
+/// Who can close a descriptor while a file is read, and reuse its number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sharing {
     /// Nobody: there is no other thread.
     Alone,
     /// Another thread.
     Shared,
-    /// Another thread, in a sandbox where fcntl(2) may be fatal. (musl calls it for each file that it opens.)
+    /// Another thread, in a sandbox where fcntl(2) may be fatal. (Not with musl, which calls fcntl(2) for each file.)
     Sandboxed,
 }
 
@@ -110,15 +109,15 @@ impl Sharing {
 fn read_open(fd: Fd, stamp: &Stamp, sharing: Sharing) -> Result<ScratchText, Errno> {
     let size = usize::try_from(stamp.size).unwrap_or(0);
     ScratchText::read(size, |into, at| match sharing {
-        // As libc does, for the sake of sandboxes.
+        // As libc does, because a sandbox lets that pass.
         Sharing::Alone => sys::read(fd, into),
-        // It must not move what the program may have on this number.
+        // This does not move the position of a file for which the program may have reused the number.
         Sharing::Shared | Sharing::Sandboxed => sys::pread(fd, into, at),
     })
 }
 
-/// Closes what was opened to be read; false if it is not ours any more: the program may close all
-/// descriptors in another thread, and have the number already. `is_same` says that it is the same file.
+/// Closes the descriptor that was opened for reading; false if it is not ours any more, because another thread of the
+/// program has closed it and reused the number. `is_same` says that it is the same file.
 fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> bool {
     let is_ours = sharing == Sharing::Alone || is_ours_among_threads(fd, sharing, is_same);
     place.take();
@@ -131,7 +130,7 @@ fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> boo
 #[cold]
 #[inline(never)]
 fn is_ours_among_threads(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
-    // Less sure, where fcntl(2) cannot be asked: ours has not been moved.
+    // The check without fcntl(2), which is less sure: the position of ours is still 0.
     let is_unmoved = || match sys::position(fd) {
         Ok(position) => position == 0,
         Err(error) => is_refused(error) && is_same,
@@ -145,7 +144,7 @@ fn is_ours_among_threads(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
     }
 }
 
-/// False for what counts as an empty file.
+/// False if the file counts as empty.
 fn has_content(stamp: &Stamp) -> Result<bool, Errno> {
     match stamp.kind() {
         libc::S_IFREG => Ok(true),
@@ -155,40 +154,40 @@ fn has_content(stamp: &Stamp) -> Result<bool, Errno> {
     }
 }
 
-/// write(2) stamps the file first and copies the bytes then; a writer that is stopped in between (by the
-/// scheduler, a CPU quota, a page that must be fetched) comes back with new bytes under the old stamp.
+/// write(2) first sets the file's times and then copies the bytes. If a writer is stopped in between (by the scheduler,
+/// a CPU quota, a page fault), the bytes change later, under the same stamp.
 const SETTLE_NS: i64 = 200_000_000;
-/// The same on a file system that keeps whole seconds, or with FAT two of them.
+/// The same on a file system that stores whole seconds, or, like FAT, every second one.
 const COARSE_SETTLE_NS: i64 = 3_000_000_000;
 
-/// How long a stamp has to stand before a later change surely has another one.
+/// How old a stamp has to be, so that a later change surely has another one.
 pub(crate) fn settle_ns(stamp: &Stamp) -> i64 {
     if stamp.ctime.1 == 0 { COARSE_SETTLE_NS } else { SETTLE_NS }
 }
 
-/// True if the file's last change was so long before `real_ns` that a later one has another stamp.
+/// True if the file's last change was so long before `real_ns` that a later change has another stamp.
 pub(crate) fn is_settled(stamp: &Stamp, real_ns: i64) -> bool {
     real_ns.saturating_sub(nanoseconds(stamp.ctime)) > settle_ns(stamp)
 }
 
-/// True for what means that there is no file to be had, as against a passing lack of something.
+/// True if the error means that there is no usable file, and not a temporary lack of memory or descriptors.
 pub(crate) fn is_absent(error: Errno) -> bool {
     is_gone(error)
         || is_forbidden(error)
         || matches!(error, Errno::ELOOP | Errno::EISDIR | Errno::EINVAL | Errno::ENAMETOOLONG)
 }
 
-/// The kernel, or a sandbox, does not let the call pass.
+/// True if the kernel, or a sandbox, refuses the call.
 pub(crate) fn is_refused(error: Errno) -> bool {
     matches!(error, Errno::EPERM | Errno::EACCES | Errno::ENOSYS)
 }
 
-/// The path leads nowhere.
+/// True if the path leads nowhere.
 pub(crate) fn is_gone(error: Errno) -> bool {
     matches!(error, Errno::ENOENT | Errno::ENOTDIR)
 }
 
-/// The caller may not go there.
+/// True if the caller may not use the path.
 pub(crate) fn is_forbidden(error: Errno) -> bool {
     matches!(error, Errno::EACCES | Errno::EPERM)
 }

@@ -1,12 +1,11 @@
-//! One configured file: its newest snapshot, and whether that still is what the file says.
+//! One configured file: its newest snapshot, and whether that is still the file's content.
 //!
-//! A lookup asks one question of the kernel when nothing has changed: fstat(2) of a descriptor that watches
-//! the file, or stat(2) of the path. A descriptor shows a rewrite, and, by the change of link count and
-//! ctime, a rename over the file or an unlink. It does not show what happens to a directory above, so the
-//! path is asked again when the coarse clock has moved (every few milliseconds), and always where a
-//! symbolic link is in it.
+//! If nothing has changed a lookup makes one system call: fstat(2) of a descriptor that watches the file, or
+//! stat(2) of the path. A descriptor shows a rewrite, and, by link count and ctime, a rename over the file or an
+//! unlink. It does not show changes to a directory above. So stat(2) of the path is made too when the coarse
+//! clock has moved (every few milliseconds), and always if there is a symbolic link in the path.
 //!
-//! The thread's cache is the snapshot that its outermost level shows in its slot (`rt::thread`).
+//! A thread's cache is the snapshot that its outermost level shows in its slot (`rt::thread`).
 #![allow(unsafe_code, reason = "slots whose type this file knows")]
 
 use core::ops::Deref;
@@ -34,9 +33,9 @@ pub(crate) struct Snapshot {
     stamp: Stamp,
     /// The number of the load that made it; see [`Source::loads`].
     load: AtomicU32,
-    /// A later change of the file has another stamp for sure.
+    /// Any later change of the file will have another stamp.
     is_settled: AtomicBool,
-    /// When this stamp was seen first, by the coarse monotonic clock.
+    /// When this stamp was first seen, by the coarse monotonic clock.
     first_seen_ns: i64,
 }
 
@@ -54,13 +53,13 @@ pub(crate) struct Source {
     /// Held while the file is read and parsed again, so that one thread does it for all. Guards the
     /// number of loads that have ended. Nobody waits for it whose snapshot still holds.
     reloading: ForkMutex<u32>,
-    /// Loads begun. An answer may come from any load that began after the question.
+    /// How many loads have begun. An answer may come from any load that began after the question.
     loads: AtomicU32,
-    /// The file cannot be read, and that has been said.
+    /// The file cannot be read, and that was reported.
     has_complained: AtomicBool,
-    /// A descriptor of the file from before chroot(2), plus one; 0 for none.
+    /// A descriptor of the file that was opened before chroot(2), plus one; 0 for none.
     held: AtomicI32,
-    /// The process's enumeration, if one is begun.
+    /// The process's enumeration, if one has begun.
     walks: Walks<Snapshot>,
 }
 
@@ -80,7 +79,7 @@ impl FileKind {
     }
 }
 
-/// What a source has to say now.
+/// The state of a file.
 pub(crate) enum FileState<'a> {
     /// There is no such file, or it may not be read.
     Missing,
@@ -88,7 +87,7 @@ pub(crate) enum FileState<'a> {
     Loaded(&'a Snapshot, Sought),
 }
 
-/// Whether a snapshot still is what the file says.
+/// Whether a snapshot is still the file's content.
 enum Check {
     Current,
     Changed,
@@ -96,7 +95,7 @@ enum Check {
     Lost(Errno),
 }
 
-/// What is asked of a source: which file, and in which call.
+/// A request for the present state of a file, in a call.
 pub(crate) struct Request<'a> {
     pub(crate) kind: FileKind,
     pub(crate) path: &'a Path,
@@ -106,7 +105,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// What the file says now.
+    /// The file's present state.
     #[inline(always)]
     pub(crate) fn current<D: Database>(self) -> Result<FileState<'a>, Errno> {
         let source = self.kind.source();
@@ -134,12 +133,12 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What a reload is about.
+/// The arguments of a reload.
 struct Reload<'a> {
     kind: FileKind,
     path: &'a Path,
     key: Option<&'a Key<'a>>,
-    /// The outermost call's.
+    /// The thread's watch of the file, in an outermost call.
     watch: Option<&'a Watch>,
     /// [`Table::load`] and [`Table::report`] of the file's database.
     table_of: fn(&ScratchText, Option<&Key<'_>>) -> (Table, Sought),
@@ -197,9 +196,9 @@ impl Snapshot {
         }
     }
 
-    /// True if the snapshot answers although its path cannot be followed: after chroot(2) the path is
-    /// another one, and after setuid(2) the process may not go there any more. A daemon drops its root
-    /// and its rights, and then looks up. A file that was deleted is gone.
+    /// True if the snapshot still answers although its path cannot be followed. A daemon may call chroot(2), after which
+    /// the path leads elsewhere, or setuid(2), after which it may not use the path, and then make lookups. But a
+    /// deleted file no longer answers.
     #[cold]
     fn outlives(&self, error: Errno, source: &Source) -> bool {
         let is_held = || {
@@ -210,9 +209,8 @@ impl Snapshot {
         is_forbidden(error) || is_gone(error) && is_held()
     }
 
-    /// The same where the file could not be read for that reason: the path cannot be followed, or leads to
-    /// what the snapshot is of. An equal stamp proves that only once it is settled; who may not read the file
-    /// any more has the snapshot anyway.
+    /// The same if the file could not be read for that reason. The snapshot also answers if the path still leads to its
+    /// file: the stamp is equal, and either settled, or the process just may not read the file any more.
     #[cold]
     fn outlives_at(&self, path: &Path, source: &Source, reason: Errno) -> bool {
         match sys::stat(path.as_c()) {
@@ -225,7 +223,7 @@ impl Snapshot {
     }
 }
 
-/// Before chroot(2): has the files that were loaded be known after it.
+/// Called before chroot(2): opens the files that were loaded, so that their snapshots still answer after it.
 pub(crate) fn hold_all(config: &Config) -> Result<(), Errno> {
     let mut call = Call::enter()?;
     for kind in FileKind::ALL {
@@ -255,7 +253,7 @@ impl Source {
         }
     }
 
-    /// The newest snapshot, from a load that began after this call did unless it is current anyway.
+    /// The newest snapshot. If it is not current the file is loaded, or another load that began after this call is used.
     #[cold]
     fn reload<'a>(
         &'static self,
@@ -267,7 +265,7 @@ impl Source {
         let begun = self.loads.load(Ordering::Acquire);
         let check = match self.snapshot.get(&mut slot) {
             Some(snapshot) => Some(snapshot.check(path, watch, self)),
-            // The first load of a process waits for nobody.
+            // The first load of a process does not wait for others.
             None if !registry::has_threads() || path.text().is_some() => None,
             None => Some(sys::stat(path.as_c()).map_or_else(Check::Lost, |_| Check::Changed)),
         };
@@ -371,7 +369,7 @@ impl Source {
         } else {
             (self.snapshot.publish(snapshot, fill, slot)?, true)
         };
-        // The same bytes under another stamp have been reported, and the system's files are not ours.
+        // The same bytes with another stamp were reported already, and the system's files are not ours to report.
         if is_ours && !is_known && !what.kind.is_system() && snapshot.table.has_report() {
             (what.report)(snapshot, path);
         }
@@ -381,12 +379,12 @@ impl Source {
         Ok(Some(if is_ours { sought } else { Sought::Unknown }))
     }
 
-    /// Begins an enumeration of the snapshot at `place`. With `anew` it takes the place of one that has
-    /// begun; else, as between threads that begin at once, the first counts.
+    /// Begins an enumeration of the snapshot at the position `place`. With `anew` it replaces one that has begun;
+    /// otherwise, if threads begin at once, the first one counts.
     ///
     /// # Safety
     ///
-    /// `snapshot` is the address of one that the call has asked for, and not asked again since.
+    /// `snapshot` is the address of the last one that the call has requested of this source.
     pub(crate) unsafe fn begin_walk(
         &'static self,
         call: &mut Call,
@@ -401,19 +399,19 @@ impl Source {
         Ok(())
     }
 
-    /// Ends the enumeration, if one is begun.
+    /// Ends the enumeration, if one has begun.
     pub(crate) fn end_walk(&'static self, call: &mut Call) {
         if self.walks.end() {
             self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
         }
     }
 
-    /// True if an enumeration is begun.
+    /// True if an enumeration has begun.
     pub(crate) fn is_walked(&self) -> bool {
         self.walks.is_begun()
     }
 
-    /// The enumeration, and the rows that it walks, if there is a file.
+    /// The enumeration, and its snapshot if there is a file.
     pub(crate) fn walk<'a>(&self, call: &'a mut Call) -> Option<(&'a Walk, Option<&'a Snapshot>)> {
         let (walk_slot, walked_slot) = call.walk_slots();
         self.walks.get(walk_slot, walked_slot)
@@ -421,7 +419,7 @@ impl Source {
 }
 
 impl Snapshot {
-    /// Where it lies, for [`Source::begin_walk`].
+    /// The snapshot's address, for [`Source::begin_walk`].
     pub(crate) fn address(&self) -> *const () {
         address_of(self)
     }
@@ -442,9 +440,9 @@ impl FileKind {
     }
 }
 
-/// True if a later change of the file has another stamp for sure: its last change was long enough before
-/// it was read. Where the clocks do not agree, as with a stamp in the future, it is enough that the stamp
-/// has stood for as long by our own clock.
+/// True if any later change of the file will have another stamp: its last change was long enough before it was read. If
+/// the clocks do not agree (a stamp may be in the future), it is enough that our own clock has seen the stamp for as
+/// long.
 fn is_trusted(read: &Read, first_seen_ns: i64) -> bool {
     let stood_ns = read.begun.monotonic_ns.saturating_sub(first_seen_ns);
     read.is_steady

@@ -1,7 +1,7 @@
 //! The rows of one file: its bytes, and where in them a key is.
 //!
-//! Rows are parsed when they are asked for. A process that asks little does not pay for an index:
-//! questions are answered by a search through the bytes until the index would have been cheaper.
+//! Rows are parsed when they are asked for. Questions are answered by a search through the bytes, until an index
+//! would have been cheaper; so a process with few questions does not pay for one.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,17 +19,16 @@ use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, LogLevel, log};
 use crate::rt::memory::{ScratchBuf, prefetch};
 
-/// A file of rows. Which database they are of, whoever has the table knows.
+/// The rows of a file. Whoever has the table knows the database.
 pub(crate) struct Table {
     text: Text,
-    /// A NUL byte is in some line.
+    /// Some line has a NUL byte.
     has_nul: bool,
-    /// Each row's name begins its line, and its id stands between colons as it is printed. (A group's
-    /// line may end with it.)
+    /// In every row the line begins with the name, and the id is between colons, in the form in which it is printed.
     is_plain: bool,
     rows: usize,
     malformed: usize,
-    /// How many bytes searches have gone through.
+    /// How many bytes searches have read.
     searched: AtomicUsize,
     offset_bits: u32,
     indexes: Indexes,
@@ -37,7 +36,7 @@ pub(crate) struct Table {
     home: OnceRef<'static, Indexes>,
 }
 
-/// The memory of a table's indexes, each made when it is worth that.
+/// A table's indexes, each made when it is worth that.
 struct Indexes {
     by_name: BufCell<u32>,
     by_id: BufCell<u32>,
@@ -54,12 +53,12 @@ impl Indexes {
     }
 }
 
-/// An index takes about as long to make as this many searches through all of the file.
+/// Making an index takes about as long as this many searches through the whole file.
 const INDEX_SEARCHES: usize = 3;
 /// A search that parses each line takes as long as this many that do not.
 const PARSING_SEARCHES: usize = 4;
 
-/// A row; nothing for a blank line or a comment; or the reason why the line is malformed.
+/// A row, `None` for a blank line or a comment, or the reason why the line is malformed.
 type Parsed<T> = Result<Option<T>, Reason>;
 
 /// Where a row is, as far as that is known without a search: from the index, or from the loading.
@@ -72,7 +71,7 @@ pub(crate) enum Sought {
     At(usize),
 }
 
-/// What a line is. Only a file with a NUL byte somewhere needs a look for it.
+/// Parses a line. A NUL byte is looked for only if the file has one.
 #[inline(always)]
 fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::Row<'a>> {
     if may_have_nul && line.has_nul() {
@@ -131,7 +130,7 @@ impl Table {
         (table, sought)
     }
 
-    /// Takes the bytes in, for good.
+    /// Puts the bytes into the table, for good.
     pub(crate) fn fill(&'static self, text: ScratchText) {
         self.text.fill(text);
         _ = self.home.set(&self.indexes);
@@ -158,7 +157,7 @@ impl Table {
         self.malformed > 0 || log::is_on(LogLevel::Debug)
     }
 
-    /// Says what was loaded, and which lines are malformed.
+    /// Logs what was loaded, and which lines are malformed.
     pub(crate) fn report<D: Database>(&self, path: &Path) {
         let path = Bytes(path.bytes());
         let (mut at, mut number) = ((self.malformed > 0).then_some(0), 0_usize);
@@ -177,8 +176,8 @@ impl Table {
         &self.text
     }
 
-    /// The line at `at`: what it is, and where the next one begins. One copy of the code for all who are in
-    /// no hurry: what a first lookup runs should fit into few pages.
+    /// The parsed line at `at`, and where the next one begins. It is not inlined, so that what a first lookup runs fits
+    /// into few pages.
     #[inline(never)]
     fn line<D: Database>(&self, at: usize) -> Option<(Parsed<D::Row<'_>>, usize)> {
         let line = self.text.line(at)?;
@@ -186,7 +185,7 @@ impl Table {
         Some((parse_line::<D>(line, self.has_nul), next))
     }
 
-    /// The row at `at`, if there is one.
+    /// The row at `at`, if the line is one.
     fn row<D: Database>(&self, at: usize) -> Option<D::Row<'_>> {
         self.line::<D>(at)?.0.ok().flatten()
     }
@@ -218,7 +217,7 @@ impl Table {
         Some(Index { slots, offset_bits: self.offset_bits })
     }
 
-    /// True if questions for the key go through an index.
+    /// True if there is an index for the key.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_indexed(&self, key: &Key<'_>) -> bool {
         self.index_for(key).is_some()
@@ -246,7 +245,7 @@ impl Table {
         parse_line::<D>(self.text.line(at)?, false).ok().flatten().filter(|row| D::has(row, key))
     }
 
-    /// The first row that has the key.
+    /// The first row that has the key, by an index if that is worth it.
     #[cold]
     #[inline(never)]
     pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
@@ -313,8 +312,8 @@ impl Table {
         found
     }
 
-    /// The rows whose lines contain `text`, which has no newline but as its first byte, and where they
-    /// begin, without a look at the others.
+    /// The rows whose lines contain `text`, and where they begin. Only the first byte of `text` may be a newline. Other
+    /// lines are not parsed.
     pub(crate) fn rows_with<D: Database>(
         &self,
         text: &[u8],
@@ -325,7 +324,7 @@ impl Table {
             loop {
                 let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
                 let hit = at + finder.find(rest)?;
-                // Never beyond the first byte of `text`, and that may be the newline before the line.
+                // The first byte of the hit may be the newline before the line.
                 let start = memchr::memrchr(b'\n', self.text.get(..=hit)?).map_or(0, |n| n + 1);
                 let (row, next) = self.line::<D>(start)?;
                 at = next - 1;
@@ -336,7 +335,7 @@ impl Table {
         })
     }
 
-    /// All rows that have the key: a member's groups, a host's lines.
+    /// All lines that have the key: a member's groups, a host's lines.
     pub(crate) fn find_all<D: Database>(&self, key: &Key<'_>) -> Result<Lines<'_>, Errno> {
         if self.indexes.by_listed.get().is_none() {
             let Some(home) = self.home_of_an_index() else {
@@ -362,7 +361,7 @@ impl Table {
         let file = self.text.get(place..).unwrap_or_default();
         let ends_at = |at: usize| file.get(at).is_none_or(|&byte| D::ends_listed(byte));
         match key.what {
-            // As it was asked for, to the letter.
+            // The name is the same, byte for byte.
             What::Name(name) | What::Host(name)
                 if file.starts_with(name) && ends_at(name.len()) =>
             {
@@ -383,7 +382,7 @@ impl Table {
             _ => Ok(()),
         };
         let cost = match key.what {
-            // No member's name has a newline in it, or a comma, and none is empty.
+            // A member's name is not empty, and has no newline and no comma in it.
             What::Name(name) if name.is_empty() || name.iter().any(|b| b",\n".contains(b)) => 0,
             What::Name(name) => {
                 self.rows_with::<D>(name).try_for_each(|(at, row)| add(at, &row))?;
@@ -417,8 +416,8 @@ impl Table {
         Ok(index.finish())
     }
 
-    /// Has `each` see the names that a row lists, where they stand, and where the line begins. A line
-    /// may list a name twice; then it is seen once.
+    /// Calls `each` with the names that a row lists, where they stand, and where the line begins. If a line lists a name
+    /// twice, that counts once.
     fn each_listed<'a, D: Database>(
         &'a self,
         begin: usize,
@@ -426,14 +425,14 @@ impl Table {
         next: usize,
         mut each: impl FnMut(&Key<'_>, u32, u32) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        /// Lines with more names than this are gone through with an index of their own.
+        /// For lines with more names than this repeated ones are found by an index.
         const FEW: usize = 16;
         let start = self.text.as_ptr().addr();
         let place_of = |key: &Key<'_>| match key.what {
             What::Name(name) | What::Host(name) if !name.is_empty() => {
                 name.as_ptr().addr().wrapping_sub(start)
             }
-            // A host without a name has an empty one at the line's end.
+            // A host without a name counts as having an empty one, at the line's end.
             _ => next - 1,
         };
         let count = D::all_keys(row).count();
@@ -464,7 +463,7 @@ fn is_equal(one: &Key<'_>, other: &Key<'_>) -> bool {
     }
 }
 
-/// Where the lines begin that have a key, in the file's order.
+/// The beginnings of the lines that have a key, in the file's order.
 pub(crate) enum Lines<'t> {
     Indexed(&'t [u32]),
     Searched(ScratchBuf<u32>),
@@ -481,7 +480,7 @@ impl core::ops::Deref for Lines<'_> {
     }
 }
 
-/// A table that is no snapshot's.
+/// A table without a snapshot, for tests.
 #[cfg(any(test, fuzzing))]
 pub(crate) struct LoneTable(core::ptr::NonNull<Table>);
 

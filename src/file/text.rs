@@ -8,30 +8,30 @@ use crate::rt::buf_cell::BufCell;
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 
-/// A file's bytes, that are kept. Behind them stand newlines, so that a whole window can be looked at up
-/// to the end, and every line has one.
+/// A file's bytes. After them come newlines, so that a whole window can be read at any place, and every line ends in
+/// one.
 pub(crate) struct Text {
     memory: BufCell<u8>,
     len: usize,
 }
 
-/// The same while the file is read.
+/// The same in memory of the present call.
 pub(crate) struct ScratchText {
     memory: ScratchBuf<u8>,
     len: usize,
 }
 
 impl ScratchText {
-    /// What `read` gives, which fills a slice from an offset on and says how much it has: 0 at the end.
-    /// `size` is how much is expected. What goes on for ever is an error: `EFBIG`.
+    /// Reads a text of about `size` bytes. `read` fills a slice from an offset on, and gives the number of bytes, 0 at the
+    /// end. If that goes on much longer the error is `EFBIG`.
     pub(crate) fn read(
         size: usize,
         mut read: impl FnMut(&mut [u8], usize) -> Result<usize, Errno>,
     ) -> Result<Self, Errno> {
-        /// A file may grow while it is read, but not to more than twice its size and this.
+        /// A file may grow while it is read, to twice its size and this.
         const GROWTH_BYTES: usize = 16 << 20;
         let most = size.saturating_mul(2).saturating_add(GROWTH_BYTES);
-        // One byte more than it should take, so that the end shows without growing.
+        // One byte more than is expected, so that the end is found without more memory.
         let mut memory = ScratchBuf::zeroed(size.saturating_add(1 + WINDOW_BYTES))?;
         let mut len = 0;
         loop {
@@ -45,7 +45,7 @@ impl ScratchText {
             if len == end {
                 memory = grown(&memory)?;
             } else if count == 0 || count < asked && len == size {
-                // Less than was asked for, and as much as was expected: that is the end.
+                // Fewer bytes than were asked for, and as many as were expected: this is the end.
                 break;
             }
         }
@@ -70,7 +70,7 @@ impl ScratchText {
         line_at(&self.memory, self.len, at)
     }
 
-    /// The text, to be kept.
+    /// The text in memory that outlives the call.
     pub(crate) fn into_owned(self) -> Result<Text, Errno> {
         Ok(Text { memory: BufCell::holding(self.memory.into_owned()?), len: self.len })
     }
@@ -100,7 +100,7 @@ impl Text {
         Self { memory: BufCell::new(), len }
     }
 
-    /// Takes the bytes in, for good.
+    /// Puts the bytes into the text, for good.
     pub(crate) fn fill(&'static self, text: ScratchText) {
         self.memory.adopt(text.memory);
     }
@@ -128,7 +128,7 @@ impl Text {
     }
 }
 
-/// The line that begins at `at`, in `len` bytes and a whole window of newlines behind them.
+/// The line that begins at `at`, in `len` bytes with a whole window of newlines after them.
 #[inline(always)]
 fn line_at(memory: &[u8], len: usize, at: usize) -> Option<Line<'_>> {
     if at >= len {
@@ -145,7 +145,7 @@ fn line_at(memory: &[u8], len: usize, at: usize) -> Option<Line<'_>> {
         return Some(Line { rest, len: len as usize, colons, may_have_nul });
     }
     let mut far = 0;
-    // Most lines end soon. A newline will come, behind the file at the latest.
+    // Most lines end soon. There is a newline, at the latest after the file.
     for place in [0, QUARTER, 2 * QUARTER, 3 * QUARTER] {
         let part = Quarter::first(window.get(BLOCK + place..)?)?;
         may_have_nul |= part.has_nul();
