@@ -34,7 +34,7 @@ const SERVICE_DIR: &CStr = c"/etc";
 /// Larger than any such file needs to be. A file that fills it may be longer, and is not used.
 const SERVICE_FILE_BYTES: usize = 16 << 10;
 
-/// Text that is kept, with a NUL behind it.
+/// A copy of some bytes, with a NUL after them.
 pub(crate) struct OwnedCStr(OwnedBuf<u8>);
 
 impl OwnedCStr {
@@ -50,7 +50,7 @@ impl OwnedCStr {
     /// As C takes it.
     #[inline]
     pub(crate) fn as_c(&self) -> &CStr {
-        // SAFETY: `new` has left a zero behind the text, if none is in it.
+        // SAFETY: `new` has left a zero after the text.
         unsafe { CStr::from_ptr(self.0.as_ptr().cast()) }
     }
 
@@ -100,7 +100,7 @@ impl Path {
     }
 }
 
-/// The name behind the working directory. Its room would be a new page of the stack for each path.
+/// The name after the working directory. It is not inlined, because its buffer would take a page of the stack.
 #[cold]
 #[inline(never)]
 fn absolute(name: &[u8]) -> Result<OwnedCStr, Errno> {
@@ -132,7 +132,6 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    /// All of them.
     pub(crate) const ALL: [Self; 6] = [
         Self::Passwd,
         Self::Group,
@@ -143,7 +142,7 @@ impl FileKind {
     ];
 }
 
-/// The variables, with an empty value counted as unset.
+/// The settings. A variable takes precedence over the service's file, also if it is set to nothing.
 #[derive(Default)]
 pub(crate) struct Config {
     /// `NSS_WRAPPER_PASSWD`: a passwd(5) file.
@@ -156,8 +155,8 @@ pub(crate) struct Config {
     hosts: Option<Path>,
     /// `/etc/passwd` and `/etc/group`, if there is a synthetic user.
     system: Option<(Path, Path)>,
-    /// `NSS_WRAPPER_MODULE_SO_PATH`: an NSS module, as dlopen(3) takes it, with a slash in it an absolute
-    /// path; and `NSS_WRAPPER_MODULE_FN_PREFIX`: the NAME in its `_nss_NAME_getpwnam_r`. Both, or none.
+    /// `NSS_WRAPPER_MODULE_SO_PATH`, an NSS module as dlopen(3) takes it, and `NSS_WRAPPER_MODULE_FN_PREFIX`, the NAME in
+    /// its `_nss_NAME_getpwnam_r`; only if both are set.
     module: Option<(OwnedCStr, OwnedCStr)>,
     /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
     pub(crate) user: Option<OwnedCStr>,
@@ -170,7 +169,6 @@ pub(crate) struct Config {
 impl Config {
     fn read() -> Result<Self, Errno> {
         let service = ServiceFile::read()?;
-        // A variable that is set, if only to nothing, hides what the service's file says.
         let value = |name| match (environment(name), &service) {
             (Some(value), _) => Some(value).filter(|value| !value.is_empty()),
             (None, Some(service)) => service.value(name),
@@ -318,13 +316,12 @@ pub(crate) fn get() -> Result<&'static Config, Errno> {
     CONFIG.get_or_try_init(Config::read)
 }
 
-/// True if all these variables are set. It needs no memory.
+/// True if all these variables are set. (This needs no memory.)
 pub(crate) fn are_set(names: &[&CStr]) -> bool {
     names.iter().all(|name| variable(name).is_some())
 }
 
-/// `NSS_WRAPPER_HOSTNAME`: what gethostname(2) says. Read at each call, as the peer does, so that a test
-/// may change it in its own process.
+/// `NSS_WRAPPER_HOSTNAME`. As by the peer it is read at each call, so that a test may change it in its own process.
 pub(crate) fn hostname() -> Option<&'static [u8]> {
     variable(HOSTNAME)
 }
@@ -334,7 +331,7 @@ pub(crate) fn has_uid_wrapper() -> bool {
     variable(UID_WRAPPER) == Some(b"1")
 }
 
-/// The variable's value; nothing if that is empty.
+/// The variable's value; `None` if it is empty.
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     environment(name).filter(|value| !value.is_empty())
 }

@@ -111,11 +111,11 @@ impl Database for Group {
 
     unsafe fn copy_of(row: &libc::group) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow { ids: [row.gr_gid, 0], ..OwnedRow::default() };
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.gr_name) }?;
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.gr_passwd) }?;
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_list(row.gr_mem, 0) }?;
         Ok(copy)
     }

@@ -125,16 +125,16 @@ impl Database for Hosts {
 
     unsafe fn copy_of(row: &libc::hostent) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow::default();
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.h_name) }?;
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_list(row.h_aliases, b' ') }?;
         let size = match (row.h_addrtype, row.h_length) {
             (libc::AF_INET, 4) => 4,
             (libc::AF_INET6, 16) => 16,
             _ => 0,
         };
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         for address in unsafe { pointers(row.h_addr_list) } {
             // SAFETY: gethostbyname(3): an element has `h_length` bytes, which `size` is unless it is 0.
             copy.push(unsafe { core::slice::from_raw_parts(address.cast(), size) })?;
@@ -243,11 +243,11 @@ impl TupleList<'_> {
     /// Until the exported function returns `list` is valid for reads and writes, and `*list` null or valid for
     /// writes.
     pub(crate) unsafe fn new(list: *mut *mut AddressTuple) -> Self {
-        // SAFETY: who calls this promises that it is valid for reads.
+        // SAFETY: the caller promises that it is valid for reads.
         let first = NonNull::new(unsafe { *list });
-        // SAFETY: who calls this promises that it is valid for writes, not being null.
+        // SAFETY: the caller promises that it is valid for writes, not being null.
         let first = first.map(|first| unsafe { Place::new(first.as_ptr()) });
-        // SAFETY: who calls this promises that it is valid for writes.
+        // SAFETY: the caller promises that it is valid for writes.
         Self { list: unsafe { Place::new(list) }, first }
     }
 }

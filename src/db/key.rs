@@ -182,12 +182,12 @@ fn hash_of_bytes(secret: u64, name: &[u8]) -> u64 {
     mix(mix(seed ^ word, secret), secret)
 }
 
-/// Names and ids differ from their neighbours in their last characters: the last two, the last one first, are
-/// what a search looks for.
+/// Ranks bytes for a search: the last two of the text count as the rarest, because names and ids differ from their
+/// neighbours in their last characters.
 pub(crate) struct RankFromEnd([u8; 2]);
 
 impl RankFromEnd {
-    /// Of a text that may end with a colon.
+    /// The ranks for a text, which may end with a colon.
     pub(crate) fn of(text: &[u8]) -> Self {
         match text.strip_suffix(b":").unwrap_or(text) {
             [.., before, last] => Self([*last, *before]),

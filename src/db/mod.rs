@@ -150,7 +150,7 @@ impl OwnedRow {
     /// `text` is null or a C string.
     #[allow(unsafe_code, reason = "reads what C has filled")]
     unsafe fn push_c(&mut self, text: *const core::ffi::c_char) -> Result<(), Errno> {
-        // SAFETY: who calls this promises null or a C string.
+        // SAFETY: the caller promises null or a C string.
         self.push(unsafe { c_bytes(text) }.unwrap_or_default())?;
         self.end_part();
         Ok(())
@@ -167,7 +167,7 @@ impl OwnedRow {
         list: *const *mut core::ffi::c_char,
         separator: u8,
     ) -> Result<(), Errno> {
-        // SAFETY: who calls this promises null or an array that ends in null.
+        // SAFETY: the caller promises null or an array that ends in null.
         for text in unsafe { pointers(list) } {
             // SAFETY: an element before the end is a C string.
             self.push(unsafe { c_bytes(text) }.unwrap_or_default())?;
@@ -192,7 +192,7 @@ unsafe fn pointers(
         if at.is_null() {
             return None;
         }
-        // SAFETY: who calls this promises an array that ends in null, and no null has been seen yet.
+        // SAFETY: the caller promises an array that ends in null, and no null has been seen yet.
         let element = unsafe { *at };
         if element.is_null() {
             return None;

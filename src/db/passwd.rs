@@ -92,7 +92,7 @@ impl Database for Passwd {
     unsafe fn copy_of(row: &libc::passwd) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow { ids: [row.pw_uid, row.pw_gid], ..OwnedRow::default() };
         for text in [row.pw_name, row.pw_passwd, row.pw_gecos, row.pw_dir, row.pw_shell] {
-            // SAFETY: who calls this promises that the field is as the man page says, or null.
+            // SAFETY: the caller promises that the field is as the man page says, or null.
             unsafe { copy.push_c(text) }?;
         }
         Ok(copy)

@@ -102,7 +102,7 @@ impl Database for Shadow {
     unsafe fn copy_of(row: &libc::spwd) -> Result<OwnedRow, Errno> {
         // No module is asked for shadow entries, and of libc's only the name is needed.
         let mut copy = OwnedRow::default();
-        // SAFETY: who calls this promises that the field is as the man page says, or null.
+        // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_c(row.sp_namp) }?;
         Ok(copy)
     }

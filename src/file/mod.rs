@@ -2,6 +2,7 @@
 
 pub(crate) mod index;
 pub(crate) mod read;
+pub(crate) mod snapshot;
 pub(crate) mod source;
 pub(crate) mod table;
 pub(crate) mod text;

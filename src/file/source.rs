@@ -8,10 +8,10 @@
 //! A thread's cache is the snapshot that its outermost level shows in its slot (`rt::thread`).
 #![allow(unsafe_code, reason = "slots whose type this file knows")]
 
-use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
-use super::read::{self, Read, is_forbidden, is_gone, is_settled, settle_ns};
+use super::read;
+use super::snapshot::{Check, Snapshot, is_trusted};
 use super::table::{Sought, Table};
 use super::text::ScratchText;
 use super::walk::{Walk, Walks};
@@ -20,45 +20,25 @@ use crate::db::Database;
 use crate::db::key::Key;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
-use crate::rt::published::{Published, SlotRef, Value, address_of};
+use crate::rt::published::{Published, SlotRef};
 use crate::rt::registry;
 use crate::rt::sync::ForkMutex;
-use crate::rt::sys::{self, Fd, FdCell, Stamp};
+use crate::rt::sys::{self, Fd, FdCell};
 use crate::rt::thread::{self, Call, SOURCES};
 use crate::rt::watch::{Watch, close_watch_fd, open_high};
-
-/// A file at one moment.
-pub(crate) struct Snapshot {
-    table: Table,
-    stamp: Stamp,
-    /// The number of the load that made it; see [`Source::loads`].
-    load: AtomicU32,
-    /// Any later change of the file will have another stamp.
-    is_settled: AtomicBool,
-    /// When this stamp was first seen, by the coarse monotonic clock.
-    first_seen_ns: i64,
-}
-
-// SAFETY: numbers, flags, and cells that are empty in a new one: `Table::of`.
-unsafe impl Value for Snapshot {
-    unsafe fn release(&self) {
-        // SAFETY: who calls this promises that nobody uses it, and that its memory stays.
-        unsafe { self.table.release() };
-    }
-}
 
 /// A configured file.
 pub(crate) struct Source {
     snapshot: Published<Snapshot>,
-    /// Held while the file is read and parsed again, so that one thread does it for all. Guards the
-    /// number of loads that have ended. Nobody waits for it whose snapshot still holds.
+    /// Locked while the file is read and parsed again, so that one thread does it for all. The word that it guards is not used. A
+    /// thread whose snapshot is current does not wait for it.
     reloading: ForkMutex<u32>,
     /// How many loads have begun. An answer may come from any load that began after the question.
     loads: AtomicU32,
     /// The file cannot be read, and that was reported.
     has_complained: AtomicBool,
     /// A descriptor of the file that was opened before chroot(2), plus one; 0 for none.
-    held: AtomicI32,
+    chroot_fd: AtomicI32,
     /// The process's enumeration, if one has begun.
     walks: Walks<Snapshot>,
 }
@@ -83,23 +63,15 @@ impl FileKind {
 pub(crate) enum FileState<'a> {
     /// There is no such file, or it may not be read.
     Missing,
-    /// The file's rows; and where the row is that was asked for, if the file was loaded for that question.
+    /// The file's rows, and where the requested row is.
     Loaded(&'a Snapshot, Sought),
-}
-
-/// Whether a snapshot is still the file's content.
-enum Check {
-    Current,
-    Changed,
-    /// The path cannot be followed, and why.
-    Lost(Errno),
 }
 
 /// A request for the present state of a file, in a call.
 pub(crate) struct Request<'a> {
     pub(crate) kind: FileKind,
     pub(crate) path: &'a Path,
-    /// Of the row that is asked for, if it is one.
+    /// The key of the requested row, if only one is requested.
     pub(crate) key: Option<&'a Key<'a>>,
     pub(crate) call: &'a mut Call,
 }
@@ -115,9 +87,9 @@ impl<'a> Request<'a> {
         // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
-            // The line is on its way into the cache while the kernel is asked.
+            // The processor fetches the line during the system call.
             let sought = self.key.map_or(Sought::Unknown, |key| snapshot.table.seek(key));
-            if let Check::Current = snapshot.check(self.path, watch, source) {
+            if let Check::Current = snapshot.check(self.path, watch, &source.chroot_fd) {
                 return Ok(FileState::Loaded(snapshot, sought));
             }
         }
@@ -140,7 +112,7 @@ struct Reload<'a> {
     key: Option<&'a Key<'a>>,
     /// The thread's watch of the file, in an outermost call.
     watch: Option<&'a Watch>,
-    /// [`Table::load`] and [`Table::report`] of the file's database.
+    /// [`Table::of`] and [`Table::report`] of the file's database.
     table_of: fn(&ScratchText, Option<&Key<'_>>) -> (Table, Sought),
     report: fn(&Table, &Path),
 }
@@ -152,79 +124,14 @@ struct Reload<'a> {
 /// The slot is one of a source, and is borrowed for `'a`.
 #[inline(always)]
 unsafe fn shown_for<'a>(slot: &SlotRef<'_>) -> Option<&'a Snapshot> {
-    // SAFETY: who calls this promises a slot of a source, which shows nothing but snapshots.
+    // SAFETY: the caller promises a slot of a source, which shows nothing but snapshots.
     let snapshot = unsafe { Published::<Snapshot>::shown(slot) }?;
-    // SAFETY: not freed while the slot shows it, and who calls this promises the slot for `'a`.
+    // SAFETY: not freed while the slot shows it, and the caller promises the slot for `'a`.
     Some(unsafe { &*core::ptr::from_ref(snapshot) })
 }
 
-impl Snapshot {
-    #[inline(always)]
-    fn check(&self, path: &Path, watch: Option<&Watch>, source: &Source) -> Check {
-        if !self.is_settled.load(Ordering::Relaxed) {
-            return Check::Changed;
-        }
-        let tick = sys::tick();
-        if let Some(watch) = watch {
-            if watch.checked_at.get() == tick {
-                if let Some(fd) = watch.fd() {
-                    if sys::fstat(fd) == Ok(self.stamp) {
-                        return Check::Current;
-                    }
-                }
-            }
-        }
-        self.check_path(path, watch, tick, source)
-    }
-
-    #[inline]
-    fn check_path(&self, path: &Path, watch: Option<&Watch>, tick: i64, source: &Source) -> Check {
-        if path.text().is_some() {
-            return Check::Current;
-        }
-        match sys::stat(path.as_c()) {
-            Ok(now) if now == self.stamp => {
-                if let Some(watch) = watch {
-                    watch.maintain(path.as_c(), &self.stamp);
-                    watch.checked_at.set(tick);
-                }
-                Check::Current
-            }
-            Ok(_) => Check::Changed,
-            Err(error) if self.outlives(error, source) => Check::Current,
-            Err(error) => Check::Lost(error),
-        }
-    }
-
-    /// True if the snapshot still answers although its path cannot be followed. A daemon may call chroot(2), after which
-    /// the path leads elsewhere, or setuid(2), after which it may not use the path, and then make lookups. But a
-    /// deleted file no longer answers.
-    #[cold]
-    fn outlives(&self, error: Errno, source: &Source) -> bool {
-        let is_held = || {
-            let fd = Fd::from_cell(source.held.load(Ordering::Relaxed));
-            let now = fd.and_then(|fd| sys::fstat(fd).ok());
-            now.is_some_and(|now| now.file() == self.stamp.file() && now.links > 0)
-        };
-        is_forbidden(error) || is_gone(error) && is_held()
-    }
-
-    /// The same if the file could not be read for that reason. The snapshot also answers if the path still leads to its
-    /// file: the stamp is equal, and either settled, or the process just may not read the file any more.
-    #[cold]
-    fn outlives_at(&self, path: &Path, source: &Source, reason: Errno) -> bool {
-        match sys::stat(path.as_c()) {
-            Ok(now) => {
-                now == self.stamp
-                    && (self.is_settled.load(Ordering::Relaxed) || is_forbidden(reason))
-            }
-            Err(error) => self.outlives(error, source),
-        }
-    }
-}
-
 /// Called before chroot(2): opens the files that were loaded, so that their snapshots still answer after it.
-pub(crate) fn hold_all(config: &Config) -> Result<(), Errno> {
+pub(crate) fn open_before_chroot(config: &Config) -> Result<(), Errno> {
     let mut call = Call::enter()?;
     for kind in FileKind::ALL {
         let (Some(path), source) = (config.file(kind), kind.source()) else { continue };
@@ -233,7 +140,7 @@ pub(crate) fn hold_all(config: &Config) -> Result<(), Errno> {
         let own = FdCell::new();
         let place = thread::opened().map_or(&own, |[_, place, _]| place);
         if let Some(fd) = open_high(path.as_c(), &snapshot.stamp, place) {
-            let before = source.held.swap(fd.to_cell(), Ordering::Relaxed);
+            let before = source.chroot_fd.swap(fd.to_cell(), Ordering::Relaxed);
             place.set(Fd::from_cell(before));
             close_watch_fd(place, snapshot.stamp.file());
         }
@@ -248,7 +155,7 @@ impl Source {
             reloading: ForkMutex::new(0),
             loads: AtomicU32::new(0),
             has_complained: AtomicBool::new(false),
-            held: AtomicI32::new(0),
+            chroot_fd: AtomicI32::new(0),
             walks: Walks::new(),
         }
     }
@@ -264,7 +171,7 @@ impl Source {
         let Reload { path, watch, .. } = *what;
         let begun = self.loads.load(Ordering::Acquire);
         let check = match self.snapshot.get(&mut slot) {
-            Some(snapshot) => Some(snapshot.check(path, watch, self)),
+            Some(snapshot) => Some(snapshot.check(path, watch, &self.chroot_fd)),
             // The first load of a process does not wait for others.
             None if !registry::has_threads() || path.text().is_some() => None,
             None => Some(sys::stat(path.as_c()).map_or_else(Check::Lost, |_| Check::Changed)),
@@ -288,7 +195,7 @@ impl Source {
         })
     }
 
-    /// [`Source::load`], unless another thread has done so since there were `begun` loads.
+    /// Calls [`Source::load`], unless another load has begun and ended since there were `begun` loads.
     #[inline(never)]
     fn load_in_turn(
         &'static self,
@@ -297,7 +204,7 @@ impl Source {
         slot: &mut SlotRef<'_>,
         walk_slot: &mut SlotRef<'_>,
     ) -> Result<Option<Sought>, Errno> {
-        // Only an outermost call waits: what a handler interrupts may hold the lock itself.
+        // Only an outermost call waits: a call that a signal handler interrupts may hold the lock itself.
         let lock = what.watch.and_then(|_| self.reloading.lock());
         let is_newer = |snapshot: &Snapshot| {
             let load = snapshot.load.load(Ordering::Acquire);
@@ -311,7 +218,7 @@ impl Source {
         self.load(what, slot, walk_slot)
     }
 
-    /// Says once what is wrong with the file; nothing for what counts as no file.
+    /// Reports once what is wrong with the file; `None` if that counts as no file.
     #[cold]
     #[inline(never)]
     fn complain(&self, path: &Path, error: Errno) -> Result<Option<Sought>, Errno> {
@@ -322,7 +229,7 @@ impl Source {
         if read::is_absent(error) { Ok(None) } else { Err(error) }
     }
 
-    /// Reads the file, and shows what it says in the slot. Nothing if there is no file.
+    /// Reads the file, and publishes a snapshot, which the slot shows; `None` if there is no file.
     fn load(
         &'static self,
         what: &Reload<'_>,
@@ -335,7 +242,7 @@ impl Source {
         let old = self.snapshot.get(slot);
         let read = match (read, old) {
             (Ok(read), _) => read,
-            (Err(error), Some(old)) if old.outlives_at(path, self, error) => {
+            (Err(error), Some(old)) if old.outlives_at(path, &self.chroot_fd, error) => {
                 return Ok(Some(Sought::Unknown));
             }
             (Err(error), _) => return self.complain(path, error),
@@ -393,7 +300,7 @@ impl Source {
         anew: bool,
     ) -> Result<(), Errno> {
         let mut slot = call.walk_slots().0;
-        // SAFETY: who calls this promises that the slot of this source in the call's level shows it.
+        // SAFETY: the caller promises that the slot of this source in the call's level shows it.
         unsafe { self.walks.begin(snapshot, place, anew, &mut slot) }?;
         self.walks.reclaim(&self.snapshot, &mut slot);
         Ok(())
@@ -418,33 +325,8 @@ impl Source {
     }
 }
 
-impl Snapshot {
-    /// The snapshot's address, for [`Source::begin_walk`].
-    pub(crate) fn address(&self) -> *const () {
-        address_of(self)
-    }
-}
-
-impl Deref for Snapshot {
-    type Target = Table;
-
-    #[inline(always)]
-    fn deref(&self) -> &Table {
-        &self.table
-    }
-}
-
 impl FileKind {
     fn is_system(self) -> bool {
         matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
-}
-
-/// True if any later change of the file will have another stamp: its last change was long enough before it was read. If
-/// the clocks do not agree (a stamp may be in the future), it is enough that our own clock has seen the stamp for as
-/// long.
-fn is_trusted(read: &Read, first_seen_ns: i64) -> bool {
-    let stood_ns = read.begun.monotonic_ns.saturating_sub(first_seen_ns);
-    read.is_steady
-        && (is_settled(&read.stamp, read.begun.real_ns) || stood_ns > settle_ns(&read.stamp))
 }

@@ -3,21 +3,24 @@
 //! Rows are parsed when they are asked for. Questions are answered by a search through the bytes, until an index
 //! would have been cheaper; so a process with few questions does not pay for one.
 
+mod listed;
+
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use memchr::memmem::FinderBuilder;
 use once_cell::race::OnceRef;
 
-use super::index::{Index, IndexBuilder, LIMIT_BYTES, MultiIndex, MultiIndexBuilder, offset_bits};
+use super::index::{Index, IndexBuilder, LIMIT_BYTES, offset_bits};
 use super::text::{ScratchText, Text};
 use crate::config::Path;
 use crate::db::fields::{Fields, Line, NUL, Reason};
-use crate::db::key::{Key, Needle, RankFromEnd, What};
+use crate::db::key::{Key, Needle, RankFromEnd};
 use crate::db::{By, Database};
 use crate::rt::buf_cell::BufCell;
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, LogLevel, log};
 use crate::rt::memory::{ScratchBuf, prefetch};
+pub(crate) use listed::Lines;
 
 /// The rows of a file. Whoever has the table knows the database.
 pub(crate) struct Table {
@@ -32,8 +35,8 @@ pub(crate) struct Table {
     searched: AtomicUsize,
     offset_bits: u32,
     indexes: Indexes,
-    /// Where they lie, once the table is where it stays.
-    home: OnceRef<'static, Indexes>,
+    /// `indexes`, once the table is in its node, where it stays.
+    own_indexes: OnceRef<'static, Indexes>,
 }
 
 /// A table's indexes, each made when it is worth that.
@@ -61,13 +64,13 @@ const PARSING_SEARCHES: usize = 4;
 /// A row, `None` for a blank line or a comment, or the reason why the line is malformed.
 type Parsed<T> = Result<Option<T>, Reason>;
 
-/// Where a row is, as far as that is known without a search: from the index, or from the loading.
+/// Where a row is, if that is known without a search: from the index, or from loading the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sought {
     Unknown,
     /// There is no such row.
     Nowhere,
-    /// The line that begins there is the row's, or a search is needed.
+    /// Probably there; if not, it has to be searched.
     At(usize),
 }
 
@@ -80,16 +83,16 @@ fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::
     Fields::new(line).map(|mut fields| D::parse(&mut fields)).transpose()
 }
 
-/// [`Database::has`] for a search. Within a loop the compiler would look at a key's name before it has asked
-/// whether the key is one, which is an error to memcheck.
+/// [`Database::has`] for a search. Inlined into a loop, the compiler reads a key's name before it checks that the key is
+/// a name, which memcheck reports as an error.
 #[inline(never)]
 fn has<D: Database>(row: &D::Row<'_>, key: &Key<'_>) -> bool {
     D::has(row, key)
 }
 
 impl Table {
-    /// A table of a file's bytes, which it does not have before [`Table::fill`]; and where the key's first
-    /// row is: all lines are passed on the way.
+    /// A table for a file's bytes, which [`Table::fill`] puts into it; and where the first row with the key is, which is
+    /// found while all lines are read.
     pub(crate) fn of<D: Database>(text: &ScratchText, key: Option<&Key<'_>>) -> (Self, Sought) {
         let (mut at, mut malformed, mut rows) = (0, 0, 0);
         let (mut has_nul, mut is_plain) = (false, true);
@@ -125,7 +128,7 @@ impl Table {
                 by_id: BufCell::new(),
                 by_listed: BufCell::new(),
             },
-            home: OnceRef::new(),
+            own_indexes: OnceRef::new(),
         };
         (table, sought)
     }
@@ -133,7 +136,7 @@ impl Table {
     /// Puts the bytes into the table, for good.
     pub(crate) fn fill(&'static self, text: ScratchText) {
         self.text.fill(text);
-        _ = self.home.set(&self.indexes);
+        _ = self.own_indexes.set(&self.indexes);
     }
 
     /// Frees the bytes and the indexes.
@@ -143,16 +146,16 @@ impl Table {
     /// Nobody uses them any more, and the table's own memory is never freed.
     #[allow(unsafe_code, reason = "hands the caller's word on")]
     pub(crate) unsafe fn release(&self) {
-        // SAFETY: who calls this promises that nobody uses the bytes, and that the table's memory stays.
+        // SAFETY: the caller promises that nobody uses the bytes, and that the table's memory stays.
         unsafe { self.text.release() };
         let Indexes { by_name, by_id, by_listed } = &self.indexes;
         for cell in [by_name, by_id, by_listed] {
-            // SAFETY: who calls this promises that nobody uses the index, and that the table's memory stays.
+            // SAFETY: the caller promises that nobody uses the index, and that the table's memory stays.
             unsafe { cell.release() };
         }
     }
 
-    /// True if [`Table::report`] has anything to say.
+    /// True if [`Table::report`] would log anything.
     pub(crate) fn has_report(&self) -> bool {
         self.malformed > 0 || log::is_on(LogLevel::Debug)
     }
@@ -223,7 +226,7 @@ impl Table {
         self.index_for(key).is_some()
     }
 
-    /// What the index says of the key, and has the processor fetch the line.
+    /// Looks the key up in the index, and tells the processor to fetch the line.
     #[inline(always)]
     pub(crate) fn seek(&self, key: &Key<'_>) -> Sought {
         let Some(index) = self.index_for(key) else { return Sought::Unknown };
@@ -234,7 +237,7 @@ impl Table {
         Sought::At(at)
     }
 
-    /// The row at the place that [`Table::seek`] or [`Table::of`] gave, if it is the key's.
+    /// The row at the place that [`Table::seek`] or [`Table::of`] gave, if it has the key.
     #[inline(always)]
     pub(crate) fn sought_row<D: Database>(
         &self,
@@ -250,23 +253,23 @@ impl Table {
     #[inline(never)]
     pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
         if self.index_for(&key).is_none() {
-            let Some(home) = self.home_of_an_index() else {
+            let Some(indexes) = self.indexes_to_fill() else {
                 return Ok(self.search::<D>(&key));
             };
             let by = By::of(&key);
-            home.by(by).adopt(self.make_index::<D>(by)?);
+            indexes.by(by).adopt(self.make_index::<D>(by)?);
         }
         let index = self.index_for(&key).ok_or(Errno::EAGAIN)?;
         let rows = index.candidates(key.hash).filter_map(|at| self.row::<D>(at));
         Ok({ rows }.find(|row| has::<D>(row, &key)))
     }
 
-    /// Where an index goes if it is worth making.
-    fn home_of_an_index(&self) -> Option<&'static Indexes> {
+    /// The indexes, if it is worth making one.
+    fn indexes_to_fill(&self) -> Option<&'static Indexes> {
         let len = self.text.len();
         let is_worth_it =
             self.searched.load(Ordering::Relaxed) >= len.saturating_mul(INDEX_SEARCHES);
-        self.home.get().filter(|_| is_worth_it && len < LIMIT_BYTES)
+        self.own_indexes.get().filter(|_| is_worth_it && len < LIMIT_BYTES)
     }
 
     #[cold]
@@ -333,150 +336,6 @@ impl Table {
                 }
             }
         })
-    }
-
-    /// All lines that have the key: a member's groups, a host's lines.
-    pub(crate) fn find_all<D: Database>(&self, key: &Key<'_>) -> Result<Lines<'_>, Errno> {
-        if self.indexes.by_listed.get().is_none() {
-            let Some(home) = self.home_of_an_index() else {
-                return self.search_all::<D>(key).map(Lines::Searched);
-            };
-            home.by_listed.adopt(self.make_multi_index::<D>()?);
-        }
-        let index = self.indexes.by_listed.get().and_then(MultiIndex::new);
-        let is_key = |place| self.is_listed::<D>(place, key);
-        Ok(Lines::Indexed(index.map_or(&[], |index| index.lines(key.hash, is_key))))
-    }
-
-    /// The rows of lines that [`Table::find_all`] gave.
-    pub(crate) fn rows_at<'t, 'l, D: Database>(
-        &'t self,
-        lines: &'l [u32],
-    ) -> impl Iterator<Item = D::Row<'t>> + Clone + use<'t, 'l, D> {
-        lines.iter().filter_map(|&at| self.row::<D>(at as usize))
-    }
-
-    /// True if the key's name stands at `place`.
-    fn is_listed<D: Database>(&self, place: usize, key: &Key<'_>) -> bool {
-        let file = self.text.get(place..).unwrap_or_default();
-        let ends_at = |at: usize| file.get(at).is_none_or(|&byte| D::ends_listed(byte));
-        match key.what {
-            // The name is the same, byte for byte.
-            What::Name(name) | What::Host(name)
-                if file.starts_with(name) && ends_at(name.len()) =>
-            {
-                true
-            }
-            _ => {
-                let end = file.iter().position(|&byte| D::ends_listed(byte));
-                key.is_name(file.get(..end.unwrap_or(file.len())).unwrap_or_default())
-            }
-        }
-    }
-
-    #[cold]
-    fn search_all<D: Database>(&self, key: &Key<'_>) -> Result<ScratchBuf<u32>, Errno> {
-        let mut lines = ScratchBuf::new();
-        let mut add = |at: usize, row: &D::Row<'_>| match u32::try_from(at) {
-            Ok(at) if D::all_keys(row).any(|own| is_equal(&own, key)) => lines.push(at),
-            _ => Ok(()),
-        };
-        let cost = match key.what {
-            // A member's name is not empty, and has no newline and no comma in it.
-            What::Name(name) if name.is_empty() || name.iter().any(|b| b",\n".contains(b)) => 0,
-            What::Name(name) => {
-                self.rows_with::<D>(name).try_for_each(|(at, row)| add(at, &row))?;
-                1
-            }
-            _ => {
-                self.rows_from::<D>(0).try_for_each(|(at, row, _)| add(at, &row))?;
-                PARSING_SEARCHES
-            }
-        };
-        self.searched.fetch_add((self.text.len() + 1) * cost, Ordering::Relaxed);
-        Ok(lines)
-    }
-
-    #[cold]
-    fn make_multi_index<D: Database>(&self) -> Result<ScratchBuf<u32>, Errno> {
-        let count = self.rows_from::<D>(0).map(|(_, row, _)| D::all_keys(&row).count()).sum();
-        let mut index = MultiIndexBuilder::new(count)?;
-        for (begin, row, next) in self.rows_from::<D>(0) {
-            self.each_listed::<D>(begin, &row, next, |key, place, _| {
-                index.count(key.hash, place, |other| self.is_listed::<D>(other, key))
-            })?;
-        }
-        let mut index = index.make_room()?;
-        for (begin, row, next) in self.rows_from::<D>(0) {
-            self.each_listed::<D>(begin, &row, next, |key, _, line| {
-                index.add(key.hash, line, |other| self.is_listed::<D>(other, key));
-                Ok(())
-            })?;
-        }
-        Ok(index.finish())
-    }
-
-    /// Calls `each` with the names that a row lists, where they stand, and where the line begins. If a line lists a name
-    /// twice, that counts once.
-    fn each_listed<'a, D: Database>(
-        &'a self,
-        begin: usize,
-        row: &D::Row<'a>,
-        next: usize,
-        mut each: impl FnMut(&Key<'_>, u32, u32) -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
-        /// For lines with more names than this repeated ones are found by an index.
-        const FEW: usize = 16;
-        let start = self.text.as_ptr().addr();
-        let place_of = |key: &Key<'_>| match key.what {
-            What::Name(name) | What::Host(name) if !name.is_empty() => {
-                name.as_ptr().addr().wrapping_sub(start)
-            }
-            // A host without a name counts as having an empty one, at the line's end.
-            _ => next - 1,
-        };
-        let count = D::all_keys(row).count();
-        let mut seen = IndexBuilder::new(if count > FEW { count } else { 0 }, self.text.len() + 1)?;
-        for (n, key) in D::all_keys(row).enumerate() {
-            let place = place_of(&key);
-            let is_again = if count > FEW {
-                seen.insert(key.hash, place, |other| self.is_listed::<D>(other, &key)).is_some()
-            } else {
-                D::all_keys(row).take(n).any(|other| is_equal(&other, &key))
-            };
-            let (Ok(place), Ok(line)) = (u32::try_from(place), u32::try_from(begin)) else {
-                continue;
-            };
-            if !is_again {
-                each(&key, place, line)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// True if both keys are the same name.
-fn is_equal(one: &Key<'_>, other: &Key<'_>) -> bool {
-    match one.what {
-        What::Name(name) | What::Host(name) => one.hash == other.hash && other.is_name(name),
-        What::Id(_) | What::Address(_) => false,
-    }
-}
-
-/// The beginnings of the lines that have a key, in the file's order.
-pub(crate) enum Lines<'t> {
-    Indexed(&'t [u32]),
-    Searched(ScratchBuf<u32>),
-}
-
-impl core::ops::Deref for Lines<'_> {
-    type Target = [u32];
-
-    fn deref(&self) -> &[u32] {
-        match self {
-            Self::Indexed(lines) => lines,
-            Self::Searched(lines) => lines,
-        }
     }
 }
 

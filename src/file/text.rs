@@ -112,7 +112,7 @@ impl Text {
     /// Nobody uses them any more, and the text's own memory is never freed.
     #[allow(unsafe_code, reason = "hands the caller's word on")]
     pub(crate) unsafe fn release(&self) {
-        // SAFETY: who calls this promises that nobody uses the bytes, and that the memory of this stays.
+        // SAFETY: the caller promises that nobody uses the bytes, and that the memory of this stays.
         unsafe { self.memory.release() };
     }
 

@@ -87,7 +87,7 @@ interpose! {
 /// The arguments are those of getaddrinfo(3).
 pub(super) unsafe fn next_addresses(query: Query) -> c_int {
     let Some(next) = NEXT.getaddrinfo.get() else { return libc::EAI_SYSTEM };
-    // SAFETY: who calls this promises the arguments of getaddrinfo(3), which `next` is.
+    // SAFETY: the caller promises the arguments of getaddrinfo(3), which `next` is.
     unsafe { next(query.node, query.service, query.hints, query.list) }
 }
 
@@ -99,7 +99,7 @@ pub(super) unsafe fn next_addresses(query: Query) -> c_int {
 pub(super) unsafe fn next_names(query: NameQuery) -> c_int {
     let Some(next) = NEXT.getnameinfo.get() else { return libc::EAI_SYSTEM };
     let NameQuery { address, size, node, service, flags } = query;
-    // SAFETY: who calls this promises the arguments of getnameinfo(3), which `next` is.
+    // SAFETY: the caller promises the arguments of getnameinfo(3), which `next` is.
     unsafe { next(address, size, node.0, node.1, service.0, service.1, flags) }
 }
 
@@ -111,7 +111,7 @@ unsafe fn addresses(query: Query) -> c_int {
         return libc::EAI_MEMORY;
     }
     let asked = nss_entry::begin_addresses();
-    // SAFETY: who calls this promises the arguments of getaddrinfo(3).
+    // SAFETY: the caller promises the arguments of getaddrinfo(3).
     let error = unsafe { next_addresses(query) };
     let was_asked = asked != nss_entry::times_asked();
     let guard = ErrnoGuard::new();
@@ -169,7 +169,7 @@ fn has_address(name: &[u8], family: c_int) -> bool {
 ///
 /// `hints` is null or valid for reads.
 pub(super) unsafe fn family_and_flags(hints: *const addrinfo) -> (c_int, c_int) {
-    // SAFETY: who calls this promises null or what is valid for reads.
+    // SAFETY: the caller promises null or what is valid for reads.
     unsafe { hints.as_ref() }
         .map_or((libc::AF_UNSPEC, 0), |hints| (hints.ai_family, hints.ai_flags))
 }
@@ -195,14 +195,14 @@ unsafe fn name_first(
     let (config, mut call) = (config::get()?, Call::enter()?);
     if let Some(ip) = address {
         return match address_in_file(config, &mut call, ip)? {
-            // SAFETY: who calls this promises the list that glibc made.
+            // SAFETY: the caller promises the list that glibc made.
             Some(host) => unsafe { set_name(first, host.name) },
             None => Ok(()),
         };
     }
     if was_asked {
         return match call.thread().canonical_name() {
-            // SAFETY: who calls this promises the list that glibc made.
+            // SAFETY: the caller promises the list that glibc made.
             Some(name) => unsafe { set_name(first, name) },
             // Another service has given the answer.
             None => Ok(()),
@@ -210,7 +210,7 @@ unsafe fn name_first(
     }
     match in_file(config, &mut call, node)? {
         Some(matches) => match canonical(&matches, family) {
-            // SAFETY: who calls this promises the list that glibc made.
+            // SAFETY: the caller promises the list that glibc made.
             Some(host) => unsafe { set_name(first, host.name) },
             None => Ok(()),
         },
@@ -259,7 +259,7 @@ unsafe fn names(query: NameQuery) -> c_int {
         return libc::EAI_MEMORY;
     }
     let asked = nss_entry::times_asked();
-    // SAFETY: who calls this promises the arguments of getnameinfo(3).
+    // SAFETY: the caller promises the arguments of getnameinfo(3).
     let error = unsafe { next_names(query) };
     let (node, node_len) = query.node;
     let is_wanted = !node.is_null() && node_len > 0 && query.flags & libc::NI_NUMERICHOST == 0;

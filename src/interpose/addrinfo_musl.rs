@@ -48,10 +48,10 @@ pub(super) unsafe fn addresses(query: Query) -> c_int {
     let error = match found {
         Err(_) => libc::EAI_MEMORY,
         Ok(NodeText::NoAddress) => libc::EAI_NONAME,
-        // SAFETY: who calls this promises the arguments of getaddrinfo(3).
+        // SAFETY: the caller promises the arguments of getaddrinfo(3).
         Ok(NodeText::Given) => unsafe { next_addresses(query) },
         Ok(NodeText::Address(text, name)) => {
-            // SAFETY: who calls this promises such arguments; `text` ends in NUL: the function of that name.
+            // SAFETY: the caller promises such arguments; `text` ends in NUL: the function of that name.
             let error = unsafe { next_addresses(Query { node: text.as_ptr().cast(), ..query }) };
             if error == 0 {
                 // SAFETY: getaddrinfo(3) has returned 0, so it has stored a list there.
@@ -168,9 +168,9 @@ unsafe fn overwrite(place: *mut c_char, name: &[u8]) {
     if place.is_null() {
         return;
     }
-    // SAFETY: who calls this promises a C string; it is not null, as checked.
+    // SAFETY: the caller promises a C string; it is not null, as checked.
     let len = unsafe { CStr::from_ptr(place) }.count_bytes();
-    // SAFETY: `count_bytes` has found so many bytes and the NUL; who calls this promises that they can be written.
+    // SAFETY: `count_bytes` has found so many bytes and the NUL; the caller promises that they can be written.
     let mut room = unsafe { Room::new(place.cast(), len + 1) };
     if name.len() <= len {
         // It cannot fail: there is room.
@@ -185,7 +185,7 @@ unsafe fn overwrite(place: *mut c_char, name: &[u8]) {
 /// The arguments are those of getnameinfo(3).
 pub(super) unsafe fn names(query: NameQuery) -> c_int {
     let (node, node_len) = query.node;
-    // SAFETY: who calls this promises the arguments of getnameinfo(3), of which the node's part may be left out.
+    // SAFETY: the caller promises the arguments of getnameinfo(3), of which the node's part may be left out.
     let rest = |query| unsafe { next_names(query) };
     // SAFETY: getnameinfo(3) has the caller promise `size` bytes.
     let ip = unsafe { ip_of(query.address, query.size) };

@@ -28,13 +28,13 @@ unsafe fn groups_of(
     user: *const c_char,
     first: gid_t,
 ) -> Result<Option<ScratchBuf<gid_t>>, Errno> {
-    // SAFETY: who calls this promises a C string.
+    // SAFETY: the caller promises a C string.
     let name = unsafe { c_bytes(user) }.unwrap_or_default();
     let Some(mut groups) = membership::groups_of(call, name, first)? else {
         return Ok(None);
     };
     if groups.asks_libc {
-        // SAFETY: who calls this promises a C string.
+        // SAFETY: the caller promises a C string.
         unsafe { add_those_of_libc(user, first, &mut groups.gids) }?;
     }
     Ok(Some(groups.gids))
@@ -54,7 +54,7 @@ unsafe fn add_those_of_libc(
         let room = usize::try_from(count).unwrap_or(0);
         let mut more = ScratchBuf::<gid_t>::zeroed(room)?;
         let in_libc = InLibc::enter();
-        // SAFETY: who calls this promises a C string; `more` has `count` elements.
+        // SAFETY: the caller promises a C string; `more` has `count` elements.
         let total = unsafe { next(user, first, more.as_mut_ptr(), &raw mut count) };
         drop(in_libc);
         let needed = usize::try_from(count).unwrap_or(0);
@@ -76,13 +76,13 @@ unsafe fn add_those_of_libc(
 ///
 /// `count` is valid for reads and writes, and `gids` for writes of `*count` elements.
 unsafe fn store_gids(list: &[gid_t], gids: *mut gid_t, count: *mut c_int) -> c_int {
-    // SAFETY: who calls this promises that `count` is valid for reads.
+    // SAFETY: the caller promises that `count` is valid for reads.
     let room = usize::try_from(unsafe { *count }).unwrap_or(0);
     let total = c_int::try_from(list.len()).unwrap_or(c_int::MAX);
     let fits = list.len().min(room);
-    // SAFETY: who calls this promises `*count` elements; `fits` is no more, and our list is not the program's.
+    // SAFETY: the caller promises `*count` elements; `fits` is no more, and our list is not the program's.
     unsafe { gids.copy_from_nonoverlapping(list.as_ptr(), fits) };
-    // SAFETY: who calls this promises that `count` is valid for writes.
+    // SAFETY: the caller promises that `count` is valid for writes.
     unsafe { *count = total };
     if list.len() > room { -1 } else { total }
 }
@@ -127,7 +127,7 @@ unsafe fn with_groups<R>(
     }
     let mut call = Call::enter();
     let list = match &mut call {
-        // SAFETY: who calls this promises a C string.
+        // SAFETY: the caller promises a C string.
         Ok(call) => unsafe { groups_of(call, user, first) },
         Err(error) => Err(*error),
     };
@@ -205,15 +205,15 @@ unsafe fn add_gid(
     gids: *mut *mut gid_t,
     limit: c_long,
 ) -> Result<bool, Errno> {
-    // SAFETY: who calls this promises that it is valid for reads and writes.
+    // SAFETY: the caller promises that it is valid for reads and writes.
     let start = unsafe { &mut *start };
-    // SAFETY: who calls this promises that it is valid for reads and writes.
+    // SAFETY: the caller promises that it is valid for reads and writes.
     let size = unsafe { &mut *size };
-    // SAFETY: who calls this promises that it is valid for reads and writes.
+    // SAFETY: the caller promises that it is valid for reads and writes.
     let gids = unsafe { &mut *gids };
     let (filled, room) = (*start, *size);
     let count = usize::try_from(filled).unwrap_or(0);
-    // SAFETY: who calls this promises an array whose first `*start` elements are filled.
+    // SAFETY: the caller promises an array whose first `*start` elements are filled.
     let list = unsafe { core::slice::from_raw_parts(*gids, count) };
     if list.contains(&gid) {
         return Ok(true);
@@ -226,7 +226,7 @@ unsafe fn add_gid(
         let larger = if limit > 0 { doubled.min(limit) } else { doubled };
         let bytes = usize::try_from(larger).unwrap_or(0) * size_of::<gid_t>();
         let realloc = REALLOC.get().ok_or(Errno::ENOMEM)?;
-        // SAFETY: who calls this promises an array from malloc(3).
+        // SAFETY: the caller promises an array from malloc(3).
         let moved = unsafe { realloc((*gids).cast(), bytes) }.cast::<gid_t>();
         if moved.is_null() {
             return Err(Errno::ENOMEM);
@@ -235,7 +235,7 @@ unsafe fn add_gid(
     }
     // SAFETY: the array has more than `filled` elements: it had, or realloc(3) has just made it so.
     let place = unsafe { (*gids).add(count) };
-    // SAFETY: an element of the array, which who calls this lets us write to.
+    // SAFETY: an element of the array, which the caller lets us write to.
     unsafe { place.write(gid) };
     *start = filled + 1;
     Ok(true)

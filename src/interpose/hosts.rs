@@ -38,7 +38,7 @@ pub(super) unsafe fn c_address(
     if !matches!((family, len), (libc::AF_INET, 4) | (libc::AF_INET6, 16)) {
         return None;
     }
-    // SAFETY: who calls this promises `len` bytes, which the check above shows to be the family's size.
+    // SAFETY: the caller promises `len` bytes, which the check above shows to be the family's size.
     from_octets(family, unsafe { core::slice::from_raw_parts(address.cast(), len as usize) })
 }
 
@@ -88,11 +88,11 @@ impl HostOut<'_> {
         found: *mut *mut hostent,
         reason: *mut c_int,
     ) -> Self {
-        // SAFETY: who calls this promises that they are valid for writes for as long.
+        // SAFETY: the caller promises that they are valid for writes for as long.
         let row = unsafe { OutBuf::new(out, buf, len) };
-        // SAFETY: who calls this promises that it is valid for writes for as long.
+        // SAFETY: the caller promises that it is valid for writes for as long.
         let found = unsafe { Place::new(found) };
-        // SAFETY: who calls this promises that it is valid for writes for as long.
+        // SAFETY: the caller promises that it is valid for writes for as long.
         Self { row, found, reason: unsafe { Place::new(reason) } }
     }
 }

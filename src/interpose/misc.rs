@@ -14,7 +14,7 @@ use crate::rt::out_buf::Room;
 ///
 /// `name` is valid for writes of `len` bytes.
 unsafe fn write_hostname(host: &[u8], name: *mut c_char, len: size_t) -> c_int {
-    // SAFETY: who calls this promises that `name` is valid for writes of `len` bytes.
+    // SAFETY: the caller promises that `name` is valid for writes of `len` bytes.
     match unsafe { Room::new(name.cast(), len) }.string(host) {
         Ok(_) => 0,
         Err(_) => Errno::ENAMETOOLONG.fail(),
@@ -36,7 +36,7 @@ interpose! {
     fn chroot(path: *const c_char) -> c_int as libc {
         let guard = ErrnoGuard::new();
         // If memory or descriptors are lacking, they are not.
-        _ = config::get().and_then(source::hold_all);
+        _ = config::get().and_then(source::open_before_chroot);
         drop(guard);
         call_next!(chroot(path) or Errno::ENOSYS.fail())
     }

@@ -105,9 +105,9 @@ unsafe fn places<'p>(
     errnop: *mut c_int,
     reason: *mut c_int,
 ) -> (Place<'p, c_int>, Place<'p, c_int>) {
-    // SAFETY: who calls this promises that it is valid for writes for as long.
+    // SAFETY: the caller promises that it is valid for writes for as long.
     let errnop = unsafe { Place::new(errnop) };
-    // SAFETY: who calls this promises that it is valid for writes for as long.
+    // SAFETY: the caller promises that it is valid for writes for as long.
     (errnop, unsafe { Place::new(reason) })
 }
 

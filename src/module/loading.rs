@@ -171,7 +171,7 @@ impl Names<'_> {
             return Ok(None);
         };
         self.found += 1;
-        // SAFETY: the function's address, and who calls this promises that F is its type.
+        // SAFETY: the function's address, and the caller promises that F is its type.
         Ok(Some(unsafe { core::mem::transmute_copy(&at) }))
     }
 }

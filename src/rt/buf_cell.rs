@@ -65,9 +65,9 @@ impl<T: Zero> BufCell<T> {
     pub(crate) unsafe fn release(&self) {
         annotate::forget(self);
         let place = &raw const self.header;
-        // SAFETY: who calls this promises that the cell is never freed.
+        // SAFETY: the caller promises that the cell is never freed.
         let place = unsafe { &*place };
-        // SAFETY: who calls this promises that nobody uses what it holds.
+        // SAFETY: the caller promises that nobody uses what it holds.
         unsafe { release(place) };
     }
 }
@@ -87,7 +87,7 @@ unsafe fn release(place: &'static AtomicPtr<Header>) {
     }
     place.store(null_mut(), Ordering::Relaxed);
     thread::set_adopting(None);
-    // SAFETY: it was in the cell, and so nobody else's; who calls this promises that nobody uses it.
+    // SAFETY: it was in the cell, and so nobody else's; the caller promises that nobody uses it.
     unsafe { free(header) };
 }
 

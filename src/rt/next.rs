@@ -167,7 +167,7 @@ unsafe fn dlsym(scope: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
         // SAFETY: null becomes None, all else is the address of dlsym.
         unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(at) }
     })?;
-    // SAFETY: `CStr` ends `name` in NUL, and who calls this promises the scope.
+    // SAFETY: `CStr` ends `name` in NUL, and the caller promises the scope.
     // RTLD_NEXT goes by the address of the call, which is here, in this library.
     let found = unsafe { dlsym(scope, name.as_ptr()) };
     NonNull::new(found)

@@ -175,7 +175,7 @@ impl<'b, C> OutBuf<'b, C> {
     /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function
     /// returns.
     pub(crate) unsafe fn new(row: *mut C, buffer: *mut c_char, len: usize) -> Self {
-        // SAFETY: who calls this promises that `buffer` is valid for writes of `len` bytes for as long.
+        // SAFETY: the caller promises that `buffer` is valid for writes of `len` bytes for as long.
         Self { row, room: unsafe { Room::new(buffer.cast(), len) } }
     }
 
@@ -193,7 +193,7 @@ impl<'b, C> OutBuf<'b, C> {
     /// Writes the row, whose pointers point into what [`OutBuf::room`] gave.
     #[inline(always)]
     pub(crate) fn set(&mut self, row: C) {
-        // SAFETY: who called `new` promised that it is valid for a write.
+        // SAFETY: the caller of `new` promised that it is valid for a write.
         unsafe { self.row.write(row) };
     }
 
@@ -218,7 +218,7 @@ impl<T> Place<'_, T> {
     /// Writes the value.
     #[inline(always)]
     pub(crate) fn set(&mut self, value: T) {
-        // SAFETY: who called `new` promised that it is valid for writes for as long as this value lives.
+        // SAFETY: the caller of `new` promised that it is valid for writes for as long as this value lives.
         unsafe { self.0.write(value) };
     }
 }

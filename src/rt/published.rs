@@ -223,7 +223,7 @@ impl<T: Value> Published<T> {
     pub(crate) unsafe fn shown<'s>(slot: &'s SlotRef<'_>) -> Option<&'s T> {
         let value = slot.0.0.load(Ordering::Relaxed).cast::<T>();
         // SAFETY: `get` or `publish` has put the address there, and the value is not freed while the slot shows it;
-        // who calls this promises the type.
+        // the caller promises the type.
         unsafe { value.as_ref() }
     }
 

@@ -100,7 +100,7 @@ fn layout(size: usize) -> Result<Layout, Errno> {
 /// `header` is from [`allocate`], and nothing refers to its memory any more.
 #[inline(never)]
 pub(crate) unsafe fn free(header: NonNull<Header>) {
-    // SAFETY: who calls this promises that it is from `allocate` and not freed.
+    // SAFETY: the caller promises that it is from `allocate` and not freed.
     let Header { mapping, size, .. } = *unsafe { header.as_ref() };
     off_list(header);
     // A call that is abandoned after this must not find it in the list again.
@@ -175,7 +175,7 @@ impl ScratchList {
             // The call may have been abandoned in `push`, before this.
             // SAFETY: in the list, so not freed yet.
             unsafe { header.as_ref() }.list.set(self);
-            // SAFETY: in the list, so from `allocate`; who calls this promises that nobody uses it.
+            // SAFETY: in the list, so from `allocate`; the caller promises that nobody uses it.
             unsafe { free(header) };
         }
     }

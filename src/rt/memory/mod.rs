@@ -61,9 +61,9 @@ impl<T: Zero> OwnedBuf<T> {
     ///
     /// `raw` is from `into_raw`, and has not been taken back.
     pub(crate) unsafe fn raw_parts(raw: NonNull<Header>) -> (*mut T, usize) {
-        // SAFETY: who calls this promises that the header is alive; the elements stand behind it.
+        // SAFETY: the caller promises that the header is alive; the elements stand behind it.
         let elements = unsafe { raw.add(1) }.cast().as_ptr();
-        // SAFETY: who calls this promises that the header is alive.
+        // SAFETY: the caller promises that the header is alive.
         (elements, unsafe { raw.as_ref() }.count)
     }
 }

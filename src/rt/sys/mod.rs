@@ -40,7 +40,7 @@ pub(crate) fn map(size: usize, flags: MapFlags) -> Result<*mut c_void, Errno> {
 ///
 /// [`map`] gave `start` for `size` bytes, and nothing refers to them any more.
 pub(crate) unsafe fn unmap(start: *mut c_void, size: usize) {
-    // SAFETY: who calls this promises a whole mapping of `map`, to which nothing refers.
+    // SAFETY: the caller promises a whole mapping of `map`, to which nothing refers.
     _ = unsafe { rustix::mm::munmap(start, size) };
 }
 
@@ -54,7 +54,7 @@ pub(crate) unsafe fn prefer_huge_pages(start: *mut c_void, size: usize) {
     if cfg!(miri) || sandbox::may_kill() {
         return;
     }
-    // SAFETY: who calls this promises memory of ours; the advice changes how that is kept, not what it holds.
+    // SAFETY: the caller promises memory of ours; the advice changes how that is kept, not what it holds.
     _ = unsafe { rustix::mm::madvise(start, size, Advice::LinuxHugepage) };
 }
 
