@@ -257,7 +257,10 @@ impl Source {
             old.is_settled.swap(is_settled, Ordering::Relaxed);
             return Ok(Some(Sought::Unknown));
         }
-        let is_known = self.snapshot.get(slot).is_some_and(|old| is_same(&old.table));
+        // One look decides both: else a snapshot that another thread publishes in between is reported twice.
+        let newest = self.snapshot.get(slot);
+        let is_first = newest.is_none();
+        let is_known = newest.is_some_and(|newest| is_same(&newest.table));
         let (table, sought) = (what.table_of)(&read.text, what.key);
         let snapshot = Snapshot {
             stamp: read.stamp,
@@ -266,7 +269,6 @@ impl Source {
             first_seen_ns,
             table,
         };
-        let is_first = self.snapshot.is_empty();
         if !is_first {
             self.walks.reclaim(&self.snapshot, walk_slot);
         }
