@@ -19,7 +19,9 @@ use crate::rt::next::DLOPEN;
 ///
 /// Any arguments will do. (Only the assembler below calls it.)
 unsafe extern "C" fn nwrap_before_dlopen(mode: c_int) -> usize {
-    if mode & libc::RTLD_DEEPBIND != 0 {
+    /// The `libc` crate has it for glibc alone.
+    const RTLD_DEEPBIND: c_int = 8;
+    if mode & RTLD_DEEPBIND != 0 {
         let _guard = ErrnoGuard::new();
         configure_each(&[FileKind::Passwd, FileKind::Group, FileKind::Shadow, FileKind::Hosts]);
     }

@@ -52,10 +52,11 @@ macro_rules! interpose {
 }
 use interpose;
 
-/// Checks a function's type against the `libc` crate, if that has it.
+/// Checks a function's type against the `libc` crate, if that has it: for musl it lacks a few.
 macro_rules! check_type {
     ([] $name:ident: $ty:ty) => {};
     ([libc] $name:ident: $ty:ty) => {
+        #[cfg(target_env = "gnu")]
         #[allow(clippy::disallowed_methods, reason = "its type, not a call")]
         const _: $ty = libc::$name;
     };
