@@ -2,6 +2,8 @@
 //! process touches at its start costs more than all that is done here.
 #![allow(unsafe_code, reason = "a constructor")]
 
+#[cfg(target_arch = "x86")]
+use crate::rt::sys;
 use crate::rt::{annotate, log, registry};
 
 // Assembler comes before all functions in the object file, and so does the section that it names first. So the
@@ -16,6 +18,8 @@ static AT_LOAD: extern "C" fn() = {
     #[cfg_attr(not(any(test, fuzzing)), unsafe(link_section = ".text.startup"))]
     extern "C" fn at_load() {
         annotate::at_load();
+        #[cfg(target_arch = "x86")]
+        sys::use_vdso();
         log::at_load();
         registry::at_load();
     }
