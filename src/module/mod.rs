@@ -9,7 +9,7 @@
 //! A question that comes while the thread loads the module may be that of one of the module's constructors, or of
 //! a signal handler, and nothing tells which. Both load the module again and ask it: the loader runs no constructor
 //! twice, so this ends. A function may then run before the constructors are done, as it may in glibc (`module_load`
-//! in nss/nss_module.c).
+//! in nss/nss_module.c). A handler that has interrupted the loader itself is told `EAGAIN` (`rt::next`).
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
 mod groups;

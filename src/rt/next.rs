@@ -8,7 +8,9 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::rt::errno::{self, Errno};
+use crate::rt::mark::{Marked, frame_address};
 use crate::rt::sys::{self, OFlags};
+use crate::rt::thread;
 
 /// The next definition of one name. `F` is a function pointer type, or `()` for data.
 pub(crate) struct Next<F> {
@@ -196,6 +198,7 @@ libc_symbols! {
     PROGRAM_NAME = "__progname": ();
     REALLOC = "realloc": unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
     SINGLE_THREADED = "__libc_single_threaded": ();
+    FIND_OBJECT = "_dl_find_object": unsafe extern "C" fn(*const c_void, *mut FoundObject) -> c_int;
     REGISTER_ATFORK = "__register_atfork": unsafe extern "C" fn(
         Option<unsafe extern "C" fn()>,
         Option<unsafe extern "C" fn()>,
@@ -232,6 +235,50 @@ pub(crate) fn is_musl() -> bool {
     CONFIGURE_LOOKUP.address().is_none()
 }
 
+/// What the loader tells debuggers, `<link.h>`. After the others, because an executable may have a copy.
+// SAFETY: data.
+static R_DEBUG: Next<()> = unsafe { Next::new("_r_debug", Scope::After) };
+
+/// The beginning of `struct r_debug`.
+#[repr(C)]
+struct LoaderState {
+    _version: c_int,
+    _first: *const c_void,
+    _changed: usize,
+    /// 0, or the list of objects is being changed.
+    state: c_int,
+}
+
+/// The beginning of `struct link_map`, to which glibc's handles point (dlinfo(3)).
+#[repr(C)]
+struct LinkMap {
+    _address: usize,
+    _name: *const c_char,
+    dynamic: *const c_void,
+}
+
+/// Room for glibc's `struct dl_find_object`.
+type FoundObject = [u64; 32];
+
+/// True if the loader, interrupted by a signal handler, must not be called for the object: while it changes its list
+/// of objects that ends the program, and before it has relocated the object none of the object's functions works.
+fn is_loader_interrupted(dlopen: Dlopen, path: &CStr) -> bool {
+    let is_changing = R_DEBUG.address().is_some_and(|at| {
+        // SAFETY: `_r_debug` is a `struct r_debug` of the loader's, which is never unloaded.
+        unsafe { at.cast::<LoaderState>().read_volatile() }.state != 0
+    });
+    // glibc learns with the last step before the constructors which object has which addresses.
+    let Some(find_object) = FIND_OBJECT.get().filter(|_| !is_changing) else { return is_changing };
+    // SAFETY: `path` ends in NUL. Nothing is loaded.
+    let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    let Some(handle) = NonNull::new(handle) else { return false };
+    // SAFETY: a handle of glibc, which has `_dl_find_object`: a `struct link_map`.
+    let dynamic = unsafe { handle.cast::<LinkMap>().as_ref() }.dynamic;
+    let mut found: FoundObject = [0; 32];
+    // SAFETY: _dl_find_object takes any address, and fills a struct for which there is room.
+    unsafe { find_object(dynamic, &raw mut found) != 0 }
+}
+
 /// Another shared object: dlopen(3). It stays loaded.
 pub(crate) struct Library(NonNull<c_void>);
 
@@ -242,12 +289,19 @@ unsafe impl Sync for Library {}
 
 impl Library {
     /// Loads the object, or takes the loaded one; `None` if the loader cannot, or if there is no dlopen(3).
-    /// [`complaint`] says why. An error is a temporary lack of memory or descriptors.
+    /// [`complaint`] says why. An error is a temporary lack of memory or descriptors, or `EAGAIN`: a signal handler
+    /// asks that has interrupted the loader.
     pub(crate) fn open(path: &CStr) -> Result<Option<Self>, Errno> {
         // Before glibc 2.34 dlopen is in libdl.so; without that libc has its own entry.
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
-        // Looked up before the call, because a look-up would replace the loader's message.
-        _ = DLERROR.address();
+        // Looked up before the call, because a look-up would replace the loader's message, and calls the loader.
+        _ = (DLERROR.address(), R_DEBUG.address(), FIND_OBJECT.address());
+        let (in_loader, here) = (thread::in_loader(), frame_address());
+        let is_nested = in_loader.is_some_and(|mark| mark.is_live(here));
+        if is_nested && is_loader_interrupted(dlopen, path) {
+            return Err(Errno::EAGAIN);
+        }
+        let _marked = in_loader.map(|mark| Marked::at(mark, here));
         errno::clear();
         // Differs from the peer: without RTLD_DEEPBIND the module's own lookups come to this library.
         // SAFETY: `path` ends in NUL. What the object's constructors do is up to who named it.

@@ -60,6 +60,7 @@ static void on_signal(int number)
     const char *before = when;
     (void)number;
     when = "in the handler";
+    is_in_loader = !strcmp(scene->name, "loader");
     switch (action) {
     case REENTER:
         again = false;
@@ -86,6 +87,7 @@ static void on_signal(int number)
             must_be_right(child);
     }
     }
+    is_in_loader = false;
     when = before;
     errno = error;
 }

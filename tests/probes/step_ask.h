@@ -257,12 +257,17 @@ static void walk_hosts(void)
     endhostent();
 }
 
+/* A handler has interrupted the loader, which must not be called then. */
+static bool is_in_loader;
+
 /* A user of the NSS module tests/modules/plain.c. */
 static void ask_module(void)
 {
     char buf[512];
     struct passwd pw, *p = NULL;
     int rc = getpwnam_r("m1", &pw, buf, sizeof buf, &p);
+    if (is_in_loader && rc == EAGAIN)
+        return;
     if (rc || !p || p->pw_uid != 11 || strcmp(p->pw_dir, "/m"))
         wrong("getpwnam_r of the module's user", "%s (%d)", p ? p->pw_dir : rc ? strerror(rc) : "not found", rc);
 }
@@ -270,6 +275,10 @@ static void ask_module(void)
 /* What a signal handler may ask. */
 static void ask_in_handler(void)
 {
+    if (is_in_loader) {
+        ask_module();
+        return;
+    }
     ask_me();
     if (has_files) {
         ask_user(0, false);

@@ -144,6 +144,9 @@ static const struct scenario {
     { "known", ask_me, nothing, ask_me, true, true, false },
     { "module", ask_module, nothing, ask_module, true, false, false },
     { "loading", nothing, nothing, ask_module, false, true, true },
+    /* Not every instruction: where the loader tells a debugger that its list changes, and that it is whole again. The
+     * object is not relocated yet then. */
+    { "loader", nothing, nothing, ask_module, false, true, true },
 };
 
 static const struct scenario *scenario_of(const char *name)

@@ -14,7 +14,7 @@ use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::rt::errno::Errno;
-use crate::rt::mark::{Marked, Reentry, frame_address};
+use crate::rt::mark::{Mark, Marked, Reentry, frame_address};
 use crate::rt::published::{Slot, SlotRef};
 use crate::rt::registry::{FIRST, register, states};
 use crate::rt::static_result::StaticResult;
@@ -65,6 +65,8 @@ pub(crate) struct ThreadState {
     canonical: StaticResult<usize>,
     /// Set while libc is asked whether it has the synthetic user's id.
     pub(crate) in_system_check: Reentry,
+    /// Set while the loader loads the module.
+    in_loader: Mark,
     /// When the thread was last known to be in no sandbox, by the coarse monotonic clock; 0 for never.
     unfiltered_at_ns: Cell<i64>,
     outermost: Level,
@@ -86,6 +88,7 @@ impl ThreadState {
             in_module: [const { Reentry::new() }; MODULE_FUNCTIONS],
             canonical: StaticResult::new(),
             in_system_check: Reentry::new(),
+            in_loader: Mark::new(),
             unfiltered_at_ns: Cell::new(0),
             outermost: Level::new(),
             watches: [const { Watch::new() }; SOURCES],
@@ -155,6 +158,7 @@ impl ThreadState {
             level.hosts.replace(None);
         }
         self.canonical.replace(None);
+        self.in_loader.clear();
         self.unfiltered_at_ns.set(0);
         self.watches.iter().for_each(Watch::release);
         self.in_module.iter().chain([&self.in_system_check]).for_each(Reentry::clear);
@@ -286,6 +290,12 @@ impl Drop for Call {
 /// The calling thread's words.
 pub(crate) fn locals() -> &'static ThreadLocals {
     ThreadLocals::current()
+}
+
+/// Set while the loader loads the module for this thread. `None` before the thread's first call.
+pub(crate) fn in_loader() -> Option<&'static Mark> {
+    // SAFETY: null, or this thread's state, which is never freed.
+    unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.in_loader)
 }
 
 /// Where a thread remembers when it was last known to be in no sandbox: `rt::sandbox`. `None` before its first call.

@@ -48,7 +48,7 @@ fn step(scene: &Scene, scenario: &str, action: &str, stride: &str) -> Output {
     let mut command = scene.as_ids(UID, 0, args);
     // Memory in malloc's caches of a thread counts as in use, and calloc does not take any from there.
     command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0");
-    if matches!(scenario, "module" | "loading") {
+    if matches!(scenario, "module" | "loading" | "loader") {
         command
             .env("NSS_WRAPPER_MODULE_SO_PATH", scene.path("plain.so"))
             .env("NSS_WRAPPER_MODULE_FN_PREFIX", "plain");
@@ -91,6 +91,14 @@ fn a_handler_may_leave_a_call_at_every_instruction_and_nothing_is_lost() {
 #[test]
 fn a_handler_may_fork_at_every_instruction() {
     all_is_right("fork", ALL, "1");
+}
+
+/// While the loader changes its list of objects, and before it has relocated the module.
+#[test]
+fn a_handler_that_interrupts_the_loader_does_not_end_the_program() {
+    for action in ["ask", "ask-alt", "fork"] {
+        all_is_right(action, &["loader"], "1");
+    }
 }
 
 #[test]
