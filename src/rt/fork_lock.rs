@@ -27,13 +27,13 @@ pub(crate) struct ForkLock {
     /// A thread sleeps, or has slept.
     has_sleepers: AtomicBool,
     /// An owner that did not release the lock in time: it is alive, but may have abandoned its call. Nobody
-    /// waits for it again.
+    /// waits for it before it has released the lock.
     given_up: AtomicU64,
 }
 
 /// How long a waiter waits: longer than any file on a healthy disk takes. An owner that has abandoned its call
 /// releases the lock in its next one (`rt::thread`).
-const WAIT_MS: i64 = 10_000;
+const WAIT_NS: i64 = 10_000_000_000;
 /// How long a waiter sleeps before it checks that the owner is still there.
 const SLEEP_MS: i64 = 1000;
 
@@ -82,7 +82,7 @@ impl ForkLock {
     /// Takes the lock, after a sleep if need be; false if it cannot wait, or has waited long enough.
     pub(crate) fn wait(&self) -> bool {
         let me = registry::owner_id();
-        let mut left_ms = WAIT_MS;
+        let mut first = None;
         annotate::is_futex(&raw const self.releases);
         loop {
             let releases = self.releases.load(Ordering::Acquire);
@@ -93,8 +93,13 @@ impl ForkLock {
             if self.given_up.load(Ordering::Relaxed) == owner {
                 return false;
             }
-            if left_ms <= 0 {
-                self.given_up.store(owner, Ordering::Relaxed);
+            let now_ns = sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE);
+            let (begun_ns, releases_before) = *first.get_or_insert((now_ns, releases));
+            if now_ns.saturating_sub(begun_ns) >= WAIT_NS {
+                // If the lock was released meanwhile its owners are well, and it is just in demand.
+                if releases == releases_before {
+                    self.given_up.store(owner, Ordering::Relaxed);
+                }
                 return false;
             }
             self.has_sleepers.swap(true, Ordering::SeqCst);
@@ -105,7 +110,6 @@ impl ForkLock {
             if sys::wait_while(&self.releases, releases, SLEEP_MS).is_err() {
                 return false;
             }
-            left_ms -= SLEEP_MS;
         }
     }
 
@@ -119,6 +123,7 @@ impl ForkLock {
     /// Releases the lock, and wakes the sleepers.
     pub(crate) fn release(&self) {
         annotate::releases(self);
+        self.given_up.store(0, Ordering::Relaxed);
         self.owner.swap(0, Ordering::SeqCst);
         self.releases.fetch_add(1, Ordering::Release);
         annotate::is_futex(&raw const self.releases);

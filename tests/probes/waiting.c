@@ -4,6 +4,7 @@
  *   waiting COUNTERS crowd THREADS     all threads ask for the first time at once
  *   waiting COUNTERS jump|cancel       the first of 20 leaves by siglongjmp(3), or is cancelled, while
  *                                      it reads
+ *   waiting COUNTERS signals           the first of 20 reads; the others get 20 signals each while they wait
  *   waiting COUNTERS fork              a child asks while a thread of its parent reads
  *   waiting COUNTERS steady            a lookup each millisecond; how often is the file read once it
  *                                      has been seen for a second, and is an edit seen then
@@ -111,6 +112,28 @@ static void abandoned(bool by_jump)
     pthread_join(first, NULL);
 }
 
+static void ignore(int number)
+{
+    (void)number;
+}
+
+static void signalled(void)
+{
+    pthread_t first, thread[19];
+    sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = ignore }, NULL);
+    pthread_create(&first, NULL, ask_now, NULL);
+    pause_ms(300);
+    for (int i = 0; i < 19; i++)
+        pthread_create(&thread[i], NULL, ask_now, NULL);
+    pause_ms(300);
+    for (int round = 0; round < 20; round++, pause_ms(20))
+        for (int i = 0; i < 19; i++)
+            pthread_kill(thread[i], SIGUSR1);
+    for (int i = 0; i < 19; i++)
+        pthread_join(thread[i], NULL);
+    pthread_join(first, NULL);
+}
+
 static void forked(void)
 {
     pthread_t first;
@@ -176,6 +199,8 @@ int main(int argc, char **argv)
         crowd(atoi(argv[3]));
     else if (!strcmp(argv[2], "jump") || !strcmp(argv[2], "cancel"))
         abandoned(argv[2][0] == 'j');
+    else if (!strcmp(argv[2], "signals"))
+        signalled();
     else if (!strcmp(argv[2], "fork"))
         forked();
     else if (!strcmp(argv[2], "steady"))

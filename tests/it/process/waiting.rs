@@ -114,6 +114,14 @@ fn threads_sleep_while_one_of_them_reads_a_late_file_and_all_have_its_answer() {
 }
 
 #[test]
+fn a_thread_that_is_woken_too_early_waits_on() {
+    let Some(fs) = LateFs::new(&["late=2000"]) else { return };
+    let waited = fs.waiting(&["signals"]);
+    waited.answers(20, 0, 0);
+    waited.at_most("opens", 2);
+}
+
+#[test]
 fn a_reader_that_jumps_away_leaves_nobody_waiting() {
     let Some(fs) = LateFs::new(&["late=2000"]) else { return };
     let waited = fs.waiting(&["jump"]);
