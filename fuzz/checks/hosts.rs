@@ -88,19 +88,21 @@ pub fn hosts(data: &[u8]) {
     assert_eq!(super::rows::<Hosts, _>(&table, Line::of), model);
     let own = model.iter().rev().take(2).flat_map(|line| line.names.iter().take(2));
     let names: Vec<&[u8]> = questions.iter().copied().chain(own.map(Vec::as_slice)).collect();
-    // The first questions to a table are searched for, later ones go through the index.
-    for name in names.iter().chain(&names).chain(&names) {
-        let lines = table.find_all::<Hosts>(&Key::host(name)).unwrap();
-        let found: Vec<Line> = table.rows_at::<Hosts>(&lines).map(Line::of).collect();
+    let indexed = super::load::<Hosts>(content).with_much_searched();
+    for name in names {
         let want: Vec<Line> = model.iter().filter(|line| line.has_name(name)).cloned().collect();
-        assert_eq!(found, want);
+        for table in [&table, &indexed] {
+            let lines = table.find_all::<Hosts>(&Key::host(name)).unwrap();
+            let found: Vec<Line> = table.rows_at::<Hosts>(&lines).map(Line::of).collect();
+            assert_eq!(found, want);
+        }
     }
     let own = model.iter().rev().take(2).flat_map(|line| [line.shown(false), line.shown(true)]);
     for address in questions.iter().map(|question| pton(question)).chain(own).flatten() {
         let want = model.iter().find(|line| line.has_address(address)).cloned();
         let key = Key::address(address);
         let fresh = super::load::<Hosts>(content);
-        for table in [&fresh, &table, &table] {
+        for table in [&fresh, &indexed, &indexed] {
             if let Some(row) = table.sought_row::<Hosts>(&key, table.seek(&key)) {
                 assert_eq!(Some(Line::of(row)), want);
             }

@@ -56,8 +56,10 @@ impl Indexes {
     }
 }
 
-/// Making an index takes about as long as this many searches through the whole file.
+/// Making an index takes about as long as this many searches through the whole file,
 const INDEX_SEARCHES: usize = 3;
+/// and as reading this many bytes more, for its memory, and for pages of code that a short process does not need otherwise.
+const INDEX_BYTES: usize = 1024;
 /// A search that parses each line takes as long as this many that do not.
 const PARSING_SEARCHES: usize = 4;
 
@@ -267,8 +269,8 @@ impl Table {
     /// The indexes, if it is worth making one.
     fn indexes_to_fill(&self) -> Option<&'static Indexes> {
         let len = self.text.len();
-        let is_worth_it =
-            self.searched.load(Ordering::Relaxed) >= len.saturating_mul(INDEX_SEARCHES);
+        let cost = len.saturating_mul(INDEX_SEARCHES).saturating_add(INDEX_BYTES);
+        let is_worth_it = self.searched.load(Ordering::Relaxed) >= cost;
         self.own_indexes.get().filter(|_| is_worth_it && len < LIMIT_BYTES)
     }
 
@@ -364,6 +366,12 @@ mod lone_table {
             // SAFETY: leaked above.
             unsafe { table.as_ref() }.fill(text);
             Ok((Self(table), sought))
+        }
+
+        /// As if so much had been searched that each index is worth it.
+        pub(crate) fn with_much_searched(self) -> Self {
+            self.searched.store(usize::MAX / 2, Ordering::Relaxed);
+            self
         }
     }
 

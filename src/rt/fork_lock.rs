@@ -98,7 +98,7 @@ impl ForkLock {
             if now_ns.saturating_sub(begun_ns) >= WAIT_NS {
                 // If the lock was released meanwhile its owners are well, and it is just in demand.
                 if releases == releases_before {
-                    self.given_up.store(owner, Ordering::Relaxed);
+                    self.given_up.swap(owner, Ordering::Relaxed);
                 }
                 return false;
             }
@@ -123,7 +123,7 @@ impl ForkLock {
     /// Releases the lock, and wakes the sleepers.
     pub(crate) fn release(&self) {
         annotate::releases(self);
-        self.given_up.store(0, Ordering::Relaxed);
+        self.given_up.swap(0, Ordering::Relaxed);
         self.owner.swap(0, Ordering::SeqCst);
         self.releases.fetch_add(1, Ordering::Release);
         annotate::is_futex(&raw const self.releases);

@@ -174,6 +174,23 @@ static void ask_addrinfo(void)
     freeaddrinfo(found);
 }
 
+/* The same of a host with one address, and of one with several, for which libc asks the NSS service. */
+static void ask_both_addrinfo(void)
+{
+    struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
+    struct addrinfo *found = NULL;
+    char node[8];
+    int count = 0;
+    ask_addrinfo();
+    sprintf(node, "v%d", version);
+    int rc = getaddrinfo(node, "80", &hints, &found);
+    for (struct addrinfo *one = found; !rc && one; one = one->ai_next)
+        count++;
+    if (rc || count != 3)
+        wrong("getaddrinfo of three", "%s", rc ? gai_strerror(rc) : "another number of addresses");
+    freeaddrinfo(found);
+}
+
 static void ask_static(void)
 {
     errno = 0;

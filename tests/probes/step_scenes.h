@@ -72,7 +72,7 @@ static void nothing(void) {}
 static void warm_up(void)
 {
     /* Often enough for an index and for a descriptor that is held. */
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 40; i++) {
         ask_user(i % USERS, i & 1);
         ask_me();
     }
@@ -81,7 +81,7 @@ static void warm_up(void)
 static void warm_up_all(void)
 {
     warm_up();
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 40; i++)
         ask_groups(), ask_list(), ask_hosts();
     walk_users(), walk_hosts();
     ask_addrinfo();
@@ -96,12 +96,15 @@ static void warm(void)
     ask_nobody();
 }
 
-/* From the second lookup to the one that holds a descriptor. */
-static void index_and_descriptor(void)
+static void ask_users(int from, int to)
 {
-    for (int i = 0; i < 18; i++)
+    for (int i = from; i < to; i++)
         ask_user(i % USERS, i & 1);
 }
+
+/* Until a descriptor is nearly held, and an index nearly made; and then until both are. */
+static void before_index_and_descriptor(void) { ask_users(0, 14); }
+static void index_and_descriptor(void) { ask_users(14, 32); }
 
 /* Until the coarse clock moves: the path is asked again then. */
 static void next_tick(void)
@@ -130,7 +133,7 @@ static const struct scenario {
     bool runs_libc;
 } scenarios[] = {
     { "cold", nothing, nothing, once, false, false, false },
-    { "index", once, nothing, index_and_descriptor, false, false, false },
+    { "index", before_index_and_descriptor, nothing, index_and_descriptor, false, false, false },
     { "warm", warm_up_all, nothing, warm, true, false, false },
     { "tick", warm_up_all, next_tick, once, false, false, false },
     { "reload", warm_up_all, edit_other, once, true, false, false },
@@ -139,7 +142,7 @@ static const struct scenario {
     { "hosts", warm_up_all, nothing, walk_hosts, true, false, false },
     { "memberships", warm_up_all, nothing, ask_list, true, false, false },
     { "static", warm_up_all, nothing, ask_static, true, false, false },
-    { "addrinfo", warm_up_all, nothing, ask_addrinfo, true, true, false },
+    { "addrinfo", warm_up_all, nothing, ask_both_addrinfo, true, true, false },
     { "synthetic", nothing, nothing, ask_me, false, true, true },
     { "known", ask_me, nothing, ask_me, true, true, false },
     { "module", ask_module, nothing, ask_module, true, false, false },

@@ -12,9 +12,7 @@ fn load<D: Database>(bytes: &[u8]) -> LoneTable {
 
 /// The same with the time for an index come.
 fn indexed<D: Database>(bytes: &[u8]) -> LoneTable {
-    let table = load::<D>(bytes);
-    table.searched.store(usize::MAX, Ordering::Relaxed);
-    table
+    load::<D>(bytes).with_much_searched()
 }
 
 fn rows(table: &Table) -> impl Iterator<Item = PasswdRow<'_>> {
@@ -56,6 +54,17 @@ fn searches_make_way_for_an_index() {
         table.indexes.by_name.get().is_none()
     });
     assert!((1..20).contains(&turns.count()));
+}
+
+/// `id` asks for each of its groups.
+#[test]
+fn a_lookup_of_each_row_of_a_small_file_makes_no_index() {
+    let text: String = (0..10).map(|n| format!("group{n}:x:{}:bob,ann,eve\n", 1000 + n)).collect();
+    let table = load::<Group>(text.as_bytes());
+    for id in 1000..1010 {
+        assert!(table.find::<Group>(Key::id(id)).unwrap().is_some(), "{id}");
+        assert!(!table.is_indexed(&Key::id(id)), "{id}");
+    }
 }
 
 #[test]
