@@ -540,8 +540,11 @@ What limits them:
   among what the loader has read already (ci/link-order), so that it has hardly a page fault of its own. The synthetic user's
   first lookup reads two files: `/etc/passwd`, and nsswitch.conf, which says whether libc has other services to ask.
 - initgroups is little more than setgroups(2), which it has to make: the kernel's part is the same whoever calls.
-- getaddrinfo of a wrapped host is glibc's own function, whose semantics are kept so. At each call that asks the kernel
-  whether resolv.conf has changed, which takes longer than all that the peer does.
+- `true` and `id` are the kernel's and the loader's work for the most part. What preloading adds to `true` is the mapping
+  of the file and its end, two pages that are written to, and the loader's work for each exported name.
+- Lines with longer ids are longer: a first lookup reads all of them.
+- getaddrinfo of a wrapped host is glibc's own function, whose semantics are kept so. For a host of several addresses it
+  asks the kernel at each call whether resolv.conf has changed, which takes longer than all that the peer does.
 - Two threads share parts of their processors, as fstat(2) with a descriptor for each shows too; on a busy machine they lose
   more by that.
 - A lookup makes one system call, fstat(2), which takes more than two thirds of its time among few entries. statx(2), and

@@ -1,11 +1,13 @@
 //! getaddrinfo(3) and getnameinfo(3) where hosts are wrapped.
 //!
 //! glibc's own functions do the work, and ask this library, as an NSS service (`nss_service`), for the host.
-//! One thing is added, on which the peer's callers rely: the first result always has the canonical name, also
+//! If the host has one address alone, glibc is given that in place of the name: it need not look for services
+//! and for changes of resolv.conf then, which takes most of its time. One thing is added, on which the peer's callers rely: the first result always has the canonical name, also
 //! if the program asks for an address that is in the file. musl knows no NSS services; its functions are given
 //! an address in place of the name.
 
 use core::ffi::{c_char, c_int};
+use core::fmt::Write;
 use core::net::IpAddr;
 use core::ptr::null_mut;
 
@@ -17,9 +19,18 @@ use crate::db::address::{Family, from_octets, numeric};
 use crate::db::hosts::HostRow;
 use crate::resolve::hosts::{Matches, address_in_file, in_file, is_on};
 use crate::rt::errno::{Errno, ErrnoGuard};
+use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{CONFIGURE_LOOKUP, FREEADDRINFO};
 use crate::rt::out_buf::c_bytes;
 use crate::rt::thread::Call;
+
+/// The flags that mean the same for a name as for its only address. (With `AI_ALL` a name is looked for in IPv4 too,
+/// where `::1` stands for 127.0.0.1; the others concern how a name is written.)
+const FLAGS_FOR_LITERALS: c_int = libc::AI_PASSIVE
+    | libc::AI_CANONNAME
+    | libc::AI_NUMERICSERV
+    | libc::AI_V4MAPPED
+    | libc::AI_ADDRCONFIG;
 
 /// The arguments of getaddrinfo(3).
 #[derive(Clone, Copy)]
@@ -107,6 +118,10 @@ pub(super) unsafe fn next_names(query: NameQuery) -> c_int {
 ///
 /// The arguments are those of getaddrinfo(3), and `node` is not null.
 unsafe fn addresses(query: Query) -> c_int {
+    // SAFETY: the caller promises the arguments of getaddrinfo(3), and that `node` is not null.
+    if let Ok(true) = unsafe { addresses_of_literal(query) } {
+        return 0;
+    }
     if nss_service::configure(FileKind::Hosts).is_err() {
         return libc::EAI_MEMORY;
     }
@@ -131,15 +146,71 @@ unsafe fn addresses(query: Query) -> c_int {
     let named = unsafe { name_first(first, node, family, was_asked) };
     drop(guard);
     if named.is_err() {
-        if let Some(free) = FREEADDRINFO.get() {
-            // SAFETY: getaddrinfo(3) has made the list, and the program has not seen it.
-            unsafe { free(first) };
-        }
-        // SAFETY: getaddrinfo(3) has the caller promise room for a pointer.
-        unsafe { query.list.write(null_mut()) };
+        // SAFETY: glibc's getaddrinfo(3) has just made the list, and the program has not seen it.
+        unsafe { free_list(query) };
         return libc::EAI_MEMORY;
     }
     0
+}
+
+/// Calls the next getaddrinfo with the only address of the host in place of its name. False if the host has not just
+/// one, or none that suits, or if libc has an error to report: what that is depends on the node.
+///
+/// # Safety
+///
+/// The arguments are those of getaddrinfo(3), and `node` is not null.
+unsafe fn addresses_of_literal(query: Query) -> Result<bool, Errno> {
+    let guard = ErrnoGuard::new();
+    // SAFETY: getaddrinfo(3) has the caller promise a C string.
+    let node = unsafe { c_bytes(query.node) }.unwrap_or_default();
+    // SAFETY: getaddrinfo(3) has the caller promise null or hints.
+    let (family, flags) = unsafe { family_and_flags(query.hints) };
+    if flags & !FLAGS_FOR_LITERALS != 0 || numeric(node).is_some() {
+        return Ok(false);
+    }
+    let (config, mut call) = (config::get()?, Call::enter()?);
+    let Some(matches) = in_file(config, &mut call, node)? else { return Ok(false) };
+    let mut hosts = matches.rows();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Ok(false) };
+    let suits = family == libc::AF_UNSPEC || family == Family::of(host.address).to_c().0;
+    // Without a name to put in its place the literal would stay the canonical name. With AI_V4MAPPED glibc finds an
+    // IPv4 address that the file has in IPv6's form otherwise than the literal.
+    if !suits || host.name.is_empty() || host.address != host.address.to_canonical() {
+        return Ok(false);
+    }
+    let mut literal = ScratchBuf::new();
+    write!(literal, "{}\0", host.address).map_err(|_| Errno::ENOMEM)?;
+    drop(guard);
+    let by_literal = Query { node: literal.as_ptr().cast(), ..query };
+    // SAFETY: the caller promises such arguments; the literal ends in NUL.
+    if unsafe { next_addresses(by_literal) } != 0 {
+        return Ok(false);
+    }
+    let guard = ErrnoGuard::new();
+    // SAFETY: getaddrinfo(3) has returned 0, so it has stored a list there.
+    let first = unsafe { *query.list };
+    // SAFETY: glibc's getaddrinfo(3) has just made the list, and the program has not seen it.
+    let named = unsafe { set_name(first, host.name) };
+    if named.is_err() {
+        // SAFETY: glibc's getaddrinfo(3) has just made the list, and the program has not seen it.
+        unsafe { free_list(query) };
+    }
+    drop(guard);
+    named.map(|()| true)
+}
+
+/// Frees the list that was stored.
+///
+/// # Safety
+///
+/// glibc's getaddrinfo(3) has stored a list there, and the program has not seen it.
+unsafe fn free_list(query: Query) {
+    if let Some(free) = FREEADDRINFO.get() {
+        // SAFETY: the caller promises a list of getaddrinfo(3) that nobody else has.
+        unsafe { free(*query.list) };
+    }
+    // SAFETY: getaddrinfo(3) has the caller promise room for a pointer.
+    unsafe { query.list.write(null_mut()) };
 }
 
 /// True if the error comes from a search for a name, rather than from the arguments.
