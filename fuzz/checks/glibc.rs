@@ -13,9 +13,9 @@ type Next<T> =
 
 /// A database that glibc can read from a stream.
 pub(super) trait Reader: Naive {
-    /// The function.
+    /// glibc's function that reads the next entry of a stream.
     const NEXT: Next<Self::C>;
-    /// One of C's rows, to compare.
+    /// A copy of a row in C's struct, to compare.
     ///
     /// # Safety
     ///
@@ -81,7 +81,7 @@ impl Reader for Passwd {
 
     unsafe fn copied(row: &libc::passwd) -> Owned {
         let texts = [row.pw_name, row.pw_passwd, row.pw_gecos, row.pw_dir, row.pw_shell];
-        // SAFETY: C strings: the caller's word.
+        // SAFETY: the caller guarantees that these are C strings.
         let texts = texts.map(|at| unsafe { text(at) }).to_vec();
         (texts, vec![row.pw_uid.into(), row.pw_gid.into()], Vec::new())
     }
@@ -91,11 +91,11 @@ impl Reader for Group {
     const NEXT: Next<libc::group> = libc::fgetgrent_r;
 
     unsafe fn copied(row: &libc::group) -> Owned {
-        // SAFETY: C strings: the caller's word.
+        // SAFETY: the caller guarantees that these are C strings.
         let texts = [row.gr_name, row.gr_passwd].map(|at| unsafe { text(at) }).to_vec();
-        // SAFETY: a list that ends in null: the caller's word.
+        // SAFETY: the caller guarantees a list that ends in null.
         let members = unsafe { list(row.gr_mem) }.into_iter();
-        // SAFETY: the list has C strings: the caller's word.
+        // SAFETY: the caller guarantees that the list has C strings.
         let members = members.map(|at| unsafe { text(at) }).collect();
         (texts, vec![row.gr_gid.into()], members)
     }
@@ -105,7 +105,7 @@ impl Reader for Shadow {
     const NEXT: Next<libc::spwd> = libc::fgetspent_r;
 
     unsafe fn copied(row: &libc::spwd) -> Owned {
-        // SAFETY: C strings: the caller's word.
+        // SAFETY: the caller guarantees that these are C strings.
         let texts = [row.sp_namp, row.sp_pwdp].map(|at| unsafe { text(at) }).to_vec();
         let days =
             [row.sp_lstchg, row.sp_min, row.sp_max, row.sp_warn, row.sp_inact, row.sp_expire];

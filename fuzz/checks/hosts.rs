@@ -12,7 +12,7 @@ unsafe extern "C" {
     fn inet_pton(family: c_int, text: *const c_char, to: *mut c_void) -> c_int;
 }
 
-/// A line: the address and the names, which are empty where there is none.
+/// A line: the address and the names. A line without names has one empty name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) address: IpAddr,
@@ -44,7 +44,7 @@ impl Line {
         self.names.iter().any(|own| bare(own) == bare(name))
     }
 
-    /// The address for a family, with what glibc's files service maps.
+    /// The address that a lookup of this family gets. glibc's files service maps some IPv6 addresses to IPv4.
     fn shown(&self, v6: bool) -> Option<IpAddr> {
         match (v6, self.address) {
             (true, ip) => Some(ip).filter(IpAddr::is_ipv6),
@@ -140,14 +140,14 @@ impl Entry {
     pub(super) unsafe fn copied(row: &libc::hostent, v6: bool) -> Self {
         assert_eq!(row.h_length, if v6 { 16 } else { 4 });
         assert_eq!(row.h_addrtype, if v6 { libc::AF_INET6 } else { libc::AF_INET });
-        // SAFETY: a list that ends in null: the caller's word.
+        // SAFETY: the caller guarantees a list that ends in null.
         let aliases = unsafe { list(row.h_aliases) };
-        // SAFETY: a list that ends in null: the caller's word.
+        // SAFETY: the caller guarantees a list that ends in null.
         let addresses = unsafe { list(row.h_addr_list) };
         Self {
-            // SAFETY: a C string: the caller's word.
+            // SAFETY: the caller guarantees a C string.
             name: unsafe { super::glibc::text(row.h_name) },
-            // SAFETY: the list has C strings: the caller's word.
+            // SAFETY: the caller guarantees that the list has C strings.
             aliases: aliases.into_iter().map(|at| unsafe { super::glibc::text(at) }).collect(),
             addresses: addresses
                 .into_iter()
@@ -168,13 +168,13 @@ impl Entry {
 pub(super) unsafe fn list(mut at: *mut *mut c_char) -> Vec<*mut c_char> {
     let mut all = Vec::new();
     loop {
-        // SAFETY: not beyond the null pointer, which was not seen yet.
+        // SAFETY: the null pointer at the end has not been read yet, so `at` is within the list.
         let pointer = unsafe { *at };
         if pointer.is_null() {
             return all;
         }
         all.push(pointer);
-        // SAFETY: the list goes on until null.
+        // SAFETY: this pointer was not null, so another one follows.
         at = unsafe { at.add(1) };
     }
 }

@@ -33,7 +33,7 @@ pub fn lookup(data: &[u8]) {
     }
 }
 
-/// Names a file in memory in the variables.
+/// Makes a file in memory, and names it in the library's variables.
 fn configure() -> File {
     let path = format!("/dev/shm/nss_wrapper_rs-fuzz-{}", std::process::id());
     let file = File::create(&path).unwrap();
@@ -99,7 +99,8 @@ impl Exports for Shadow {
 
 fn answers<D: Exports>(questions: &[&[u8]], content: &[u8]) {
     let model = super::model::<D>(content);
-    // Each answer costs a read of the file, which has only just changed: both forms in turn.
+    // The file has just changed, so each lookup reads all of it. To save time the questions take the two forms of
+    // the functions in turn.
     for (question, reentrant) in questions.iter().zip([true, false]) {
         let name = c_string(question);
         let name = name.as_c_str();

@@ -24,7 +24,7 @@ use crate::file::table::{LoneTable, Table};
 use crate::file::text::{ScratchText, Text};
 use naive::{Naive, Owned};
 
-/// A line of passwd(5), whole files of which glibc reads too.
+/// Lines of passwd(5), each by itself and as a file, which glibc reads too.
 pub fn passwd(data: &[u8]) {
     lines::<Passwd>(data);
 }
@@ -46,7 +46,7 @@ pub use table::table;
 #[cfg(fuzzing)]
 pub use lookup::lookup;
 
-/// The parser on each line is total, and finds what a plain reading finds, and glibc.
+/// The parser takes any line, and finds what `naive` and glibc find.
 fn lines<D: glibc::Reader>(data: &[u8]) {
     let mut ours = Vec::new();
     for line in data.split(|&b| b == b'\n') {
@@ -68,7 +68,7 @@ fn alone<D: Database, R>(line: &[u8], take: impl FnOnce(D::Row<'_>) -> R) -> Opt
     D::parse(&mut fields).ok().map(take)
 }
 
-/// Bytes as a file's.
+/// The text of a file with these bytes.
 fn text(bytes: &[u8]) -> Text {
     ScratchText::copy_of(bytes).unwrap().into_owned().unwrap()
 }
@@ -92,7 +92,7 @@ fn rows<D: Database, R>(table: &Table, take: impl Fn(D::Row<'_>) -> R) -> Vec<R>
     rows
 }
 
-/// All rows of a file, as a plain reading finds them.
+/// All rows of a file, as `naive` finds them.
 fn model<D: Naive>(content: &[u8]) -> Vec<Owned> {
     content.split(|&b| b == b'\n').filter_map(D::read_line).collect()
 }

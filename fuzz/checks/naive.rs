@@ -9,14 +9,14 @@ use crate::db::passwd::PasswdRow;
 use crate::db::shadow::ShadowRow;
 use crate::db::{Database, Group, Passwd, Shadow};
 
-/// A row's texts, of which the name is the first; its numbers, of which the id is the first; its list.
+/// A row's texts, of which the name is the first; its numbers, of which the id is the first; its list of members.
 pub(super) type Owned = (Vec<Vec<u8>>, Vec<i128>, Vec<Vec<u8>>);
 
 /// A database that this file reads.
 pub(super) trait Naive: Database {
     /// True if the first number is an id.
     const HAS_ID: bool = true;
-    /// One of the library's rows, to compare.
+    /// A copy of one of the library's rows, to compare.
     fn owned(row: Self::Row<'_>) -> Owned;
     /// The fields of a line that is neither blank nor a comment.
     fn read_fields(fields: &mut Rest<'_>) -> Option<Owned>;
@@ -83,7 +83,7 @@ fn owned<const N: usize>(texts: [&[u8]; N], numbers: Vec<i128>) -> Owned {
     (texts.map(<[u8]>::to_vec).to_vec(), numbers, Vec::new())
 }
 
-/// What C has where shadow(5) has no flag.
+/// The flag in C's struct if the line has none: shadow(5), getspnam(3).
 const NO_FLAG: i128 = libc::c_ulong::MAX as i128;
 
 impl Naive for Passwd {

@@ -18,8 +18,8 @@ use crate::rt::out_buf::{OutBuf, Room};
 
 const WORD: usize = size_of::<usize>();
 
-/// Byte 0 says which database, bytes 1 and 2 the buffer's alignment and how much is lacking or too
-/// much; then comes a line. For hosts a name comes first, and then all lines of a file.
+/// Byte 0 says which database; bytes 1 and 2 say how the buffer is aligned, and how much too short or too long it
+/// is. Then comes a line; for hosts a name, a newline, and a file.
 pub fn pack(data: &[u8]) {
     let Some((database, data)) = data.split_first() else { return };
     let [offset, spare, rest @ ..] = data else { return };
@@ -38,12 +38,12 @@ fn needed(texts: &[Vec<u8>]) -> usize {
     texts.iter().map(|text| text.len() + 1).sum()
 }
 
-/// What aligns a pointer at `at`.
+/// The padding that a pointer needs at `at`.
 fn padding(at: usize) -> usize {
     at.wrapping_neg() % WORD
 }
 
-/// Memory around the buffer that must stay as it is.
+/// The bytes before and behind the buffer that must stay as they are.
 const MARGIN: usize = 16;
 const UNTOUCHED: u8 = 0xa5;
 
@@ -55,8 +55,8 @@ struct Fit {
 }
 
 impl Fit {
-    /// Lends a buffer to `write`, which fills it and gives what it has written as `read` sees it, if
-    /// it has. `need` says how many bytes that takes at an address, and `most` how many at any.
+    /// Lends buffers to `write`, which must succeed if a buffer is long enough, and fail with `ERANGE` if not. `read`
+    /// checks what was written. `need` says how many bytes are enough at an address, and `most` how many at any.
     fn lend<T>(
         self,
         most: usize,
@@ -71,7 +71,7 @@ impl Fit {
             assert!(need <= most);
             need
         };
-        // The given length, and the ones at which it begins to fit.
+        // The length that the input wants, the least that is enough, and one byte less.
         for len in [None, Some(0), Some(1)] {
             let mut memory = room();
             let at = at(&mut memory);
@@ -127,7 +127,7 @@ where
     );
 }
 
-/// All that a struct points to.
+/// A struct that can check whether all that it points to is in the buffer.
 trait Parts {
     fn assert_within(&self, lent: &Range<usize>);
 }

@@ -3,11 +3,16 @@
 //!
 //! A test runs a real program with the library preloaded: a tool of the machine, or a probe of
 //! `tests/probes`. `support` builds the library and the probes.
+//!
+//! A few words are used in all of the tests. The peer is samba's nss_wrapper, in C, whose place this
+//! library takes. A program is "under" a library that is preloaded into it. A module is an NSS module,
+//! which `NSS_WRAPPER_MODULE_SO_PATH` names. The synthetic user is the one of `NSS_WRAPPER_USER`. 10000
+//! is a user id without an entry in /etc/passwd.
 #![allow(clippy::disallowed_methods, reason = "tests, not the library")]
 
 mod support;
 
-/// Users, groups and shadow entries: what each function of libc says of them.
+/// Users, groups and shadow entries: what each function of libc returns.
 mod lookup {
     mod buffers;
     mod enumeration;
@@ -21,7 +26,7 @@ mod lookup {
     mod users;
 }
 
-/// Hosts, and the name of the host.
+/// Hosts, and the machine's host name.
 mod hosts {
     mod beside_glibc;
     mod enumeration;

@@ -3,8 +3,8 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Tries all orders, or those with at most `preemptions` switches between threads that could have gone on
-/// where all would take days. The values of a model must be freed at its end.
+/// Tries all orders of the threads' steps. Where that would take days, `preemptions` says how often at most a thread
+/// is interrupted that could have gone on. The values of a model must be freed at its end.
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -20,12 +20,13 @@ pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send +
     println!("{} orders", runs.load(Ordering::Relaxed));
 }
 
-/// What threads of a model share as the library's statics are shared.
+/// Makes a value that the threads of a model share, like a static of the library.
 pub(crate) fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-/// loom's atomics with `SeqCst` as strong as it is: loom takes it for `AcqRel`, except in fences.
+/// loom's atomics. loom takes `SeqCst` for `AcqRel`, except in fences, so an operation with that order has a fence
+/// before it and after it.
 pub(crate) mod atomic {
     pub(crate) use loom::sync::atomic::{Ordering, fence};
 
@@ -89,7 +90,7 @@ pub(crate) mod atomic {
     }
 }
 
-/// Errors, of which none comes here but one.
+/// The only error that the modelled files name: `rt::errno`.
 pub(crate) mod errno {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[allow(clippy::upper_case_acronyms, reason = "errno's own name")]
@@ -98,7 +99,7 @@ pub(crate) mod errno {
     }
 }
 
-/// Memory that knows when it is used after it was freed: `rt::memory`.
+/// Memory that is allocated once and never freed: `rt::buf_cell`.
 pub(crate) mod memory {
     use crate::rt::atomic::{AtomicPtr, Ordering};
     use crate::rt::errno::Errno;
@@ -108,7 +109,7 @@ pub(crate) mod memory {
         fn empty() -> Self;
     }
 
-    /// One more of something, freed at the model's end.
+    /// A value that is made when it is first needed. It is never freed.
     pub(crate) struct OnceLeaked<T>(AtomicPtr<T>);
 
     impl<T: Empty + 'static> OnceLeaked<T> {
@@ -130,8 +131,8 @@ pub(crate) mod memory {
         }
     }
 }
-/// futex(2): whether the word still has its value is seen, and the sleep begun, in one step that a wake-up
-/// comes before or after. Nobody wakes but by a wake-up: a sleeper that needs the time-out sleeps for ever.
+/// futex(2): to compare the word and to begin to sleep is one step, and a wake-up comes before or after it. There is
+/// no time-out: a thread whose wake-up is lost sleeps for ever.
 pub(crate) mod sys {
     use crate::rt::atomic::{AtomicU32, Ordering};
     use crate::rt::errno::Errno;
@@ -155,7 +156,7 @@ pub(crate) mod sys {
         Ok(())
     }
 
-    /// Time stands still: nobody waits too long.
+    /// Time stands still, so no thread has waited too long.
     pub(crate) fn coarse_clock(_clock: libc::clockid_t) -> i64 {
         0
     }
@@ -167,7 +168,7 @@ pub(crate) mod sys {
     }
 }
 
-/// Threads that know their name and have slots.
+/// Threads with a number for a name, and with slots: `rt::thread` and `rt::registry`.
 pub(crate) mod thread {
     use crate::rt::published::{Slot, SlotRef};
     use core::cell::Cell;
@@ -176,7 +177,7 @@ pub(crate) mod thread {
         static NAME: Cell<u64> = Cell::new(1);
     }
 
-    /// Says which thread this is, from 1 on.
+    /// Gives the calling thread its name; the first thread is 1.
     pub(crate) fn set_name(name: u64) {
         NAME.with(|own| own.set(name));
     }
@@ -189,12 +190,12 @@ pub(crate) mod thread {
         true
     }
 
-    /// What a call is called in the state of a value that it makes or frees.
+    /// The owner that a call writes into the state of a value while it makes or frees the value.
     pub(crate) fn owner() -> u64 {
         owner_id()
     }
 
-    /// Nobody abandons a call here.
+    /// No call is abandoned here, so nothing has to be remembered.
     pub(crate) fn set_owned(_state: Option<&'static crate::rt::atomic::AtomicU64>) {}
 
     /// The slots of a thread: `rt::thread::Level`.

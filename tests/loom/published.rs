@@ -17,7 +17,7 @@ fn finish(published: &'static Published<Value>) {
     unsafe { published.reclaim(|_| false) };
 }
 
-/// Asks twice: the values come in order, and each is there while the slot shows it.
+/// Reads twice: an older value never follows a newer one, and each stays readable while the slot shows it.
 fn read_twice(published: &'static Published<Value>) {
     let [mut slot, ..] = slots();
     let mut before = 0;
@@ -83,7 +83,7 @@ fn two_threads_replace_and_free_values_that_a_third_reads() {
     });
 }
 
-/// With a value that no slot shows.
+/// A `Published` with a value that no slot shows.
 fn published() -> &'static Published<Value> {
     let published = leak(Published::new());
     replace(published, 1);
@@ -92,8 +92,8 @@ fn published() -> &'static Published<Value> {
     published
 }
 
-/// Who frees values looks at the slots, and at what is the newest, in turn; meanwhile a value may be replaced
-/// that somebody has just begun to read.
+/// A thread that frees values looks at each slot, and at which value is the newest, one after the other. Meanwhile a
+/// value may be replaced that another thread has just begun to read.
 #[test]
 fn a_thread_that_only_frees_takes_no_value_from_one_that_reads() {
     check(Some(4), || {
@@ -114,7 +114,7 @@ fn a_thread_that_only_frees_takes_no_value_from_one_that_reads() {
     });
 }
 
-/// Meanwhile the value may have been freed, and its node be another one's.
+/// Before the thread frees a value, another thread may have freed it, and may have put a new value into its node.
 #[test]
 fn a_thread_that_frees_a_value_does_not_free_the_next_one_in_its_node() {
     check(Some(4), || {

@@ -95,7 +95,7 @@ fn an_enumeration_keeps_its_snapshot_while_the_file_is_read_again() {
             source.load(2);
         });
         source.begin(true);
-        // Its own slot shows another one then: only the enumeration has the first.
+        // Then this thread's slot shows another snapshot, and only the enumeration keeps the first one.
         source.look_up();
         source.next();
         other.join().unwrap();

@@ -25,19 +25,19 @@ fd00::14 multi.site
 10.0.0.1
 ";
 
-/// A question, what glibc says, and what we say.
+/// A question, glibc's answer, and the library's.
 struct Pair {
     question: String,
     theirs: String,
     ours: String,
 }
 
-/// Asks the probe both ways.
+/// Asks glibc and the library the same questions.
 fn both(questions: &[String]) -> Vec<Pair> {
     both_by(&[], questions)
 }
 
-/// The same, with words before the probe's that start it.
+/// Like [`both`], with a command before the probe's that starts the probe.
 fn both_by(starter: &[&str], questions: &[String]) -> Vec<Pair> {
     let dir = tempdir().expect("a temporary directory");
     let hosts = file(dir.path(), "hosts", HOSTS);
@@ -49,10 +49,11 @@ fn both_by(starter: &[&str], questions: &[String]) -> Vec<Pair> {
     let mut wrapped = under(library(), words[0]);
     wrapped.args(&words[1..]).args(questions).env("NSS_WRAPPER_HOSTS", &hosts);
     let theirs = stdout(&mut with_hosts(dir.path(), &hosts, &plain));
-    // Where ours goes on to libc, that has nothing to say.
+    // libc has no hosts where the library goes on to ask it.
     let ours = stdout(&mut with_hosts(dir.path(), &nothing, &wrapped));
     assert_eq!([theirs.lines().count(), ours.lines().count()], [questions.len(); 2]);
-    // What an enumeration goes through is a list of its own, and another test's; its end is not.
+    // Of an enumeration only the end is compared. Which lines it gives is known to differ, and the last test
+    // of this file checks it.
     let end = |answer: &str| answer.rsplit('\t').next().unwrap_or_default().to_owned();
     let pairs = questions.iter().zip(theirs.lines().zip(ours.lines()));
     pairs
@@ -70,8 +71,8 @@ fn page() -> String {
     page.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Sees to it that all differences are of the kinds that `kind` knows, that each of these occurs,
-/// and that the page says so.
+/// Asserts that `kind` knows the kind of every difference, that the kinds which occur are `kinds`, and that
+/// docs/compatibility.md has each of them.
 fn differ_only(
     pairs: &[Pair],
     kinds: &[&'static str],
@@ -93,7 +94,7 @@ fn differ_only(
     }
 }
 
-/// The file's canonical name for a node, without a dot at its end.
+/// The canonical name that the file has for a node. The node must not end in a dot.
 fn canonical(node: &str) -> Option<&'static str> {
     Some(match node.to_lowercase().as_str() {
         "v4.site" | "v4" | "127.0.0.11" | "0x7f.11" | "127.11" => "v4.site",
@@ -128,7 +129,7 @@ fn getaddrinfo_differs_from_glibcs_in_what_the_page_lists_only() {
         let dotted = node.strip_suffix('.').filter(|node| canonical(node).is_some());
         if let Some(node) = dotted {
             let without = answers[format!("getaddrinfo {node} {rest}").as_str()];
-            // glibc gives back the name that was asked for.
+            // glibc's getaddrinfo may return the name as it was asked for, with the dot.
             let same = pair.ours.replacen("v4.site. ", "v4.site ", 1) == without;
             return (same && pair.theirs == "error EAI_NONAME").then_some(DOT);
         }
@@ -142,7 +143,8 @@ fn getaddrinfo_differs_from_glibcs_in_what_the_page_lists_only() {
     });
 }
 
-/// As in `docker run --network none`: glibc asks nobody for a family that no interface has.
+/// In a network namespace like that of `docker run --network none` no interface has an address. With
+/// `AI_ADDRCONFIG` glibc does not look for addresses of a family then.
 #[test]
 fn ai_addrconfig_without_a_network_answers_as_glibcs() {
     let ask = |node: &&str| {

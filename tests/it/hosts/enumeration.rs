@@ -15,7 +15,7 @@ fn threads_that_enumerate_hosts_together_get_each_host_once() {
     let hosts = file(dir.path(), "hosts", hosts);
     let mut session = Session::new(ask().env("NSS_WRAPPER_HOSTS", hosts));
     for _ in 0..100 {
-        // Begun by all at once.
+        // Then all threads begin the enumeration at once.
         assert_eq!(session.ask("endhostent"), "done");
         assert_eq!(session.ask("share gethostent_r"), "2000 rows, 2000 different");
     }

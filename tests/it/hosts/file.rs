@@ -1,5 +1,5 @@
-//! What a program gets from `NSS_WRAPPER_HOSTS`. Comparison with glibc: `beside_glibc`; short buffers:
-//! `lookup::buffers`.
+//! What a program gets from `NSS_WRAPPER_HOSTS`. `beside_glibc` compares it with what glibc gives;
+//! `lookup::buffers` tests short buffers.
 
 use std::path::Path;
 use std::process::Command;
@@ -61,8 +61,8 @@ fn a_node_of_the_file_has_the_address_and_canonical_name_that_the_peer_gives() {
         let first = |answer: &String| answer.split(":80/").next().unwrap_or_default().to_owned();
         said.iter().map(first).collect()
     };
-    // EAI_ADDRFAMILY is the peer's for a name without an address of the family, glibc's is
-    // EAI_NONAME; for an address both have the former.
+    // If a name has no address of the family, the peer returns EAI_ADDRFAMILY, and the library returns
+    // EAI_NONAME as glibc does. If an address is of another family, both return EAI_ADDRFAMILY.
     let peers: Vec<_> = of(&peer())
         .iter()
         .zip(&questions)
@@ -125,7 +125,8 @@ getfqdn dual.site
             lookups[0], lookups[1], lookups[2], lookups[3]
         )
     };
-    // Python's gethostbyname is getaddrinfo, and so is the first half of its gethostbyaddr.
+    // Python's gethostbyname calls getaddrinfo(3), and so does its gethostbyaddr before it calls
+    // gethostbyaddr_r(3).
     assert_eq!(run("0"), same(&["10.9.9.9", "herror 1", "gaierror -2", "10.9.9.9"]));
     let found =
         ["10.9.9.9", "('system.site', [], ['10.9.9.9'])", "('system.site', 'http')", "system.site"];
@@ -196,7 +197,7 @@ fn a_hundred_thousand_hosts_are_all_found() {
         assert_eq!(answer, want, "{question}");
     }
     for answer in said[pairs.len()..].iter().step_by(2) {
-        // The last says that this is the end.
+        // The last row is the answer at the end, that there is no other host.
         assert_eq!(rows(answer).len(), 100_002 + 1);
     }
 }
@@ -246,7 +247,8 @@ fn a_missing_file_is_reported_once_and_has_no_hosts() {
     assert!(log.contains("No such file or directory"), "{log}");
 }
 
-/// musl has no NSS modules: a name has one address there, the first that suits.
+/// musl has no NSS modules. There the library answers getaddrinfo(3) itself, with the first address of
+/// the family for a name.
 #[test]
 fn a_musl_program_gets_the_files_hosts() {
     let dir = hosts(HOSTS);
@@ -285,7 +287,7 @@ fn a_musl_program_gets_the_files_hosts() {
         ("getnameinfo 127.0.0.99 69 8 64 64", "error EAI_NONAME"),
     ];
     expect(&mut command, &pairs);
-    // And no question of any other kind ends it.
+    // No other question ends the program.
     let mut all = questions::by_key(&["multi.site", "10.9.8.7", "no"]);
     all.extend(questions::enumerations(false));
     all.extend(questions::nameinfo());

@@ -31,7 +31,7 @@ fn gethostname_says_the_wrapped_name_or_that_it_is_too_long() {
     expect(&mut wrapped(&peer(), &probe("ask")), &pairs);
 }
 
-/// Such programs call `__gethostname_chk`, which the peer does not wrap.
+/// A program that is built with `_FORTIFY_SOURCE` calls `__gethostname_chk`, which the peer does not wrap.
 #[test]
 fn a_fortified_program_sees_the_wrapped_name_too() {
     let program = compiled("ask", "cc", &["-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]);
@@ -47,7 +47,7 @@ fn without_the_variable_the_name_is_the_kernels() {
     assert_eq!(answers(&mut under(library(), probe("ask")), &QUESTIONS), plain);
 }
 
-/// As test programs do in their own process.
+/// Test programs change the variable in their own process.
 #[test]
 fn a_change_of_the_variable_is_seen_at_the_next_call() {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux");
@@ -65,7 +65,7 @@ fn a_change_of_the_variable_is_seen_at_the_next_call() {
     expect(&mut wrapped(library(), &probe("ask")), &pairs);
 }
 
-/// One that is set after a call that found none, too.
+/// Even after a call that found the variable unset.
 #[test]
 fn a_variable_that_is_set_late_counts() {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux");

@@ -113,8 +113,9 @@ fn myhostname_answers_as_it_does_for_glibc() {
     let scene = ModuleScene::new();
     let myhostname = debian("libnss_myhostname.so.2");
     let own = stdout(&mut Command::new("hostname"));
-    // An IPv6 address of a host of the file that has none is h_errno 4 here and 1 with glibc's own
-    // files, and the scopes of link-local addresses are not asked for.
+    // Two kinds of questions are left out, whose answers differ: for an IPv6 address of a host that has
+    // none in the file h_errno is 4 here, and 1 with glibc's files module; and link-local addresses have
+    // scopes.
     let names = ["localhost", "sub.localhost", own.trim(), "_gateway", "nosuch.invalid"];
     let mut questions: Vec<String> = Vec::new();
     for name in names {

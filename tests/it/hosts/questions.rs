@@ -17,10 +17,10 @@ const ADDRESSES: [&str; 11] = [
     "10.0.0.1",
 ];
 
-/// A family that nobody knows.
+/// The number of no address family.
 const NO_FAMILY: &str = "77";
 
-/// Every function by name, for these names, and by address.
+/// Questions to every function that takes a name, for these names, and to every one that takes an address.
 pub(super) fn by_key(names: &[&str]) -> Vec<String> {
     let mut questions = Vec::new();
     for name in names.iter().map(|name| word(name)) {
@@ -42,7 +42,7 @@ pub(super) fn by_key(names: &[&str]) -> Vec<String> {
     questions
 }
 
-/// Each enumeration, twice; of musl, which has no `gethostent_r`, the first alone.
+/// Enumerations by gethostent(3), and by `gethostent_r` if `with_r` is true: musl does not have it.
 pub(super) fn enumerations(with_r: bool) -> Vec<String> {
     let mut questions = Vec::new();
     for stay_open in [0, 1] {
@@ -72,7 +72,7 @@ pub(super) fn first_results(nodes: &[&str]) -> Vec<String> {
     questions
 }
 
-/// getnameinfo(3) for addresses, flags, lengths of the buffers and sizes of the address.
+/// getnameinfo(3) for addresses, flags, lengths of both buffers, and wrong sizes of the address.
 pub(super) fn nameinfo() -> Vec<String> {
     let addresses = [
         "127.0.0.11",

@@ -1,4 +1,4 @@
-//! `nss-wrapper --check`: the lines that the library skips, as pwck names them.
+//! `nss-wrapper --check` names the lines that the library would skip, as pwck(8) does.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use super::scene::{as_ids, as_self, scene};
 use crate::support::scene::{has, is_root};
 use crate::support::{file, run, stdout};
 
-/// Exit code and standard output of a check, which must say nothing else.
+/// Exit code and standard output of a check, which must write nothing to standard error.
 fn checked(command: &mut Command) -> (Option<i32>, String) {
     let out = run(command);
     assert!(out.stderr.is_empty(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
@@ -88,7 +88,7 @@ fn a_large_file_shows_progress_on_a_terminal_and_nowhere_else() {
     let (code, said) = checked(&mut as_self(&scene, check));
     assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
     has(&said, "large:60000: ");
-    // script(1) is a terminal.
+    // script(1) runs the command on a terminal.
     let mut command = Command::new("script");
     let line = format!("{launcher} {} >faults", check.join(" "));
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);

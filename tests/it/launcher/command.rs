@@ -39,7 +39,7 @@ fn another_user_exists_beside_those_of_the_system() {
         (["getent", "group magic"], "magic:x:4343:\n"),
         (["id", "-u root"], "0\n"),
         (["getent", "group root"], "root:x:0:\n"),
-        // Names are all that changes.
+        // The process's own ids do not change.
         (["id", "-u"], "10000\n"),
     ] {
         let mut command = as_ids(&scene, 10000, 0, ["--user", user, args[0]]);
@@ -134,7 +134,7 @@ fn hosts_are_found_beside_those_of_a_file_or_of_the_system() {
         command.args(more).args([PYTHON, "-c", python, name]);
         assert_eq!(stdout(&mut command), format!("{want}\n"), "{more:?} {name}");
     }
-    // The functions that ask no resolver, too.
+    // The older functions find them, too.
     let python = "import socket; print(socket.gethostbyname('db.it'), \
                   socket.gethostbyname('localhost'), socket.gethostbyaddr('10.1.2.4')[0])";
     let mut command = as_self(&scene, hosts);
@@ -229,7 +229,7 @@ fn what_was_preloaded_stays_behind_the_library() {
         let said = stdout(command.env("LD_PRELOAD", &before));
         assert_eq!(said, format!("{own}:{other}\n"), "{before}");
     }
-    // With it root is faked, and the name for that is ours.
+    // uid_wrapper tells the launcher that it is root. The name for that id is the library's.
     let preload = format!("LD_PRELOAD={other}");
     let env = ["env", &preload, "UID_WRAPPER=1", "UID_WRAPPER_ROOT=1", &launcher];
     let mut command = scene.as_ids(10000, 10000, env);
@@ -292,7 +292,8 @@ fn the_launcher_has_the_variables_of_the_library_and_no_others() {
     assert_eq!(names("environment/src/names.rs", "\""), library);
 }
 
-/// Each variable is set by an option, but for the caller's own entry, which a file's absence decides.
+/// The passwd file is empty here, because the launcher sets `NSS_WRAPPER_USER` only for a caller who has no
+/// entry.
 #[test]
 fn every_variable_has_an_option() {
     let scene = scene().0;

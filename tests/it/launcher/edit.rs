@@ -1,7 +1,8 @@
-//! The jobs of `nss_wrapper.pl`, with the script's options, messages, exit codes and results. Unlike the
-//! script it loses nothing if it is killed, or if two run at once.
+//! `nss-wrapper --edit`, which under the name `nss_wrapper.pl` takes the place of the peer's script: it has the
+//! script's options, messages, exit codes and results. Unlike the script it loses nothing if it is killed, or if two
+//! run at once.
 //!
-//! The tables hold what the script of nss_wrapper 1.1 did with the same arguments under Perl 5.36.
+//! The expected results are those of the script of nss_wrapper 1.1 with the same arguments under Perl 5.36.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -154,12 +155,12 @@ fn what_cannot_be_done_is_said_as_the_script_says_it_and_changes_nothing() {
             "missing: --name <name>",
         ),
         (job("add", "passwd", ""), "invalid: --name <name>"),
-        // The script writes these, and what they break.
+        // The script accepts these two names, and writes a broken file.
         (job("add", "passwd", "a:b"), "invalid: --name <name>"),
         (job("add", "passwd", "a\nb"), "invalid: --name <name>"),
     ];
     for (args, message) in usage {
-        // Of an option that is given twice the last counts.
+        // If an option is given twice, the last one counts.
         let out = run(&mut place.command(&args));
         assert_eq!(out.status.code(), Some(1), "{args:?}: {out:?}");
         let said = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -229,7 +230,7 @@ fn a_link_stays_a_link_and_the_file_keeps_its_mode_and_owner() {
     assert_eq!(fs::metadata(&real).expect("it is there").mode() & 0o7777, mode);
     assert_eq!(owner_of(&real), owner);
 
-    // A random user of group 0, as in a container, edits root's file where the group may.
+    // A random user id with group 0, as in a container, edits root's file, which the group may write.
     if is_root() {
         let (program, dir) = (scene.path("nss-wrapper"), dir.join("real"));
         copy_program(launcher(), &program);
@@ -273,12 +274,12 @@ fn a_writer_killed_at_any_call_leaves_the_old_or_the_new_file_and_stops_nobody()
             text if text == new => new_files += 1,
             text => panic!("call {call}: {text}"),
         }
-        // The next writer is not stopped, and clears away what was left.
+        // The next writer can do its job, and removes the files that were left behind.
         stdout(&mut place.command(&job("add", "passwd", "next")));
         has(&place.read("passwd"), "\nnext:x:100");
         assert_eq!(place.names(), BTreeSet::from(["passwd".into(), "group".into()]), "{call}");
     }
-    // Killed before the file was replaced, and after.
+    // Some calls come before the file is replaced, and some after.
     assert!(old_files > 5 && new_files > 0, "{old_files} {new_files}");
 }
 

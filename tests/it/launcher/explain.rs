@@ -1,4 +1,4 @@
-//! `nss-wrapper --explain`: it says who answers, or why the library cannot.
+//! `nss-wrapper --explain` says which source answers a question, or why the library cannot answer it.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::support::{file, module, peer, run, stdout};
 
 const USER: &str = "app:x:%u:%g::/:/bin/sh";
 
-/// What the launcher says, and that its exit code is this.
+/// Asserts the exit code of the launcher, and returns what it writes to standard output.
 #[track_caller]
 fn said(command: &mut Command, code: i32) -> String {
     let out = run(command);
@@ -19,7 +19,7 @@ fn said(command: &mut Command, code: i32) -> String {
     said
 }
 
-/// The question in an environment in which the library is preloaded.
+/// `--explain` with these arguments, where the library is preloaded already.
 fn under<const N: usize>(scene: &Scene, args: [&str; N]) -> Command {
     let mut command = as_ids(scene, 10000, 7000, ["--explain"]);
     command.args(args).env("LD_PRELOAD", &scene.library);
@@ -217,7 +217,8 @@ fn an_answer_of_the_service_is_told_from_one_of_the_system() {
     let text = said(&mut on_layers(&scene, &script), 0);
     has(&text, "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which");
     if is_root() {
-        // Otherwise the configuration is not root's in the eyes of the program.
+        // In a user namespace the program sees that the configuration does not belong to root, and does not
+        // use it.
         has(&text, "libnss_wrapper_rs.so.2, configured by /etc/nss_wrapper_rs.conf\n");
     }
     has(&text, "user 0: root:x:0:0:root:/root:/bin/bash\nanswered by: the file /etc/passwd:1\n");

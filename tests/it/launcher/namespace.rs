@@ -1,4 +1,5 @@
-//! `nss-wrapper --namespace`: programs that read /etc themselves see the users, and nothing else changes.
+//! `nss-wrapper --namespace`: programs that read the files in /etc themselves see the users, and nothing else
+//! changes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +11,7 @@ use super::scene::{as_ids, as_root, as_self, scene};
 use crate::support::scene::{Scene, failure, has, is_root};
 use crate::support::{PYTHON, built, compiled, copy_program, file, root, run, stdout};
 
-/// A static one: busybox of Debian's busybox-static.
+/// A static program, of Debian's package busybox-static.
 const BUSYBOX: &str = "/bin/busybox";
 
 /// A Go program without cgo.
@@ -52,7 +53,7 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     let said = stdout(command.env("NSS_WRAPPER_HOSTNAME", "box.example"));
     let want = "app\napp\napp:x:10000:7000:100%:/data/100%:/bin/ash\nbox.example\n";
     assert_eq!(said, want);
-    // Whoever has an entry is left as they are, and then needs no namespace at all.
+    // A caller who has an entry keeps it, and no namespace is made.
     let mut command = as_root(&scene.path("nss-wrapper"));
     command.args(["--namespace", "sh", "-c", "readlink /proc/self/ns/mnt; id -un"]);
     command.env_remove("LD_PRELOAD").env("NSS_WRAPPER_USER", line);
@@ -133,7 +134,7 @@ fn root_without_the_right_to_mount_can_still_become_another_user_and_keeps_its_g
     let inside = "id -G; id -Gn; setpriv --reuid=1234 --regid=1234 --clear-groups id -un";
     let mut command = Command::new("setpriv");
     if !is_root() {
-        // Only real root has other ids to give away; the groups stay nobody's then.
+        // Root of a user namespace has no other id to become, and its groups have no ids there.
         return assert_eq!(
             stdout(as_ids(&scene, 0, 0, ["--namespace", "--user", "a"]).args(["id", "-un"])),
             "a\n"
@@ -204,7 +205,7 @@ fn what_forbids_a_namespace_is_named_in_one_line_and_the_command_does_not_run() 
     }
 }
 
-/// The library has nothing to do with it.
+/// The library is deleted first: `--namespace` works without it.
 #[test]
 fn nothing_is_preloaded_in_a_namespace() {
     let scene: Scene = scene().0;

@@ -35,7 +35,7 @@ pub(crate) fn as_self<const N: usize>(scene: &Scene, args: [&str; N]) -> Command
     command
 }
 
-/// A command that root runs; without its rights, root of a user namespace.
+/// A command that root runs, or root of a user namespace if the tests do not run as root.
 pub(crate) fn as_root(program: &Path) -> Command {
     if is_root() {
         return Command::new(program);
@@ -45,9 +45,9 @@ pub(crate) fn as_root(program: &Path) -> Command {
     command
 }
 
-/// A script of the shell that root runs on the machine itself, with layers over /etc and the C
-/// library's directory that end with it. `$launcher` is the launcher, and `$as_10000 COMMAND` runs a
-/// command by that id.
+/// A shell script that root runs. It sees this machine's files, with overlays over /etc and over the C
+/// library's directory, which take its changes and vanish when it ends. `$launcher` is the launcher, and
+/// `$as_10000 COMMAND` runs a command as that user id.
 pub(crate) fn on_layers(scene: &Scene, script: &str) -> Command {
     let layers = scene.path("layers");
     std::fs::create_dir(&layers).expect("the directory is ours");
@@ -58,7 +58,7 @@ pub(crate) fn on_layers(scene: &Scene, script: &str) -> Command {
         mount -t overlay -o "lowerdir=/etc,upperdir=$1/etc,workdir=$1/work1" none /etc
         mount -t overlay -o "lowerdir=$lib,upperdir=$1/lib,workdir=$1/work2" none "$lib"
     "#;
-    // In a user namespace what is root's in this one belongs to 10000.
+    // In a further user namespace the files of this one's root belong to 10000.
     let as_10000 = if is_root() {
         "setpriv --reuid=10000 --regid=10000 --clear-groups"
     } else {

@@ -1,4 +1,4 @@
-//! `nss-wrapper --install-service`: what it changes in a tree of files, and that this is undone.
+//! `nss-wrapper --install-service`: what it changes in a tree of files, and that `--uninstall-service` undoes this.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use crate::support::{file, run, stdout};
 const LINE: &str = "ipython:x:%u:%g:IPython:/home/ipython:/bin/bash";
 const CONF: &str = "etc/nss_wrapper_rs.conf";
 
-/// An image's files: a C library for this machine, and nsswitch.conf.
+/// A directory with files as in a container image: a C library for this machine, and nsswitch.conf.
 struct Image {
     scene: Scene,
     root: PathBuf,
@@ -32,7 +32,7 @@ impl Image {
         }
         open_to_all(&root);
         symlink("usr/lib", root.join("lib")).expect("the directory is ours");
-        // Only the head of a C library is looked at.
+        // The launcher reads only the ELF header of the C library.
         let library = fs::read(&scene.library).expect("the library is there");
         file(&lib, "libc.so.6", &library[..64]);
         file(&root, "etc/nsswitch.conf", nsswitch);
@@ -47,7 +47,7 @@ impl Image {
         command
     }
 
-    /// The one line with which the launcher refuses; nothing may have changed.
+    /// The one line with which the launcher refuses to do something; it may not have changed anything.
     fn refused(&self, args: &[&str]) -> String {
         let before = self.files();
         let out = run(&mut self.launcher(args));
@@ -59,7 +59,7 @@ impl Image {
         said
     }
 
-    /// Every file: its content or its link, mode, owner, and number.
+    /// Every file: its content or where its link leads, its mode, its owner, and its inode number.
     fn files(&self) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, u64)> {
         let mut all = BTreeMap::new();
         let mut dirs = vec![self.root.clone()];
@@ -189,7 +189,7 @@ fn links_stay_and_lead_to_files_within_the_image() {
     assert!(link.is_symlink());
 }
 
-/// Nobody's half is taken back by another's failure, and no file is left beside another.
+/// None of them fails or takes back what another has done, and none leaves a temporary file.
 #[test]
 fn several_who_install_at_once_wait_for_each_other() {
     let image = Image::new("passwd: files\ngroup: files\n");
@@ -360,7 +360,7 @@ fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
     assert_eq!(stdout(&mut on_layers(&scene, &script)), "ipython\n");
 }
 
-/// The end of it would be cut off otherwise, and the rest obeyed.
+/// Otherwise the library would use the first part of the configuration without its end.
 #[test]
 fn a_configuration_that_is_longer_than_the_library_reads_is_not_used() {
     let (scene, _) = scene();
@@ -375,7 +375,8 @@ fn a_configuration_that_is_longer_than_the_library_reads_is_not_used() {
     let script = format!("line='{LINE}'\n{script}");
     let said = stdout(&mut on_layers(&scene, &script));
     if is_root() {
-        // Otherwise the configuration is not root's in the eyes of the program.
+        // In a user namespace the program sees that the configuration does not belong to root, and does not
+        // use it.
         let (before, after) = said.split_once('\n').expect("lines");
         assert_eq!(before, "ipython");
         has(after, "nss_wrapper_rs.conf: it is longer than 16383 bytes, not used\n");

@@ -7,7 +7,7 @@ use super::scene::{as_self, scene};
 use crate::support::namespace::after_mounts;
 use crate::support::{file, run};
 
-/// The one line that the launcher says; it must have run nothing and failed by itself.
+/// The one line that the launcher writes. It must have failed by itself, without running a command.
 fn refused(command: &mut Command) -> String {
     let out = run(command);
     assert_eq!(out.status.code(), Some(125), "{command:?}");
@@ -39,7 +39,7 @@ fn a_file_that_cannot_be_one_of_its_database_is_refused_before_the_command_runs(
     }
 }
 
-/// A container may have none, as chroot(8) without more has.
+/// A container may lack /proc, and so may the new root of chroot(8).
 #[test]
 fn without_proc_the_launcher_works_or_says_what_it_lacks() {
     let (scene, launcher) = scene();

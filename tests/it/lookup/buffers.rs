@@ -37,8 +37,9 @@ fn with_files<'a>(command: &'a mut Command, dir: &TempDir) -> &'a mut Command {
     command
 }
 
-/// Asks each question with buffers of every length at every alignment. Its answer must be `want`, that
-/// to a short buffer `refused`, and the buffer no longer than the answer's text and the pointers to it.
+/// Asks each question with buffers of every length at every alignment. A buffer that is long enough must
+/// give the answer beside the question, and a shorter one `refused`. The answer may need no more room than
+/// its text and its pointers take.
 fn sweep(refused: &str, pairs: &[(String, String)]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut command = under(library(), probe("buffers"));
@@ -59,7 +60,7 @@ fn sweep(refused: &str, pairs: &[(String, String)]) {
     }
 }
 
-/// The questions by name and by id of each row, and for the first of an enumeration.
+/// Questions for each row by name and by id, and for the first row of an enumeration, with their answers.
 fn of_rows(names: [&str; 4], text: &str) -> Vec<(String, String)> {
     let [by_name, by_id, begin, next] = names;
     let mut pairs = Vec::new();

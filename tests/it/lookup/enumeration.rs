@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::ask::Session;
 
-/// `first` and the ids that follow it, `count` of them.
+/// Lines of `count` users, whose ids begin with `first`.
 fn users(first: u32, count: u32) -> Vec<String> {
     (first..first + count).map(|id| format!("u{id}:x:{id}:1:::")).collect()
 }
@@ -14,7 +14,7 @@ fn groups(first: u32, count: u32) -> Vec<String> {
     (first..first + count).map(|id| format!("g{id}:x:{id}:bob")).collect()
 }
 
-/// Puts the lines where the file was, by rename or in place.
+/// Writes the lines to the file, in place or by rename(2).
 fn write(path: &Path, lines: &[String], in_place: bool) {
     let text = lines.join("\n") + "\n";
     if in_place {
@@ -36,14 +36,14 @@ fn an_enumeration_goes_on_in_the_old_content_and_a_new_one_sees_the_new() {
         let mut session = Session::with(&passwd, &group);
         for (old, first) in users(100, 5).iter().zip(200..) {
             assert_eq!(session.ask("getpwent"), *old);
-            // Rewritten at each step, to longer and shorter files; lookups see it at once.
+            // The file is rewritten after each row, longer or shorter. Lookups see that at once.
             write(&passwd, &users(first, 220 - first), in_place);
             assert_eq!(session.ask(&format!("getpwuid {first}")), users(first, 1)[0]);
             assert_eq!(session.ask("getpwnam u100"), "none");
         }
         assert_eq!(session.ask("getpwent"), "none");
         assert_eq!(session.ask("getpwent"), "none");
-        // setpwent, or endpwent and going on, begins anew, in what the file holds now.
+        // After setpwent or endpwent an enumeration begins again, in what the file holds now.
         assert_eq!(session.ask("setpwent"), "done");
         assert_eq!(session.ask("getpwent"), users(204, 1)[0]);
         write(&passwd, &users(300, 1), in_place);
@@ -51,7 +51,7 @@ fn an_enumeration_goes_on_in_the_old_content_and_a_new_one_sees_the_new() {
         assert_eq!(session.ask("endpwent"), "done");
         assert_eq!(session.ask("getpwent"), users(300, 1)[0]);
         assert_eq!(session.ask("getpwent"), "none");
-        // The file is gone in the middle.
+        // The file is removed during an enumeration.
         assert_eq!(session.ask("setgrent"), "done");
         assert_eq!(session.ask("getgrent"), groups(100, 1)[0]);
         fs::remove_file(&group).expect("removed");
@@ -81,7 +81,7 @@ fn two_enumerations_and_lookups_do_not_disturb_each_other() {
     }
     assert_eq!(session.ask("getpwent"), "none");
     assert_eq!(session.ask("getgrent"), "none");
-    // A child of fork goes on where its parent stood, and does not move it.
+    // A child of fork(2) goes on where its parent stood, and does not move the parent's enumeration.
     assert_eq!(session.ask("setpwent"), "done");
     assert_eq!(session.ask("fork getpwent"), users(100, 1)[0]);
     assert_eq!(session.ask("getpwent"), users(100, 1)[0]);
@@ -89,7 +89,7 @@ fn two_enumerations_and_lookups_do_not_disturb_each_other() {
     assert_eq!(session.end(), [""; 0]);
 }
 
-/// As glibc has it, threads share the enumeration: each row goes to one of them.
+/// As in glibc threads share the enumeration: each row goes to one of them.
 #[test]
 fn threads_that_enumerate_together_get_each_row_once() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -98,7 +98,7 @@ fn threads_that_enumerate_together_get_each_row_once() {
     write(&group, &groups(1, 2000), true);
     let mut session = Session::with(&passwd, &group);
     for _ in 0..20 {
-        // Begun by all at once.
+        // Then all threads begin the enumeration at once.
         assert_eq!(session.ask("endpwent; endgrent"), "done; done");
         assert_eq!(session.ask("share getpwent_r"), "2000 rows, 2000 different");
         assert_eq!(session.ask("share getgrent_r"), "2000 rows, 2000 different");

@@ -1,4 +1,4 @@
-//! `<grp.h>`: every function, and which databases are wrapped.
+//! `<grp.h>`: every function. And the functions of nss_wrapper that say which databases are wrapped.
 
 use std::path::PathBuf;
 

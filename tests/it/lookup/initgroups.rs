@@ -15,7 +15,7 @@ use crate::support::{
 const PASSWD: &str = "svc:*:5000:5000::/:/bin/sh\n";
 const GROUP: &str = "svc:x:5000:\nextra:x:5001:svc\nother:x:5002:\nmore:x:5003:other,svc\n";
 
-/// A scene with those files; `None` where the test is not root's.
+/// A scene with those files; `None` if the tests do not run as root.
 fn root_scene() -> Option<Scene> {
     if !is_root() {
         eprintln!("skipped: only root has groups to drop");
@@ -28,7 +28,7 @@ fn root_scene() -> Option<Scene> {
     Some(scene)
 }
 
-/// A command of root's in the groups 0, 4 and 27, with the library and the files.
+/// A command that root runs in the groups 0, 4 and 27, with the library and the files.
 fn as_root(scene: &Scene, args: &[&str]) -> Command {
     let mut command = under("", "setpriv");
     command
@@ -71,7 +71,7 @@ fn a_synthetic_user_has_no_groups_of_root_either() {
     command.env_remove("NSS_WRAPPER_PASSWD").env_remove("NSS_WRAPPER_GROUP");
     command.env("NSS_WRAPPER_USER", "me:x:5000:5000::/:/bin/sh");
     let said = stdout(&mut command);
-    // libc answers, and what it does to errno stands.
+    // libc answers here, and may change errno.
     assert!(said.contains("initgroups 0, ") && said.ends_with(": 5000\n"), "{said}");
 }
 
@@ -99,12 +99,12 @@ fn an_unprivileged_caller_is_warned_and_keeps_the_groups() {
     has(&String::from_utf8_lossy(&out.stderr), "initgroups");
     let silent = run(command.env_remove("NSS_WRAPPER_DEBUGLEVEL")).stderr;
     assert_eq!(String::from_utf8_lossy(&silent), "", "silent unless asked");
-    // Who says that uid_wrapper is there must not be told that it did anything.
+    // `UID_WRAPPER` is set, but uid_wrapper is not loaded, so nothing has set any groups. Success would be wrong.
     let said = stdout(command.env("UID_WRAPPER", "1"));
     has(&said, &format!("initgroups -1, errno {}", libc::EPERM));
 }
 
-/// As root too, uid_wrapper fakes the groups, and the real ones stay.
+/// Even for root uid_wrapper fakes the groups, and the real ones stay.
 #[test]
 fn with_uid_wrapper_the_groups_are_its_own() {
     let Some(scene) = root_scene() else { return };
@@ -146,7 +146,7 @@ fn setpriv_and_the_launcher_drop_roots_groups() {
 fn su_runuser_and_python_drop_roots_groups() {
     let Some(scene) = root_scene() else { return };
     let shadow = file(scene.dir.path(), "shadow", "svc:*:19000:0:99999:7:::\n");
-    // The groups of the process itself, past every library.
+    // Shows the groups that the kernel has for the process, which no library can fake.
     let show = "exec grep ^Groups: /proc/self/status";
     let python = "import os; os.initgroups('svc', 5000); os.setgid(5000); os.setuid(5000); \
                   print(open('/proc/self/status').read())";
@@ -160,10 +160,10 @@ fn su_runuser_and_python_drop_roots_groups() {
     }
 }
 
-/// What has root's command run as 10000, in one group more.
+/// Makes a command of root's run as 10000, with 27 as the only supplementary group.
 const AS_10000: &[&str] = &["setpriv", "--reuid=10000", "--regid=10000", "--groups=27", "--"];
 
-/// There is nothing of root's to drop, nothing can be changed, and nobody becomes the user.
+/// They have no groups of root's to drop, cannot change their groups, and cannot become the user.
 #[test]
 fn setpriv_su_and_python_as_10000_become_nobody_else() {
     let Some(scene) = root_scene() else { return };
@@ -221,7 +221,7 @@ impl Nginx {
         list.split_whitespace().next()?.parse().ok()
     }
 
-    /// Its line in proc(5).
+    /// The worker's groups, as a line of /proc/PID/status.
     fn groups(&self) -> String {
         let worker = self.worker().expect("it answers");
         let status = fs::read_to_string(format!("/proc/{worker}/status")).expect("it runs");

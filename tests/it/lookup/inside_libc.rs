@@ -8,7 +8,7 @@ use crate::support::ask::{answers, expect, musl_ask};
 use crate::support::scene::{Scene, UID, has, is_root};
 use crate::support::{copy_program, file, probe, run, stdout};
 
-/// The probe below the scene, where 10000 can reach it.
+/// Copies the probe to the scene's directory, where 10000 can reach it.
 fn ask_in(scene: &Scene) -> String {
     let copy = scene.path("ask");
     copy_program(probe("ask"), &copy);
@@ -20,7 +20,7 @@ fn ask_as_10000(scene: &Scene) -> Command {
     scene.as_ids(UID, 0, [ask_in(scene)])
 }
 
-/// What libc is asked of the user, and of whoever runs the process.
+/// Questions for which libc looks up this user, and for which it looks up whoever runs the process.
 fn questions_of(user: &str) -> [String; 5] {
     let of_user = ["glob", "glob64", "wordexp"].map(|function| format!("{function} ~{user}"));
     let [glob, glob64, wordexp] = of_user;
@@ -63,7 +63,7 @@ fn libc_itself_sees_the_synthetic_user_and_what_falls_through() {
     }
 }
 
-/// Only root may say whose login a process is.
+/// Only root may set the login of a process, `/proc/self/loginuid`.
 #[test]
 fn getlogin_finds_the_name_of_the_login() {
     if !is_root() {
@@ -80,7 +80,8 @@ fn getlogin_finds_the_name_of_the_login() {
     assert_eq!(said[1], "/home/builder");
 }
 
-/// Late and once: a process that asks nothing from inside does not even look into nsswitch.conf.
+/// libc is made to ask the library as late as possible, and once. A process without such lookups does not even
+/// read nsswitch.conf.
 #[test]
 fn only_lookups_inside_libc_pay_for_the_service() {
     let scene = Scene::new();
@@ -99,7 +100,7 @@ fn only_lookups_inside_libc_pay_for_the_service() {
     let questions = questions_of("root");
     let args: Vec<_> = [ask.as_str()].into_iter().chain(questions.iter().map(|q| &**q)).collect();
     let log = calls(&args, "1");
-    // Once by libc, for the other databases, and once to learn what comes after us.
+    // libc reads it once for the other databases; the library reads it once, to learn which services come next.
     let count = log.matches("/etc/nsswitch.conf").count();
     assert!((1..=2).contains(&count), "{log}");
 }

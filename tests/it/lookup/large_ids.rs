@@ -1,5 +1,5 @@
 //! Ids of nine and ten digits, as OpenShift and Active Directory give them, and the largest id: every function
-//! answers right, and as fast as for other ids.
+//! answers correctly, and as fast as for other ids.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -65,7 +65,7 @@ fn instructions(passwd: &Path, kind: Repeated, keys: &[String]) -> f64 {
     instructions_each(lookups, kind)
 }
 
-/// So many users, from that id on.
+/// Writes a file with `count` users, whose ids begin with `first`.
 fn file_from(dir: &Path, name: &str, first: u32, count: u32) -> std::path::PathBuf {
     let mut text = String::new();
     for id in first..first + count {
@@ -81,7 +81,7 @@ fn a_search_and_a_lookup_of_large_ids_take_no_longer_than_of_small_ones() {
     let count = 20_000;
     let small = file_from(dir.path(), "small", 10_000_000, count);
     let large = file_from(dir.path(), "large", 1_000_680_000, count);
-    // Small ones, and a single large one behind them.
+    // Small ids, and a single large one at the end.
     let mut mixed = std::fs::read_to_string(&small).expect("just written");
     mixed += "one:x:4294967294:100:::\n";
     let mixed = file(dir.path(), "mixed", mixed);
@@ -93,8 +93,8 @@ fn a_search_and_a_lookup_of_large_ids_take_no_longer_than_of_small_ones() {
     let (small_ids, large_ids) = (ids(10_000_000), ids(1_000_680_000));
     let mut both_ids = small_ids.clone();
     both_ids.insert(1, String::from("4294967294"));
-    // A first lookup reads all lines, and two more digits in each. How near a key of an index lies to where it
-    // should depends on the process's secret.
+    // A first lookup reads all lines, and each has two digits more. How many slots of the hash index a later
+    // lookup has to look at depends on the hash secret of the process.
     for (kind, most) in [(Repeated::First, 1.25), (Repeated::Often, 1.1)] {
         let of_small = instructions(&small, kind, &small_ids);
         let by_name = instructions(&small, kind, &names);

@@ -1,4 +1,4 @@
-//! Malformed lines are reported, the other lines of the file count, and nobody becomes root.
+//! Malformed lines are reported, the other lines of the file still answer, and nobody becomes root.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -124,7 +124,7 @@ fn each_bad_line_is_reported_once_for_each_version_with_path_line_and_reason() {
         .expect("written");
     fs::write(&group, "bob:x:1:\n  \nbad:x\nn:x:-1:\n").expect("written");
     let mut session = Session::with(&passwd, &group);
-    // By search, by index, in a row, from threads, from a child; before and after the clock moves.
+    // Lookups by search and by index, enumerations, threads, and a child; before and after the clock's next tick.
     for _ in 0..40 {
         assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
         assert_eq!(session.ask("getpwuid 2"), "none");
@@ -134,7 +134,7 @@ fn each_bad_line_is_reported_once_for_each_version_with_path_line_and_reason() {
     }
     assert_eq!(session.ask("threads 8 50 getpwnam_r bob"), "bob:x:1:1:::");
     assert_eq!(session.ask("fork getpwnam bob"), "bob:x:1:1:::");
-    // The same bytes again are no new version.
+    // A new file with the same content is no new version.
     let same = fs::read(&passwd).expect("readable");
     fs::write(passwd.with_extension("new"), same).expect("written");
     fs::rename(passwd.with_extension("new"), &passwd).expect("renamed");
@@ -160,7 +160,7 @@ fn each_bad_line_is_reported_once_for_each_version_with_path_line_and_reason() {
     assert_eq!(session.end(), want);
 }
 
-/// Threads that ask for the first time all at once.
+/// The threads make their first lookup at the same time.
 #[test]
 fn threads_report_a_bad_line_once() {
     let (_dir, passwd, group) = scene();
@@ -240,7 +240,7 @@ fn what_is_not_a_readable_file_is_one_clear_error_and_blocks_nobody() {
     let mut session = Session::with(&group.join("passwd"), &group);
     assert_eq!(session.ask("getpwnam bob"), "none");
     assert_eq!(session.end().len(), 1);
-    // Turned into a file, it answers.
+    // Once a regular file has replaced the FIFO, it answers.
     make("Not a regular file");
     let mut session = Session::with(&passwd, &group);
     assert_eq!(session.ask("getpwnam bob"), "none");
@@ -250,14 +250,14 @@ fn what_is_not_a_readable_file_is_one_clear_error_and_blocks_nobody() {
     assert_eq!(session.end().len(), 1);
 }
 
-/// Whoever waits to write into a FIFO is not woken by a lookup, and the program does not wait.
+/// A lookup does not wake a process that waits to write into the FIFO, and does not wait itself.
 #[test]
 fn a_fifo_is_not_opened() {
     let (_dir, passwd, group) = scene();
     stdout(Command::new("mkfifo").arg(&passwd));
     let path = passwd.clone();
     let writer = std::thread::spawn(move || fs::OpenOptions::new().write(true).open(path));
-    // Time for the thread to wait in open(2). Without it the test shows less, and passes.
+    // Gives the thread the time to begin to wait in open(2). If that is too short, the test passes, but shows less.
     std::thread::sleep(std::time::Duration::from_millis(100));
     let mut session = Session::with(&passwd, &group);
     for _ in 0..3 {
@@ -270,7 +270,7 @@ fn a_fifo_is_not_opened() {
     assert_eq!(session.end().len(), 1);
 }
 
-/// Root may read everything, unless it has given the capability away.
+/// Root may read every file, so the probe runs without that capability.
 #[test]
 fn a_file_that_may_not_be_read_is_one_clear_error_and_answers_once_it_may() {
     let (_dir, passwd, group) = scene();
@@ -354,7 +354,7 @@ fn good_files_give_what_the_peer_gives() {
             said.push(session.ask(&format!("getpwuid {id}")));
             said.push(session.ask(&format!("getgrgid {id}")));
         }
-        // The peer sets ENOENT, and for what it does not find that is all it says.
+        // The peer changes errno to ENOENT, and for a missing entry its functions with _r return ENOENT.
         let plain =
             |text: &String| text.replace(" errno ENOENT", "").replace("error ENOENT", "none");
         said.iter().map(plain).collect()

@@ -25,7 +25,7 @@ fn group() -> (TempDir, PathBuf) {
 #[test]
 fn getgrouplist_stores_what_fits_and_the_total_with_no_group_twice() {
     let (_dir, path) = group();
-    // Own's 7 is the group that the caller gives, and many's 100 is lab's.
+    // The group `own` has the id 7, which the caller gives, and `many` has that of `lab`.
     let pairs = [
         ("getgrouplist bob 7 64", "3 of 3: 7 100 200"),
         ("getgrouplist bob 7 3", "3 of 3: 7 100 200"),
@@ -70,7 +70,7 @@ fn initgroups_sets_uid_wrappers_groups() {
         command.env("UID_WRAPPER", "1").env("UID_WRAPPER_ROOT", "1");
         assert_eq!(answers(&mut command, &questions), ["0", "7 100 200"]);
     }
-    // The peer does the same, but for a group twice, one behind a blank, and an errno.
+    // The peer has a group twice, does not find a member behind a blank, and changes errno.
     let mut command = under_both(&[peer(), uid_wrapper()], &path);
     command.env("UID_WRAPPER", "1").env("UID_WRAPPER_ROOT", "1").env("NSS_WRAPPER_PASSWD", passwd);
     let [rc, groups] = &answers(&mut command, &questions)[..] else { unreachable!("two answers") };

@@ -1,4 +1,4 @@
-//! `NSS_WRAPPER_SHADOW`. Short buffers: `buffers`.
+//! `NSS_WRAPPER_SHADOW`. `buffers` tests short buffers.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ fn all(path: &Path) -> String {
     said[0].clone()
 }
 
-/// What glibc makes of the same bytes, without the library.
+/// The entries that glibc's own parser finds in the same file, without the library.
 fn of_glibc(path: &Path) -> String {
     answers(&mut under("", probe("ask")), &[format!("fgetspent {}", path.display())]).concat()
 }
@@ -52,8 +52,8 @@ fn entries_are_found_and_listed_with_every_field() {
     assert_eq!(stdout(&mut getent), "bob:$6$salt$hash:19001:1:90:7:30:20000:5\n");
 }
 
-/// But for the flag, which the peer does not read and leaves 0. It has no `getspnam_r`, and takes
-/// only lines with all fields.
+/// All fields but the flag, which the peer does not read and leaves 0. The peer has no `getspnam_r`, and
+/// takes only lines with all fields.
 #[test]
 fn the_peer_finds_the_same() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -114,7 +114,7 @@ fn odd_lines_are_read_as_glibc_reads_them() {
     ]
     .map(|line| line.as_bytes().to_vec())
     .to_vec();
-    // More of the same, by a generator that always gives the same.
+    // Pseudo-random lines, the same ones in each run.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let alphabet = b":::::::::11112290 -+x";
     for _ in 0..5000 {

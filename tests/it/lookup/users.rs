@@ -65,7 +65,7 @@ fn without_variables_every_call_is_libcs() {
     assert!(alone[0].starts_with("root:x:0:0:"), "{}", alone[0]);
     assert!(alone.iter().any(|answer| answer.contains(" of ")), "getgrouplist: {alone:?}");
     assert_eq!(answers(&mut ask(), &questions), alone);
-    // An empty value is none.
+    // An empty value counts as unset.
     let mut empty = ask();
     empty.env("NSS_WRAPPER_PASSWD", "").env("NSS_WRAPPER_GROUP", "");
     assert_eq!(answers(&mut empty, &questions), alone);
@@ -89,8 +89,8 @@ fn each_variable_switches_on_its_own_database_only() {
     }
 }
 
-/// What the peer finds, this library finds with the same fields. (Where it finds nothing it
-/// returns `ENOENT`, sets errno, and stores no null pointer.)
+/// Where the peer finds nothing, there is nothing to compare: it returns `ENOENT`, sets errno, and stores no null
+/// pointer.
 #[test]
 fn what_the_peer_finds_is_found_with_the_same_fields() {
     let (dir, path) = passwd();
@@ -108,7 +108,7 @@ fn what_the_peer_finds_is_found_with_the_same_fields() {
     for (our, their) in ours.iter().zip(&theirs) {
         // An enumeration has several rows, and an end that differs.
         let found: Vec<_> = rows(their).into_iter().filter(is_row).collect();
-        // Its getgrouplist stores nothing when the room is short, and disturbs errno.
+        // The peer's getgrouplist stores nothing in an array that is too short, and changes errno.
         if !found.is_empty() && !their.starts_with("-1 of ") {
             let found: Vec<_> =
                 found.iter().map(|row| row.trim_end_matches(" errno ENOENT")).collect();
@@ -119,7 +119,7 @@ fn what_the_peer_finds_is_found_with_the_same_fields() {
     assert!(equal > 40, "{equal}: {theirs:#?}");
 }
 
-/// It is the one that the program had at its first lookup.
+/// The path belongs to the working directory that the program has at its first lookup.
 #[test]
 fn a_relative_path_stays_in_the_working_directory() {
     let (dir, path) = passwd();

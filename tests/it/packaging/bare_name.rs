@@ -20,7 +20,7 @@ fn in_copy(script: &str) -> String {
         mkdir -p "root$2" "root$3" && mount --bind "$2" "root$2" && mount --bind "$3" "root$3"
         exec chroot root bash -euc "$1" bash "$2" "$3"
     "#;
-    // A user namespace would not do: the mounts below the root are locked in it.
+    // A user namespace would not do: in it the mounts below the root are locked, mount_namespaces(7).
     let mut command = Command::new(if is_root() { "unshare" } else { "sudo" });
     if !is_root() {
         command.args(["-n", "unshare"]);
@@ -33,12 +33,13 @@ fn in_copy(script: &str) -> String {
     said
 }
 
-/// What is loaded under each name, and that one library answers where both names are loaded.
+/// Installs with `--compat`, and runs programs with each name in `LD_PRELOAD`. Prints whether the loader's cache
+/// has changed; for each name how often bob is listed, and how often the library is loaded; and which file that is.
 fn installed(prefix: &str, has_debians: bool) -> String {
     library();
     launcher();
     let remove = if has_debians { "" } else { "dpkg -r --force-all libnss-wrapper >/dev/null" };
-    // A prefix that the loader does not search is the user's to name.
+    // The loader does not search this prefix, so the user has to name it.
     let path = if prefix == "/opt/it" { "/opt/it/lib" } else { "" };
     let script = format!(
         r#"
@@ -94,14 +95,15 @@ fn without_debians_package_the_bare_name_is_found() {
     is_found("/usr", false);
 }
 
-/// It is found where `LD_LIBRARY_PATH` names the directory, and the machine's cache is let alone.
+/// The library is found if `LD_LIBRARY_PATH` names its directory.
 #[test]
 fn a_private_prefix_leaves_the_loaders_cache_alone() {
     is_found("/opt/it", true);
     is_found("/opt/it", false);
 }
 
-/// ld.so goes by the path then, and musl's knows no filters.
+/// The bare name leads to a filter object, ld(1) `--filter`. With a path in `LD_PRELOAD` there is no need for one,
+/// and musl's loader does not know filters: that path must lead to the library.
 #[test]
 fn the_path_is_the_librarys_own() {
     library();

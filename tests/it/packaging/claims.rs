@@ -61,8 +61,8 @@ fn folders() -> BTreeSet<String> {
     names.filter(|name| name != "support").collect()
 }
 
-/// Whether the test is there that `folder::file::name` or `src::name` says; none for what does not
-/// name one.
+/// Whether the test that `named` names, as `folder::file::name` or `src::name`, exists; `None` if it does not
+/// name a test.
 fn test_exists(named: &str) -> Option<bool> {
     let parts: Vec<_> = named.split("::").collect();
     match parts[..] {
@@ -103,7 +103,7 @@ fn every_file_of_the_tests_that_a_document_names_is_there() {
     let mut missing = Vec::new();
     for (path, text) in documents() {
         for named in code(&text) {
-            // Options may follow.
+            // Arguments may follow the path.
             let named = named.split(' ').next().unwrap_or_default();
             if ["tests/", "ci/", ".ci/", "fuzz/"].iter().any(|dir| named.starts_with(dir)) {
                 count += 1;
@@ -159,7 +159,7 @@ fn every_claim_of_the_readme_names_its_tests() {
     let items = items(&readme, "What holds");
     assert!(items.len() > 3, "{items:#?}");
     let claims = claims(&page);
-    // The one that leads to the page has its tests there.
+    // The item that refers to docs/security.md has its tests there.
     for item in items.iter().filter(|item| !item.contains("docs/security.md")) {
         let claim = claims.iter().find(|(claim, _)| claim == item);
         let (_, shown_by) = claim.unwrap_or_else(|| panic!("docs/security.md lacks: {item}"));

@@ -1,4 +1,4 @@
-//! One file for every libc: which symbols the shared object needs, and which it exports.
+//! The same shared object serves every libc: which symbols it needs, and which it exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
@@ -18,8 +18,7 @@ fn list(name: &str) -> BTreeSet<String> {
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// The names of the dynamic symbol table that are, or are not, defined here; weak ones left out of
-/// those that are not.
+/// The names in the dynamic symbol table: the defined ones, or the undefined ones that are not weak.
 fn symbols(library: &Path, defined: bool) -> BTreeSet<String> {
     let table = readelf(&["--dyn-syms", "--wide"], library);
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -46,7 +45,7 @@ fn the_exported_names_are_the_intended_ones() {
     assert!(more.is_empty() && fewer.is_empty(), "not in the list: {more:?}; missing: {fewer:?}");
 }
 
-/// What a symbol of either library is here stands in `docs/compatibility.md`.
+/// docs/compatibility.md says of each symbol of both libraries what it is here.
 #[test]
 fn every_symbol_of_ours_and_of_the_peer_is_documented() {
     let text = read_to_string(root().join("docs/compatibility.md")).expect("committed");
@@ -77,7 +76,7 @@ fn every_symbol_that_is_needed_is_in_glibc_2_17() {
     }
 }
 
-/// Debian's own libc says under which version it has kept each of the names.
+/// libc keeps the versions of old symbols, so Debian's own libc has each line of the list.
 #[test]
 fn the_list_of_glibc_2_17_agrees_with_this_machines_libc() {
     let linked = stdout(Command::new("ldd").arg("/bin/ls"));

@@ -10,7 +10,7 @@ fn readelf(option: &str, file: &Path) -> String {
     stdout(Command::new("readelf").args([option, "--wide"]).arg(file))
 }
 
-/// The words of the lines of readelf's table that begin with that one.
+/// The lines of readelf's table whose first word is `first`, as words.
 fn rows<'a>(table: &'a str, first: &str) -> Vec<Vec<&'a str>> {
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     rows.filter(|row| row.first() == Some(&first)).collect()
@@ -20,12 +20,13 @@ fn number(hex: &str) -> u64 {
     u64::from_str_radix(hex.trim_start_matches("0x"), 16).expect(hex)
 }
 
-/// Where a segment lies in memory. (Its flags are one word or two.)
+/// Where a segment lies in memory.
 fn place(segment: &[&str]) -> Range<u64> {
     let start = number(segment[2]);
     start..start + number(segment[5])
 }
 
+/// The flags of a segment, which readelf writes as one word or as two.
 fn flags(segment: &[&str]) -> String {
     segment[6..segment.len() - 1].concat()
 }
@@ -54,8 +55,8 @@ fn all_that_is_relocated_is_bound_at_the_start_and_read_only_then() {
         let segments = readelf("--segments", file);
         let [relro] = &rows(&segments, "GNU_RELRO")[..] else { panic!("{segments}") };
         let relro = place(relro);
-        // "[ 7] .got PROGBITS address offset size …": what is written at run time, and nothing else, may
-        // lie outside.
+        // A line is "[ 7] .got PROGBITS address offset size …". Of the writable sections only the variables may
+        // lie outside of what becomes read-only.
         let sections = readelf("--sections", file);
         let mut inside = Vec::new();
         for line in sections.lines() {
@@ -91,8 +92,8 @@ fn the_loader_does_as_it_is_asked() {
     assert!(stack.contains(" rw-p "), "{stack}");
 }
 
-/// glibc since 2.5 and musl find names by `DT_GNU_HASH`, and some loaders by that alone. Without another table
-/// every other test here shows that it serves.
+/// glibc since 2.5 and musl find names by `DT_GNU_HASH`. The library has no other table, so every test that
+/// preloads it shows that this one works.
 #[test]
 fn names_are_found_by_the_gnu_hash_table() {
     let dynamic = readelf("--dynamic", library());

@@ -56,7 +56,7 @@ fn install(args: &[&str]) -> Command {
     command
 }
 
-/// The files and links below a directory, from there.
+/// The files and links below a directory, as paths from there.
 fn files(top: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![top.to_owned()];
@@ -119,7 +119,7 @@ fn a_project_finds_an_installation_under_its_own_name() {
     assert_eq!(files(&prefix), listed(&[OWN], "lib"));
     let so = prefix.join("lib/libnss_wrapper_rs.so");
     assert_eq!(check("own", place.path(), Some(&prefix)), [so.clone(), so.clone()]);
-    // The launcher finds the installed library, and the script's name its jobs.
+    // The launcher finds the installed library, and is installed under the name of the peer's script, too.
     let said = stdout(Command::new(prefix.join("bin/nss-wrapper")).arg("--print-env"));
     has(&said, &so.display().to_string());
     has(&stdout(Command::new(prefix.join("bin/nss_wrapper.pl")).arg("-h")), "--passwd_path");
@@ -145,7 +145,7 @@ fn destdir_goes_before_every_path_and_into_no_file() {
     let pc = fs::read_to_string(below.join("lib64/pkgconfig/nss_wrapper.pc")).expect("readable");
     has(&pc, "libdir=/opt/it/lib64\n");
     has(&pc, "Version: 1.1.16\n");
-    // The compatibility alone is what --compat adds.
+    // --compat-only installs just what --compat adds.
     let more = place.path().join("more");
     let to = format!("DESTDIR={}", more.display());
     stdout(&mut install(&["--compat-only", &lib, &to, &format!("PREFIX={prefix}")]));
@@ -214,14 +214,14 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
         let mut want = in_package(&[list]);
         let more = more.iter().chain(&documents);
         want.extend(more.map(|file| format!("share/doc/{name}/{file}")));
-        // debhelper packs long documents.
+        // debhelper compresses long documents.
         let have = files(&unpacked.join("usr"));
         let have: BTreeSet<_> = have.iter().map(|path| path.replace(".md.gz", ".md")).collect();
         assert_eq!(have, want, "{name}");
         sound(&deb);
     }
 
-    // Every directory of the machine's root is there, but nothing is written to it.
+    // The script sees all of the machine's root by an overlay, and writes nothing to it.
     let script = r#"
         mkdir up && mount -t tmpfs none up && mkdir up/upper up/work root
         mount -t overlay overlay -o "lowerdir=/,upperdir=up/upper,workdir=up/work" root
@@ -244,7 +244,7 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
         nss_wrapper.pl --action add --type group --group_path "$1/group" --name new
         cat "$1/group"
     "#;
-    // A user namespace would not do: the mounts below the root are locked in it.
+    // A user namespace would not do: in it the mounts below the root are locked, mount_namespaces(7).
     let mut command = Command::new(if is_root() { "unshare" } else { "sudo" });
     if !is_root() {
         command.args(["-n", "unshare"]);
@@ -259,7 +259,7 @@ fn the_packages_take_the_place_of_the_peers_and_c_projects_find_them() {
     assert_eq!(stdout(&mut command), want);
 }
 
-/// The package in `dir` whose file name starts so.
+/// The package in `dir` whose file name begins with `start`.
 fn deb(dir: &Path, start: &str) -> PathBuf {
     let names = files(dir);
     let name = names.iter().find(|name| name.starts_with(start));

@@ -8,7 +8,7 @@ use crate::support::{library, stdout};
 
 /// Each function of the library, and what it calls, jumps to or takes the address of.
 fn references() -> BTreeMap<String, BTreeSet<String>> {
-    // Mangled: other names do not tell the instances of a generic function from each other.
+    // The names stay mangled, because demangled ones can be the same for two instances of a generic function.
     let listing = stdout(Command::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(library()));
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut function = String::new();
@@ -17,7 +17,7 @@ fn references() -> BTreeMap<String, BTreeSet<String>> {
             function = name.to_owned();
             all.entry(function.clone()).or_default();
         } else if let Some((_, target)) = line.strip_suffix('>').and_then(|l| l.split_once(" <")) {
-            // `name+0x12` is in the middle of one.
+            // `name+0x12` is in the middle of a function.
             let name = match target.rsplit_once("+0x") {
                 Some((name, offset)) if u64::from_str_radix(offset, 16).is_ok() => name,
                 _ => target,
@@ -34,14 +34,14 @@ fn panics(name: &str) -> bool {
     signs.iter().any(|sign| name.contains(sign)) || name.contains("capacity_overflow")
 }
 
-/// rustix asserts that a descriptor which the kernel gives is not -1; src has no assertion of its own
-/// (`ci/lint`).
+/// The panic of `assert_ne!`: rustix asserts that a new descriptor from the kernel is not -1. This test would not
+/// notice an `assert_eq!` or `assert_ne!` in `src`, which has none outside of its tests.
 fn is_about_a_new_descriptor(name: &str) -> bool {
     name.contains("9panicking13assert_failed")
 }
 
-/// What checks only what it has itself made true: memchr's searcher, core's addresses as text, and
-/// core's sort, whose order is one of numbers here.
+/// Code whose assertions are only about its own state: memchr's searcher, core's addresses as text, and core's
+/// sort, which needs a total order and sorts numbers here.
 fn asserts_its_own(name: &str) -> bool {
     ["memchr", "4core3net", "4core5slice4sort"].iter().any(|part| name.contains(part))
 }
@@ -53,9 +53,9 @@ fn no_exported_function_reaches_a_panic() {
         std::fs::read_to_string(support::root().join("ci/exports.txt")).expect("committed");
     let mut next: Vec<&str> = exports.lines().filter(|line| !line.starts_with('#')).collect();
     let count = next.len();
-    // What the loader and a thread's end call.
+    // The loader and the end of a thread call functions that are not exported, so all of the library's are roots.
     let ours = all.keys().map(String::as_str).filter(|name| name.contains("nss_wrapper_rs"));
-    // A generic function of core's has the name of who uses it, too.
+    // The assertion is a generic function of core's, whose name has that of the crate which uses it.
     next.extend(ours.filter(|name| !is_about_a_new_descriptor(name)));
     assert!(next.len() > count + 20, "the library has no names of functions: {next:?}");
     assert!(all.keys().any(|name| panics(name)), "std has them for the panics of others");
@@ -65,7 +65,7 @@ fn no_exported_function_reaches_a_panic() {
         if !seen.insert(name) || name.ends_with("@plt") || asserts_its_own(name) {
             continue;
         }
-        // Small numbers look like the addresses of data.
+        // objdump takes small numbers for addresses of data; those are no functions.
         for other in all.get(name).into_iter().flatten().filter(|other| all.contains_key(*other)) {
             if is_about_a_new_descriptor(other) {
                 continue;

@@ -21,8 +21,9 @@ fn threads(tool: &str) {
         command.arg(dir.path()).args(["2", "5", "60", "2000"]);
     });
     assert!(said.contains(" lookups, "), "{said}");
-    // Threads whose first question is one that libc asks from inside. It loads a module then; drd does
-    // not know that what dlopen(3) has freed may be another thread's, so there it is loaded before.
+    // Threads whose first lookup is one that libc makes inside itself, for glob(3). libc then loads an NSS
+    // module. drd does not know that memory which dlopen(3) has freed may go to another thread, so the module
+    // is loaded before the threads start.
     let question = "threads 8 100 glob ~builder";
     let questions: &[&str] = if tool == "drd" { &["glob ~builder", question] } else { &[question] };
     let passwd = file(dir.path(), "users", "builder:x:1:1::/home/builder:/bin/sh\n");
@@ -30,7 +31,7 @@ fn threads(tool: &str) {
         command.args(questions).env("NSS_WRAPPER_PASSWD", passwd);
     });
     assert_eq!(said, "/home/builder\n".repeat(questions.len()));
-    // Threads whose first question comes at once, that share an enumeration, and that end.
+    // Threads that make their first lookup at the same time, that share an enumeration, and that end.
     let users: String = (0..300).map(|n| format!("u{n}:x:{n}:1:::\n")).collect();
     let passwd = file(dir.path(), "many", users);
     let said = under_tool(tool, "ask", |command| {

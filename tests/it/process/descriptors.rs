@@ -30,16 +30,17 @@ fn threads_that_end_and_files_that_are_replaced_leave_no_descriptor() {
     descriptors("ended");
 }
 
-/// The file answers as long as it is unchanged; then it is `EMFILE` until there is a number.
+/// A file answers as long as it is unchanged. After a change a lookup fails with `EMFILE`, until a descriptor
+/// is free.
 #[test]
 fn a_full_table_of_descriptors_gives_no_wrong_answer() {
-    // So few that the library holds none, and so many that it does.
+    // The limit of open files: so few that the library keeps no descriptor, and so many that it does.
     descriptors("64");
     descriptors("300");
 }
 
-/// ramfs stamps by the clock's tick, as every file system did before Linux 6.13: an edit may leave the stamp
-/// as it was.
+/// On ramfs the times of a file move with the clock's tick, as on every file system before Linux 6.13: an edit
+/// may leave them as they were.
 #[test]
 fn a_full_table_gives_no_wrong_answer_where_stamps_are_coarse() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -14,7 +14,7 @@ fn the_library_loads_where_every_name_is_bound_at_once() {
     expect(with_bob_and_lab(&mut command, dir.path()), &BOB_AND_LAB);
 }
 
-/// A program that opens the library late, with bob and lab in files.
+/// What a program says that opens the library by dlopen(3), after the `hogs`, with bob and lab in files.
 fn late(program: PathBuf, dir: &TempDir, hogs: &[PathBuf]) -> String {
     let mut command = under("", program);
     command.arg(library()).args(hogs);
@@ -29,7 +29,8 @@ fn a_program_that_opens_the_library_late_is_answered() {
     assert_eq!(late(probe("late_tls"), &dir, &[]), format!("0 of 0\n{ANSWERS}"));
 }
 
-/// Copies of a library that take all thread-local memory which glibc has for such.
+/// Copies of a library that together take all thread-local memory which glibc has for libraries that are opened
+/// late.
 fn hogs(dir: &TempDir) -> Vec<PathBuf> {
     let mut hogs = Vec::new();
     for (bytes, count) in [(1024, 8), (128, 8), (8, 20)] {
@@ -63,7 +64,7 @@ fn where_thread_local_memory_has_run_out_the_loader_says_so_and_the_program_live
     }
 }
 
-/// musl has no room for such libraries at all.
+/// musl has no static thread-local memory for libraries that are opened late.
 #[test]
 fn musl_says_why_it_does_not_open_the_library_late() {
     let dir = tempdir().expect("a temporary directory");

@@ -18,7 +18,7 @@ fn session(path: &Path) -> Session {
     Session::new(&mut wrapped(probe("ask"), path, None))
 }
 
-/// To write to a pipe that nobody reads any more would end the program with SIGPIPE.
+/// A write to a pipe without a reader would end the program by SIGPIPE.
 #[test]
 fn a_reader_that_hangs_up_does_not_end_the_program() {
     let (_dir, path) = scene(3);
@@ -29,7 +29,7 @@ fn a_reader_that_hangs_up_does_not_end_the_program() {
     session.end();
 }
 
-/// Far more than fits into a pipe: what does not fit is lost.
+/// The messages are far more than a pipe takes; the rest is lost.
 #[test]
 fn a_reader_that_does_not_read_does_not_stop_the_program() {
     let (_dir, path) = scene(5000);
@@ -71,7 +71,7 @@ fn a_long_path_is_reported_whole() {
     assert_eq!(session.end(), [format!("passwd: {}:1: {reason}", path.display())]);
 }
 
-/// At level 3 a line says of each lookup who answered it, or why nobody did; at 2 what was loaded.
+/// At level 2 a line says which file was loaded; at level 3 also which source answered each lookup, or why none did.
 #[test]
 fn the_levels_show_what_was_loaded_what_answered_and_why_a_lookup_missed() {
     let (dir, path) = scene(0);

@@ -9,7 +9,7 @@ use crate::support::namespace::with_hosts;
 use crate::support::valgrind::{sound, valgrind};
 use crate::support::{compiled, file, library, probe, stdout, under, wrapped};
 
-/// The probe `memory` with the library that lets allocations fail.
+/// The probe `memory` with the library under test and with one that makes allocations fail.
 fn memory() -> Command {
     let failing = compiled("failing_malloc", "cc", &["-shared", "-fPIC"]);
     under(format!("{}:{}", failing.display(), library().display()), probe("memory"))
@@ -24,7 +24,7 @@ fn counts(command: &mut Command) -> [u32; 2] {
 
 const USERS: u32 = 40;
 
-/// A version of the file for users, or groups: a bad line, and rows that carry the version.
+/// The rows of a version of the file for users, or for groups. Each row carries the version.
 fn rows(kind: char, version: u32) -> Vec<String> {
     (0..USERS)
         .map(|i| match kind {
@@ -79,7 +79,7 @@ fn every_failing_allocation_is_an_error_code() {
         .arg("cold")
         .env("NSS_WRAPPER_PASSWD", dir.path().join("passwd"))
         .env("NSS_WRAPPER_GROUP", dir.path().join("group"));
-    // And then the files change.
+    // The second script begins with new files.
     for (question, answer) in [script(1), script(2)].concat() {
         command.arg(question).arg(answer);
     }
@@ -115,7 +115,8 @@ fd00::15 multi.site
         let [_, said_so] = said(memory().args(["cold", question, want]));
         assert!(said_so > 0, "{question} never lacks memory");
     }
-    // libc asks for the host: with four addresses, in an order that depends on the machine's own.
+    // getaddrinfo(3) is libc's own function. It gives four addresses, in an order that depends on the machine's
+    // addresses.
     let addrinfo = format!("getaddrinfo multi.site 80 0 {} 0 0", libc::SOCK_STREAM);
     let mut plain = under(library(), probe("ask"));
     plain.arg(&addrinfo).env("NSS_WRAPPER_HOSTS", &hosts);

@@ -11,11 +11,11 @@ use crate::support::scene::is_root;
 use crate::support::{file, library, peer, probe, stdout, under};
 use tempfile::TempDir;
 
-/// How often the process has asked before: once, so that the library has done nothing yet that it
-/// does for one that asks often, or often.
+/// How many lookups the process makes before: one, or enough for all that the library does only for a process with
+/// many lookups.
 const LOOKUPS: [&str; 2] = ["1", "40"];
 
-/// `None` where the test is not root's.
+/// `None` if the tests do not run as root.
 fn files() -> Option<TempDir> {
     if !is_root() {
         eprintln!("skipped: only root can drop its root and its rights");
@@ -51,7 +51,7 @@ fn everywhere(answer: &str) -> String {
 const FOUND: &str = "/home/bob bob bob secret db.test 2";
 const NONE: &str = "none none none none none 1";
 
-/// The files have been changed just now, or have rested.
+/// Asserts what the process answers, with files that were written just now, and with older ones.
 #[track_caller]
 fn answers(how: &str, want: &str) {
     let mut faults = Vec::new();
@@ -95,16 +95,15 @@ fn the_peer_never_sees_a_file_that_is_mounted_over_the_path() {
     assert_eq!(said, everywhere("/home/bob bob bob none db.test 2"));
 }
 
-/// The peer answers so too.
 #[test]
 fn the_peer_answers_after_a_change_of_root() {
     let Some(dir) = files() else { return };
     let said = dropped(&peer(), dir.path(), "chroot", "1");
-    // It has no getspnam_r.
+    // The peer has no getspnam_r.
     assert_eq!(said, everywhere("/home/bob bob bob none db.test 2"));
 }
 
-/// Deleted by a process that still sees them.
+/// The process that deletes the files is another one, which still sees them.
 #[test]
 fn a_file_that_is_deleted_after_chroot_no_longer_answers() {
     answers("gone", NONE);

@@ -1,4 +1,4 @@
-//! A set-user-id program takes nothing from whoever starts it.
+//! In a set-user-id program the library takes nothing from the environment of whoever starts it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};

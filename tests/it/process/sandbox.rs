@@ -1,4 +1,5 @@
-//! Sandboxes by seccomp(2), which kill for a system call or refuse it. docs/security.md lists the calls.
+//! Sandboxes by seccomp(2), whose filters kill the process for a system call or refuse the call. docs/security.md
+//! lists the calls that the library makes.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 const SHADOW: &str = "bob:!:19000:0:99999:7:::";
 const BOX: &str = "box.site (box) 10.1.2.3";
 
-/// A file for each database, at rest: one that has just changed is read again at each lookup.
+/// A file for each database, old enough to be trusted: one that has just changed is read again at each lookup.
 struct Files(TempDir);
 
 impl Files {
@@ -34,7 +35,7 @@ impl Files {
         self.0.path().join(name)
     }
 
-    /// The probe `sandbox` under the library. What it starts has the library, too.
+    /// The probe `sandbox` under the library. The program that it starts has the library, too.
     fn wrapped(&self, args: &[&str]) -> Command {
         let mut command = under(library(), probe("sandbox"));
         command.args(args);
@@ -50,8 +51,9 @@ impl Files {
         }
     }
 
-    /// The numbers of the calls that the probe `ask` makes for these questions, its start included, where
-    /// glibc's own files module answers them. What it asks nscd first is left out: the library does not.
+    /// The numbers of the system calls that the probe `ask` makes for these questions, its start included, where
+    /// glibc's own files module answers them. glibc asks nscd first, which the library does not: without
+    /// `with_sockets` the calls for that are left out.
     fn calls_of_glibc(&self, questions: &[&str], with_sockets: bool) -> String {
         let mut command = Command::new(probe("sandbox"));
         command.arg("trace").arg(probe("ask")).args(questions);
@@ -67,7 +69,7 @@ impl Files {
     }
 }
 
-/// The same question so often that all is done that is done once a lookup is repeated.
+/// The same question, often enough for all that the library does only for repeated lookups.
 fn repeated(question: &str) -> Vec<&str> {
     vec![question; 200]
 }
@@ -106,7 +108,7 @@ fn a_filter_of_what_glibcs_files_module_calls_lets_every_lookup_live() {
         let questions = repeated(question);
         let mut calls = files.calls_of_glibc(&questions[..2], false);
         if question.starts_with("threads") {
-            // A lock of libc's that two want at once takes this one; whether they do is chance.
+            // Threads that want a lock of libc's at the same time call futex(2); whether they do is chance.
             calls.push_str(&format!(",{}", libc::SYS_futex));
         }
         let out = run(&mut files.wrapped(&[&["kill", &calls, ask], &questions[..]].concat()));
@@ -117,7 +119,7 @@ fn a_filter_of_what_glibcs_files_module_calls_lets_every_lookup_live() {
         assert_eq!(answers[0], first, "{question}");
         assert_eq!(answers[1..], vec![&*later; questions.len() - 1], "{question}");
     }
-    // libc itself asks which addresses the machine has.
+    // getaddrinfo(3) is libc's own function, which asks the kernel by a socket for the machine's addresses.
     let questions = repeated("getaddrinfo box domain 2 1 0 0");
     let calls = files.calls_of_glibc(&questions[..2], true);
     let said = stdout(&mut files.wrapped(&[&["kill", &calls, ask], &questions[..]].concat()));
@@ -136,7 +138,7 @@ fn a_filter_kills_what_it_does_not_name() {
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&out.status), Some(libc::SIGSYS));
 }
 
-/// The filter comes when the library has loaded its files, as a daemon does that looks its user up first.
+/// The filter is set up when the library has loaded its files, as in a daemon that looks its user up first.
 #[test]
 fn a_filter_that_a_program_sets_up_between_two_lookups_lets_the_later_ones_live() {
     let files = Files::new();
@@ -150,8 +152,8 @@ fn a_filter_that_a_program_sets_up_between_two_lookups_lets_the_later_ones_live(
     }
 }
 
-/// A malformed line would be reported on standard error, and a relative path made absolute: glibc's module
-/// does neither.
+/// Elsewhere the library reports a malformed line on standard error, and makes a relative path absolute. glibc's
+/// module does neither, so a filter may forbid the calls for that.
 #[test]
 fn in_a_sandbox_calls_that_are_not_needed_are_left_out() {
     let files = Files::new();
@@ -166,7 +168,7 @@ fn in_a_sandbox_calls_that_are_not_needed_are_left_out() {
     assert_eq!((&*out.stdout, &*out.stderr), (format!("{BOB}\n").as_bytes(), &b""[..]));
 }
 
-/// The command as the first process of a container, and so under no filter of its own but the container's.
+/// The command as process 1 of a PID namespace. The library takes the filters of process 1 for the container's.
 fn as_first_process(command: &Command) -> Command {
     let mut first = Command::new("unshare");
     if !is_root() {
@@ -214,7 +216,7 @@ fn the_filter_of_a_whole_container_changes_nothing() {
     assert!(!has_watch(false), "a call was made that the sandbox may not have foreseen");
 }
 
-/// Calls that the library makes where they are of use, and lookups do not need.
+/// Calls that the library makes because they help, and that no lookup needs.
 const RARE: &str =
     "madvise,fcntl,lseek,getrlimit,getpid,poll,ppoll,sigaltstack,getcwd,fstat,getrandom,O_PATH";
 
@@ -228,7 +230,8 @@ fn calls_that_are_refused_do_not_change_an_answer() {
         for names in RARE.split(',').chain([RARE, "futex"]) {
             for (question, first, later) in situations() {
                 let is_one = names != RARE && names != "futex";
-                // One of them alone is refused for two questions. glibc ends a program whose futex(2) fails.
+                // A single call is refused only for the questions about bob. Threads may need futex(2), and glibc
+                // ends a program whose futex(2) fails.
                 if is_one && !question.contains(" bob")
                     || names == "futex" && question.starts_with("threads")
                 {
@@ -273,7 +276,7 @@ fn threads_and_their_children_answer_where_calls_are_refused() {
     }
 }
 
-/// As before Linux 4.14.
+/// madvise(2) of Linux before 4.14 does not know `MADV_WIPEONFORK`, and fails with `EINVAL`.
 #[test]
 fn children_of_threads_answer_where_the_kernel_wipes_no_memory_on_fork() {
     threads_where_refused(libc::EINVAL, "madvise", &["0", "200", "60"]);

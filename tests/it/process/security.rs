@@ -56,7 +56,7 @@ fn the_descriptor_that_is_held_is_not_handed_to_another_program() {
     let real = dir.path().canonicalize().expect("it is there");
     let passwd = file(&real, "passwd", "bob:x:7:7:::\n");
     let mut session = Session::new(ask().env("NSS_WRAPPER_PASSWD", &passwd));
-    // Until the library has a descriptor of the file, and holds it.
+    // Lookups until the library keeps a descriptor of the file.
     let held = (0..500).any(|_| {
         assert_eq!(session.ask("getpwnam bob"), "bob:x:7:7:::");
         std::thread::sleep(Duration::from_millis(1));
@@ -90,8 +90,8 @@ fn the_log_shows_no_control_byte_and_no_password() {
     assert!(!log.contains("SECRET"), "{log}");
 }
 
-/// How long a lookup takes may tell something of the secret that hashes are made with. It must not
-/// be the stack's canary.
+/// How long lookups take may tell something of the secret in the hash function. So it must not be the same random
+/// number as the stack's canary.
 #[test]
 fn the_hash_secret_is_not_the_stacks_canary() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -1,5 +1,5 @@
-//! Every kind of lookup against every kind of edit, in programs of every kind. The long form is
-//! `ci/soak`.
+//! Every kind of lookup during every kind of edit, in processes that fork, close their descriptors, lack memory,
+//! and so on: the head of `tests/probes/soak.c` has the list. The long form is `ci/soak`.
 
 use crate::support::{library, probe, stdout, under};
 

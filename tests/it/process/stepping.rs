@@ -34,9 +34,9 @@ const ALL: &[&str] = &[
 /// inside libc or a module.
 const REMEMBERING: &[&str] = &["cold", "reload", "users", "hosts", "synthetic", "known", "module"];
 
-/// Instructions of one scenario at which a jump may lose one block or one descriptor: those between a call
-/// of libc or the kernel that gives or takes it, and the one that writes that down. For malloc these are 7,
-/// free 3, open 14, close 3.
+/// At so many instructions of one scenario a jump may lose a block of memory or a descriptor. These are the
+/// instructions between a call of libc or the kernel that gives or takes it, and the one that writes that down. For
+/// malloc they are 7, for free 3, for open 14, for close 3.
 const ISOLATED: usize = 32;
 
 fn step(scene: &Scene, scenario: &str, action: &str, stride: &str) -> Output {
@@ -46,7 +46,7 @@ fn step(scene: &Scene, scenario: &str, action: &str, stride: &str) -> Output {
     let (probe, been) = (scene.path("step"), scene.home.join(action));
     let args = [&*probe, &*dir, scenario.as_ref(), action.as_ref(), &*been, stride.as_ref()];
     let mut command = scene.as_ids(UID, 0, args);
-    // Memory in malloc's caches of a thread counts as in use, and calloc does not take any from there.
+    // Without malloc's cache for each thread: memory in it counts as in use, and calloc(3) does not take any from it.
     command.env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0");
     if matches!(scenario, "module" | "loading" | "loader") {
         command
@@ -93,7 +93,7 @@ fn a_handler_may_fork_at_every_instruction() {
     all_is_right("fork", ALL, "1");
 }
 
-/// While the loader changes its list of objects, and before it has relocated the module.
+/// The handler comes while the loader changes its list of objects, and before the loader has relocated the module.
 #[test]
 fn a_handler_that_interrupts_the_loader_does_not_end_the_program() {
     for action in ["ask", "ask-alt", "fork"] {
@@ -118,7 +118,7 @@ fn a_handler_may_have_a_stack_of_its_own_below_or_above_the_interrupted_one() {
     }
 }
 
-/// What an abandoned call left on the stack lies above the next question's frames here.
+/// Then the frames of the abandoned call lie above those of the next question.
 #[test]
 fn after_a_jump_the_next_question_may_come_from_deeper_in_the_stack() {
     all_is_right("jump-deep", REMEMBERING, "2");

@@ -15,14 +15,14 @@ fn no_answer_is_wrong_torn_or_missing_while_files_are_replaced() {
     assert!(counts.len() == 2 && counts[0] > 1000 && counts[1] > 100, "{counts:?}");
 }
 
-/// With patience, for other tests run beside it; `ci/stress` wants each answer within a second.
+/// Each child has 60 seconds, because other tests run at the same time. `ci/stress` wants its answers within a second.
 #[test]
 fn children_of_a_threaded_process_answer() {
     let counts = counts(&["0", "400", "60"]);
     assert!(counts.len() == 2 && counts[0] >= 400 * 8, "{counts:?}");
 }
 
-/// Its children share the memory, and so the locks, but have process ids of their own.
+/// Children of vfork(2) share the memory of their parent, and so the locks, but have process ids of their own.
 #[test]
 fn children_of_vfork_and_threads_take_no_lock_from_each_other() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -19,7 +19,7 @@ struct LateFs {
 }
 
 impl LateFs {
-    /// `None` where there is no FUSE, which is said.
+    /// `None`, with a message, if there is no FUSE.
     fn new(modes: &[&str]) -> Option<Self> {
         if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
             eprintln!("skipped: /dev/fuse cannot be opened: {error}");
@@ -106,7 +106,7 @@ fn threads_sleep_while_one_of_them_reads_a_late_file_and_all_have_its_answer() {
     let Some(fs) = LateFs::new(&["late=2000"]) else { return };
     let waited = fs.waiting(&["crowd", "20"]);
     waited.answers(20, 0, 0);
-    // A reading that began before a question may be too old for it; the next one is not.
+    // If the file was opened before a question, what was read may be too old for it. A second read is not.
     waited.at_most("opens", 2);
     waited.at_most("switches", 500);
     waited.at_most("cpu_ms", 100);
@@ -130,7 +130,8 @@ fn a_reader_that_jumps_away_leaves_nobody_waiting() {
     waited.at_most("switches", 500);
 }
 
-/// The library's own calls of the system are no cancellation points: the thread has its answer.
+/// The system calls that the library makes itself are no cancellation points, so the cancelled thread may have its
+/// answer, too.
 #[test]
 fn a_reader_that_is_cancelled_leaves_nobody_waiting() {
     let Some(fs) = LateFs::new(&["late=1000"]) else { return };
@@ -168,7 +169,7 @@ fn an_endless_file_is_an_error_and_takes_no_more_memory_than_its_size_says() {
     waited.answers(0, 0, 1);
     waited.at_most("ms", 30_000);
     waited.at_most("peak_kib", 256 << 10);
-    // That there was no memory for it would be true of the machine, not of the file.
+    // The reason must be the file. "No memory" would be true of the machine.
     let is_clear = ["too large", "no end"].iter().any(|why| waited.stderr.contains(why));
     assert!(is_clear, "{}", waited.stderr);
     assert_eq!(waited.stderr.lines().count(), 1, "{}", waited.stderr);
@@ -178,7 +179,7 @@ fn an_endless_file_is_an_error_and_takes_no_more_memory_than_its_size_says() {
 fn a_file_with_a_stamp_in_the_future_is_trusted_once_it_has_been_still() {
     let Some(fs) = LateFs::new(&["future"]) else { return };
     let waited = fs.waiting(&["steady"]);
-    // With the last one, after the edit.
+    // 1500 before the edit, and one after it.
     waited.answers(1501, 0, 0);
     assert_eq!(waited.of("late_opens"), 0, "read again and again: {waited:?}");
 }

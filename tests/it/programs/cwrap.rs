@@ -13,8 +13,8 @@ use crate::support::{PYTHON, compiled, file, installed, library, run, stdout, un
 const SECRET: &str = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.\
     Pq.H91p5hVO1";
 
-/// Files for each member of the family, and the turn to use them: pam_wrapper by itself exits with 1
-/// now and then when two processes that preload it start at once, as they choose the same directory.
+/// Files for each member of the family, and a lock, so that one test at a time uses the family. pam_wrapper exits with
+/// 1 now and then when two processes that preload it start at once, because both choose the same directory.
 struct Scene {
     dir: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
@@ -52,7 +52,7 @@ impl Scene {
         self.dir.path().join(name)
     }
 
-    /// The program with these libraries, and the interface of that number as its own.
+    /// The program with these libraries, and with socket_wrapper's interface of that number as its own.
     fn under(&self, preload: &str, interface: u8, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = under(Path::new(preload), program);
         for (name, file) in [
@@ -152,7 +152,7 @@ fn curl_reaches_a_wrapped_name_in_every_order() {
     let orders = orders();
     let mut server = scene.under(&orders[0], 10, PYTHON);
     server.args(["-m", "http.server", "--bind", "server.wrapped", "80"]);
-    // It is killed, and would leave pam_wrapper's directory behind.
+    // The server is killed, and pam_wrapper would leave its directory behind.
     server.env_remove("PAM_WRAPPER");
     server.current_dir(scene.path("www")).stdout(Stdio::null()).stderr(Stdio::null());
     let mut server = Server(server.spawn().expect("python3 is installed"));
@@ -163,7 +163,7 @@ fn curl_reaches_a_wrapped_name_in_every_order() {
         assert!(left.is_none() && begun.elapsed() < Duration::from_secs(30), "{left:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Between its bind and its listen.
+    // The socket is there since bind(2). This is the time for listen(2).
     std::thread::sleep(Duration::from_millis(200));
     let names = ["server.wrapped", "alias.wrapped"];
     for (order, name) in orders.iter().zip(names.iter().cycle()) {

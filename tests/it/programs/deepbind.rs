@@ -149,7 +149,7 @@ fn php_knows_who_it_is() {
     has(&stdout(&mut command), "[\"name\"]=>\n  string(2) \"me\"\n");
 }
 
-/// So it does with curl, and libcurl comes with it.
+/// PHP loads its extension curl with `RTLD_DEEPBIND`, too, and with it libcurl.
 #[test]
 fn phps_curl_finds_a_wrapped_host() {
     let scene = Scene::new();

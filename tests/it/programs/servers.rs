@@ -151,7 +151,7 @@ fn ssh_logs_a_wrapped_user_in_with_a_key() {
     );
     let config = text(&support::file(scene.dir.path(), "sshd_config", config));
     let start = |make: &dyn Fn(&[&str]) -> Command| {
-        // Another program may take the port between the two: then try the next.
+        // Another program may take the port before sshd does. Then the next one is tried.
         for attempt in 1.. {
             let port = free_port();
             let log = scene.path(&format!("sshd-{port}.log"));
@@ -209,7 +209,7 @@ fn ssh_logs_a_wrapped_user_in_with_a_key() {
         let home = scene.home.display();
         let told = format!("ipython crew {home} ipython\n");
         assert_eq!(String::from_utf8_lossy(&out.stdout), told, "{}{log}", both(&out));
-        // Who is asked for is left out: then it is the client's own name.
+        // Without a name in the command ssh asks for the name of the user who runs it.
         let mut own = login(&key, &port, "ipython");
         for arg in &mut own {
             *arg = arg.replace("ipython@", "");

@@ -104,7 +104,7 @@ fn bash_has_a_name_in_its_prompt_and_homes_behind_tildes() {
     assert_eq!(stdout(&mut scene.bare(prompt)), "I have no name!\n");
     assert_eq!(scene.right(prompt), "ipython\n");
 
-    // As it is seen: an interactive shell writes its prompt to standard error.
+    // An interactive shell writes its prompt to standard error.
     let mut interactive = scene.wrapped(["bash", "--noprofile", "--norc", "-i"]);
     interactive.env("PS1", r"<\u>").stdin(Stdio::null());
     has(&both(&run(&mut interactive)), "<ipython>");
@@ -123,8 +123,8 @@ fn git_knows_the_author() {
     let repository = scene.home.join("repository");
     let repository = repository.to_str().expect("the path is ASCII");
     let git = |mut command: Command| {
-        // No configuration but this: it may name an author. The address is not the library's to
-        // know, for it has the host's name in it.
+        // Other configuration might name an author. The address is given, because git would make it of
+        // the name of the machine.
         command
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")

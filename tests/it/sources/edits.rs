@@ -19,8 +19,8 @@ fn edits_of_a_file_that_has_rested_are_seen_at_once() {
     edits("8", "250000");
 }
 
-/// write(2) stamps the file before it copies the bytes. Where userfaultfd(2) is not allowed (not
-/// root, or a container that forbids it) only the unit test of `is_settled` is left to show this.
+/// write(2) sets the file's times before it copies the bytes. Where userfaultfd(2) is not allowed (not
+/// root, or a container that forbids it) only the unit test of `is_settled` shows this.
 #[test]
 fn a_write_that_was_stopped_half_way_is_seen_when_it_has_returned() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -1,4 +1,4 @@
-//! A value with a line break in it is the content of the file.
+//! A value with a line break in it is not a path, but the content of a file.
 
 use std::process::Command;
 

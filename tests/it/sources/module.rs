@@ -8,15 +8,16 @@ use crate::support::ask::{answers, expect, rows};
 use crate::support::module_scene::ModuleScene;
 use crate::support::{file, library, module, stdout};
 
-/// As the probe shows the members `m0` and `a, b`, a name that is not taken apart.
+/// The members `m0` and `a, b`, as the probe prints them. The second one is a single name, which the library must not
+/// split at the comma.
 pub(super) const MEMBERS: &str = r"m0,a\x2c b";
 
-/// The module's user with that much room in the comment.
+/// The module's user `room:N`, whose gecos field has N bytes.
 pub(super) fn user_of(room: usize, uid: u32) -> String {
     format!(r"room\x3a{room}:x:{uid}:{}:{}:/m:/bin/m", uid + 1, "g".repeat(room))
 }
 
-/// The module's group with a member of that length.
+/// The module's group `room:N`, with a member whose name has N bytes.
 pub(super) fn group_of(room: usize, gid: u32) -> String {
     format!(r"room\x3a{room}:x:{gid}:{MEMBERS},{}", "m".repeat(room))
 }
@@ -74,7 +75,7 @@ fn a_module_that_is_never_content_gets_no_more_than_is_sane() {
 
 #[test]
 fn each_status_gives_the_error_that_glibc_gives() {
-    // Of the status and the error number that the module reports: what getpwnam_r returns.
+    // The status and the error number that the module returns, and what the functions answer then.
     for (status, error, want) in [
         (0, libc::ENOENT, "none"),
         (0, 0, "none"),
@@ -117,7 +118,7 @@ fn a_database_that_a_module_alone_does_not_have_stays_with_libc() {
     let questions =
         ["getpwnam part", "getpwnam root", "getgrnam root", "getgrent", "getgrouplist root 1"];
     let said = answers(&mut command, &questions);
-    // The module leaves fields alone; libc, whose root may be in more groups, may change errno.
+    // The module does not fill all fields. libc may change errno, and may know more groups of root.
     assert_eq!(said[..2], ["part::77:0:::", "none"]);
     assert!(said[2].starts_with("root:x:0:") && said[3].starts_with("root:x:0:"), "{said:?}");
     assert!(said[4].contains(" of ") && !said[4].starts_with('-'), "{said:?}");
@@ -125,7 +126,7 @@ fn a_database_that_a_module_alone_does_not_have_stays_with_libc() {
 
 #[test]
 fn the_groups_of_a_user_come_from_the_files_and_from_initgroups_dyn() {
-    // 1,000 groups, every second one the given one.
+    // The module gives 1,000 groups, of which every second one is that of the question.
     let mut many: Vec<_> = [1, 7].into_iter().chain((5000..6000).step_by(2)).collect();
     assert_eq!(many.len(), 502);
     let many: Vec<_> = many.drain(..).map(|gid| gid.to_string()).collect();
@@ -212,11 +213,11 @@ fn what_files_and_module_do_not_know_falls_through_to_libc_if_asked() {
     assert_eq!(names.iter().filter(|n| **n == "root").count(), 1, "{names:?}");
 }
 
-/// Users and groups of the module, and somebody whom nobody knows.
+/// Questions about users and groups of the module, and about a name that nobody has.
 pub(super) const AT_ONCE: &str = "getpwnam_r m0; getgrgid_r 20; getpwuid 10; getpwnam_r nobody; \
     getpwnam_r m2; getgrgid_r 22; getpwuid 12; getpwnam_r m3; getgrgid_r 23; getpwuid 13";
 
-/// What each of them is answered.
+/// The answers to [`AT_ONCE`].
 pub(super) fn all_at_once() -> String {
     let user = |n: u32| format!("m{n}:x:{}:{}::/m:/bin/m", 10 + n, 11 + n);
     let both = |n: u32| format!("{}; {}; {}", user(n), group(n), user(n));

@@ -1,5 +1,5 @@
-//! NSS modules whose functions ask the library themselves, and ones that a signal handler leaves. A function
-//! that asks itself finds nothing; afterwards it is asked again.
+//! NSS modules whose functions ask the library themselves, and ones that a signal handler leaves by siglongjmp(3). A
+//! function that asks itself finds nothing. The next lookup asks it again.
 
 use crate::support::ask::answers;
 use crate::support::module_scene::ModuleScene;
@@ -8,12 +8,12 @@ use crate::support::scene::Scene as Reach;
 use crate::support::scene::{UID, has};
 use crate::support::{copy_program, file, library, module, probe, stdout, under};
 
-/// What the probe says to the questions with the module, whatever the depth was.
+/// The probe's answers with the module, without how deep its functions were nested.
 fn asked(flags: &[&str], questions: &[&str]) -> Vec<String> {
     let scene = ModuleScene::new();
     let mut command = scene.users(library(), &module("asking", flags), "asking");
     let said = answers(&mut command, questions);
-    // How deep its functions were in each other is not told: that they end is.
+    // That the module's functions end is tested, and not how deep they were nested: every depth becomes 1.
     let plain = |line: &String| match line.split_once("/depth/") {
         Some((start, rest)) => format!("{start}/depth/1{}", &rest[1..]),
         None => line.clone(),
@@ -66,7 +66,7 @@ fn a_slow_function_that_was_left_by_a_jump_is_asked_again() {
     assert_eq!(stdout(&mut command), format!("before: quick\n{after}thread: quick\n"));
 }
 
-/// libc's getaddrinfo(3) is left, not one of the library's own.
+/// The handler leaves libc's own getaddrinfo(3), and not a function of the library.
 #[test]
 fn after_a_resolver_was_left_by_a_jump_the_user_still_has_a_name() {
     let scene = Reach::new();

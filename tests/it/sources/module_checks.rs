@@ -49,7 +49,7 @@ fn helgrind_and_drd_see_no_race_between_threads_that_ask_the_module() {
     }
 }
 
-/// The command with the library that lets allocations fail.
+/// The command with a library that makes allocations fail, before the library under test.
 fn with_failing_allocations(command: &mut Command) -> &mut Command {
     let failing = compiled("failing_malloc", "cc", &["-shared", "-fPIC"]);
     let preload = format!("{}:{}", failing.display(), library().display());
@@ -101,7 +101,7 @@ fn an_allocation_that_fails_is_an_error_and_never_an_absence() {
     without_memory(
         || scene.plain(),
         &questions,
-        // Of the groups of a user the given one alone is left, as in glibc.
+        // Without memory getgrouplist(3) has the given group alone, as in glibc.
         |answer| answer == "error ENOMEM" || answer == "1 of 1: 1",
     );
 }

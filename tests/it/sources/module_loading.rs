@@ -84,7 +84,7 @@ fn functions_that_a_module_lacks_are_a_warning_as_with_the_peer() {
     assert_eq!(ours.len(), 13, "all but getpwnam_r: {ours:?}");
     let mut peers = scene.users(&peer(), &partial, "partial");
     let (_, peers) = answers_and_log(peers.env("NSS_WRAPPER_DEBUGLEVEL", "1"), &["getpwnam part"]);
-    // The peer binds a function twice where it falls back.
+    // The peer looks for some functions more than once, and warns each time. So only the names are compared.
     for line in warned(&peers) {
         assert!(ours.contains(&line), "{line} is not in {ours:?}");
     }
@@ -125,8 +125,8 @@ fn what_a_module_is_told_while_it_is_being_loaded_is_what_glibc_tells_it() {
     assert_eq!(scene.log(), "load: static is known\n");
 }
 
-/// The command where Debian's extrausers finds `users` and `groups`, and where libc's own `files`
-/// are the scene's.
+/// The command where Debian's module extrausers reads `users` and `groups`, and where libc's module files reads the
+/// scene's files.
 fn with_extrausers(scene: &ModuleScene, users: &str, groups: &str, command: &Command) -> Command {
     file(scene.dir(), "users", users);
     file(scene.dir(), "groups", groups);
@@ -198,7 +198,7 @@ fn extrausers_answers_as_it_does_for_glibc_and_the_peer() {
     let bob = format!("bob:x:5002:5001:{}:/home/bob:/bin/sh", "b".repeat(900));
     assert_eq!(said[3], bob);
     let the_peers = plain(say(peers, &same_as_peer));
-    // At the end of its enumeration too.
+    // The same for the end of an enumeration, which is "none" then. The probe leaves that out for the library.
     let ends: Vec<_> = the_peers.iter().map(|answer| answer.trim_end_matches("\tnone")).collect();
     assert_eq!(said, ends);
     let all: Vec<&str> = same_as_peer.iter().chain(&of_glibc).copied().collect();

@@ -16,7 +16,7 @@ fn as_synthetic<const N: usize>(scene: &Scene, uid: u32, gid: u32, args: [&str; 
     command
 }
 
-/// The fields at `at` of the machine's entries, without the library.
+/// The field number `at` of each of the machine's entries, without the library.
 fn of_machine(database: &str, at: usize) -> Vec<String> {
     let all = stdout(Command::new("getent").arg(database));
     all.lines().map(|line| line.split(':').nth(at).unwrap_or_default().to_owned()).collect()
@@ -63,7 +63,7 @@ fn a_group_id_without_an_entry_has_the_synthetic_users_name_too() {
     assert_eq!(stdout(&mut as_synthetic(&scene, 10000, 10000, [PYTHON, "-c", python])), "1\n");
 }
 
-/// Kubernetes gives a pod with an fsGroup one that nobody names. Only root can have such a group.
+/// Kubernetes gives a pod with an fsGroup a supplementary group that has no name. Only root can set such a group.
 #[test]
 fn every_group_of_the_process_has_a_name_both_ways_and_in_lists() {
     if !is_root() {
@@ -114,7 +114,7 @@ fn the_machines_other_users_are_there_and_each_is_listed_once() {
     let mut want = of_machine("passwd", 0);
     want.push("ipython".to_owned());
     assert_eq!(names, want);
-    // The machine's user of that name gives way to it.
+    // A machine's user of the same name is not listed.
     let mut command = scene.as_ids(10000, 0, ["getent", "passwd"]);
     command.env("NSS_WRAPPER_USER", "games:x:%u:%g:::");
     let listed = stdout(&mut command);
@@ -123,7 +123,7 @@ fn the_machines_other_users_are_there_and_each_is_listed_once() {
     has(&listed, "games:x:10000:0:::\n");
 }
 
-/// musl has no getpwent_r, which libc's part of the list is taken from elsewhere.
+/// The library takes libc's part of the list from getpwent_r where libc has it; musl does not.
 #[test]
 fn musl_programs_list_the_machines_users_and_the_synthetic_user() {
     let scene = Scene::new();
@@ -209,7 +209,7 @@ fn what_the_files_do_not_know_falls_through_to_libc() {
         "uid=10000(magic) gid=5001(lab) groups=5001(lab)\n"
     );
     has(&failure(&mut fall(&["id", "stranger"])), "no such user");
-    // Ours first, then those of libc that have another name.
+    // First the entries of the file, then those of libc's that have another name.
     let listed = stdout(&mut fall(&["getent", "passwd"]));
     let names: Vec<_> = listed.lines().filter_map(|line| line.split(':').next()).collect();
     let others = of_machine("passwd", 0).into_iter().filter(|name| name != "games");
@@ -222,7 +222,7 @@ fn what_the_files_do_not_know_falls_through_to_libc() {
 #[test]
 fn the_groups_of_a_user_are_those_of_the_file_and_of_libc() {
     let scene = Scene::new();
-    // Somebody whom the machine's groups list.
+    // A member of one of the machine's groups.
     let line = stdout(Command::new("getent").arg("group"));
     let (gid, user) = line
         .lines()
@@ -268,14 +268,13 @@ fn every_entry_fits_its_buffer_or_says_so() {
         assert!(line.starts_with(&format!("{want}\terror ERANGE\t")), "{question}: {line}");
     }
     assert_eq!(said.lines().count(), questions.len());
-    // libc, which is asked then, sets errno.
+    // libc is asked, too, and sets errno.
     let nobody = format!("getpwnam_r {}", word("nobody there"));
     let said = answers(&mut probe_as_synthetic(&scene, "ask"), &[nobody]).concat();
     assert!(said.starts_with("none"), "{said}");
 }
 
-/// The enumeration goes from libc to the synthetic user, which is in it once, also where a buffer was
-/// too short for each row at first.
+/// An enumeration has libc's rows, and the synthetic user once. Here the first buffer for each row is too short.
 #[test]
 fn a_short_buffer_loses_neither_a_row_of_libcs_nor_the_synthetic_user() {
     let scene = Scene::new();

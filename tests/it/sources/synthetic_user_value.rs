@@ -1,4 +1,5 @@
-//! The values that `NSS_WRAPPER_USER` may have, as YAML and env files give them, and what its answer costs.
+//! The values that `NSS_WRAPPER_USER` may have, as YAML and env files give them, and how many instructions its answer
+//! takes.
 
 use std::process::Command;
 
@@ -29,7 +30,7 @@ fn one_line_break_at_the_end_is_part_of_no_field() {
     }
 }
 
-/// `docker --env-file` keeps quotes.
+/// `docker run --env-file` takes quotes for a part of the value.
 #[test]
 fn a_value_in_quotes_is_refused_and_the_message_says_that() {
     let scene = Scene::new();
@@ -62,7 +63,7 @@ fn its_answer_costs_at_most_twice_a_files() {
     }
 }
 
-/// What is remembered of libc's users is asked again when they have changed.
+/// The library remembers that libc has no entry for the id, and asks libc again when /etc/passwd has changed.
 #[test]
 fn an_entry_that_libc_gets_later_goes_before_it() {
     if !is_root() {

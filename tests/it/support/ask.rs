@@ -21,14 +21,14 @@ pub(crate) const BOB_AND_LAB: [(&str, &str); 6] = [
     ("all getgrent", LAB),
 ];
 
-/// The command with files of [`BOB`] and [`LAB`] in `dir`.
+/// Writes files with [`BOB`] and [`LAB`] to `dir`, and sets the command's variables to their paths.
 pub(crate) fn with_bob_and_lab<'a>(command: &'a mut Command, dir: &Path) -> &'a mut Command {
     command
         .env("NSS_WRAPPER_PASSWD", file(dir, "passwd", format!("{BOB}\n")))
         .env("NSS_WRAPPER_GROUP", file(dir, "group", format!("{LAB}\n")))
 }
 
-/// The probe under the library, with no file yet.
+/// The probe under the library, with no variable set.
 pub(crate) fn ask() -> Command {
     under(library(), probe("ask"))
 }
@@ -38,7 +38,7 @@ pub(crate) fn musl_ask() -> PathBuf {
     compiled("ask", "musl-gcc", &[])
 }
 
-/// One word of a question, whatever bytes it has.
+/// Encodes a text as one word of a question, whatever bytes it has.
 pub(crate) fn word(text: &str) -> String {
     let encode = |byte: u8| match byte {
         0..=b' ' | b'%' | b';' => format!("%{byte:02x}"),
@@ -80,7 +80,7 @@ pub(crate) fn expect<Q: AsRef<str>, A: AsRef<str>>(command: &mut Command, pairs:
     same(&questions, &answers(command, &questions), pairs);
 }
 
-/// The same, and returns what was written to standard error.
+/// Like [`expect`], and returns what was written to standard error.
 #[track_caller]
 pub(crate) fn expect_and_log<Q: AsRef<str>, A: AsRef<str>>(
     command: &mut Command,
@@ -110,7 +110,7 @@ pub(crate) fn names(answer: &str) -> String {
     rows(answer).iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
-/// What every function of pwd.h and grp.h is asked about these keys, and then for all rows.
+/// Questions to every function of pwd.h and grp.h: about each of these keys, then enumerations.
 pub(crate) fn everything(keys: &[&str]) -> Vec<String> {
     let mut questions = Vec::new();
     for key in keys {
@@ -180,19 +180,20 @@ impl Session {
         names(rows.unwrap_or_else(|| panic!("{said}")))
     }
 
-    /// The files that the process has open: where `/proc/PID/fd` leads.
+    /// The files that the process has open, as the links in `/proc/PID/fd` show them.
     pub(crate) fn open_files(&self) -> Vec<PathBuf> {
         let dir = format!("/proc/{}/fd", self.child.id());
         let links = std::fs::read_dir(dir).expect("the probe lives");
         links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok()).collect()
     }
 
-    /// Lets go of the probe's standard error, as a reader that has read enough.
+    /// Closes this end of the pipe that is the probe's standard error.
     pub(crate) fn hang_up(&mut self) {
         drop(self.child.stderr.take());
     }
 
-    /// Ends the probe: what it wrote to standard error, without the process's name and id.
+    /// Ends the probe. Returns the lines that it wrote to standard error, without the level, the name
+    /// and the id of the process, which stand before each message.
     pub(crate) fn end(self) -> Vec<String> {
         let Self { child, questions, answers } = self;
         drop((questions, answers));

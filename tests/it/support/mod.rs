@@ -35,8 +35,8 @@ pub(crate) fn library() -> &'static Path {
     })
 }
 
-/// The library as helgrind and drd understand it: built with the feature `annotate`, in a directory of
-/// its own, so that the other stays.
+/// The library with the feature `annotate`, which tells helgrind and drd what threads publish. It is built
+/// in a directory of its own, because it would overwrite the library without that feature.
 pub(crate) fn annotated_library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -73,20 +73,21 @@ fn build_in(target: &Path, args: &[&str], name: &str) -> PathBuf {
     target.join("release").join(name)
 }
 
-/// The interpreter itself: what `PATH` has under that name may be a script, whose own lookups count.
+/// The interpreter itself. The `python3` in `PATH` may be a wrapper script, and the tests would see the
+/// lookups of the shell that runs it.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
-/// Debian's `libnss-wrapper`, if it is installed.
+/// The peer, from Debian's package `libnss-wrapper`.
 pub(crate) fn peer() -> PathBuf {
     installed("libnss_wrapper.so")
 }
 
-/// Debian's `libuid-wrapper`.
+/// uid_wrapper, from Debian's package `libuid-wrapper`.
 pub(crate) fn uid_wrapper() -> PathBuf {
     installed("libuid_wrapper.so")
 }
 
-/// What Debian puts into the directory of libraries.
+/// A file below the directory in which the distribution installs libraries.
 pub(crate) fn installed(name: &str) -> PathBuf {
     let found =
         ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
@@ -120,7 +121,8 @@ fn build(source: &str, name: &str, compiler: &str, flags: &[&str]) -> PathBuf {
     let program = built().join(format!("{name}-{compiler}{flavour}"));
     let mut done = DONE.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
     if done.insert(program.clone(), ()).is_none() {
-        // Another run of the tests may build it as well: under a name of its own, then renamed.
+        // Another run of the tests may build the same program now. So each run compiles to a name of its
+        // own, and then renames.
         let own = program.with_extension(std::process::id().to_string());
         let out = Command::new(compiler)
             .args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o"])
@@ -145,7 +147,7 @@ pub(crate) fn copy_program(program: impl AsRef<Path>, to: impl AsRef<Path>) {
     stdout(Command::new("cp").arg(program.as_ref()).arg(to.as_ref()));
 }
 
-/// A command that runs `program` with the library preloaded and a clean set of variables.
+/// A command that runs `program` with the library preloaded, and with none of the variables for it.
 pub(crate) fn under(library: impl AsRef<Path>, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use super::{built, file, library, module, probe, under};
 
-/// A directory with a passwd and a group file, and the log that `plain.c` writes.
+/// A directory with files for users, groups and hosts, and with the log that the module `plain` writes.
 pub(crate) struct ModuleScene(tempfile::TempDir);
 
 impl ModuleScene {
-    /// With two users and two groups.
+    /// With two users, two groups and two hosts.
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         file(dir.path(), "passwd", "root:x:0:0::/root:/bin/sh\nfirst:x:11:11:of the file:/f:/f\n");
@@ -18,12 +18,12 @@ impl ModuleScene {
         Self(dir)
     }
 
-    /// Where it is.
+    /// The directory.
     pub(crate) fn dir(&self) -> &Path {
         self.0.path()
     }
 
-    /// A file in it.
+    /// The path of a file in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -66,7 +66,7 @@ impl ModuleScene {
     }
 }
 
-/// Where ci/setup has unpacked Debian's modules.
+/// One of Debian's NSS modules, which ci/setup has unpacked.
 pub(crate) fn debian(name: &str) -> PathBuf {
     let debs = built().parent().expect("target/tmp has a parent").join("debs");
     let found = ["usr/lib", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"]

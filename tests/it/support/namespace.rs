@@ -7,7 +7,8 @@ use std::process::Command;
 use super::file;
 use super::scene::is_root;
 
-/// The command after a script of the shell, which gets `args` and mounts something.
+/// Runs a shell script that mounts something, and then the command, in a new mount namespace. The script
+/// gets `args` as `$1`, `$2` and so on.
 pub(crate) fn after_mounts(script: &str, args: &[&Path], command: &Command) -> Command {
     let mut inside = Command::new("unshare");
     if !is_root() {
@@ -29,13 +30,13 @@ pub(crate) fn after_mounts(script: &str, args: &[&Path], command: &Command) -> C
     inside
 }
 
-/// The command where libc reads its hosts from the file `hosts` and from nowhere else; `dir` takes
-/// small files.
+/// Runs the command where libc reads hosts from the file `hosts` and from nowhere else. The
+/// configuration for that is written to `dir`.
 pub(crate) fn with_hosts(dir: &Path, hosts: &Path, command: &Command) -> Command {
     with_services(dir, hosts, "files", command)
 }
 
-/// The same with these services for hosts: nsswitch.conf(5).
+/// Like [`with_hosts`], with these services for hosts in nsswitch.conf(5).
 pub(crate) fn with_services(
     dir: &Path,
     hosts: &Path,

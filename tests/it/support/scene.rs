@@ -13,10 +13,10 @@ use std::process::{Command, Output};
 use super::{file, library, run, stdout, under};
 use tempfile::TempDir;
 
-/// Who everything runs as.
+/// The user id that the commands run as.
 pub(crate) const UID: u32 = 10000;
 
-/// The directories of a plain Debian, not those of whoever runs the tests.
+/// `PATH` as on a plain Debian, not as whoever runs the tests has it.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A directory with a passwd and a group file, a home, and the library, all within reach of 10000.
@@ -47,7 +47,7 @@ impl Scene {
              ipython:x:{UID}:0:Interactive Python,Room 1:{}:/bin/bash\n",
             scene.home.display()
         );
-        // The group 0 has another name than the machine's, so that it is seen whose answer it is.
+        // The machine calls group 0 "root". It has another name here, which shows who has answered.
         let group = "crew:x:0:\nlab:x:5001:builder,ipython\nclub:x:5002:ipython\nempty:x:5003:\n";
         file(scene.dir.path(), "passwd", passwd);
         file(scene.dir.path(), "group", group);
@@ -81,7 +81,7 @@ impl Scene {
         command
     }
 
-    /// A command that runs under these ids with the library, and without any variable of its.
+    /// A command that runs under these ids with the library, and with none of the variables for it.
     pub(crate) fn as_ids<S: AsRef<OsStr>>(
         &self,
         uid: u32,
@@ -102,7 +102,7 @@ impl Scene {
             command.args([&format!("--map-user={uid}"), &format!("--map-group={gid}"), "--"]);
             command
         };
-        // Nothing but the library may tell who this is: no USER, LOGNAME, HOME, EMAIL, PGUSER.
+        // No variable may name the user: USER, LOGNAME, HOME, EMAIL, PGUSER.
         command
             .args(args)
             .env_clear()

@@ -7,8 +7,9 @@ use super::{root, run};
 const LEAKS_SHOWN: &str = "--show-leak-kinds=definite,indirect,possible";
 const LEAKS_COUNTED: &str = "--errors-for-leak-kinds=definite,indirect,possible";
 
-/// The command under a tool of Valgrind: `memcheck`, `helgrind` or `drd`; or `leaks`, which is
-/// memcheck that looks for lost memory too. (A child of fork(2) loses what other threads had.)
+/// The command under a tool of Valgrind: `memcheck`, `helgrind` or `drd`; or `leaks`, which is memcheck
+/// that reports lost memory, too. (In a child of fork(2) the memory of its parent's other threads
+/// counts as lost.)
 pub(crate) fn valgrind(tool: &str, command: &Command) -> Command {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--error-exitcode=9"]);
@@ -34,18 +35,19 @@ pub(crate) fn valgrind(tool: &str, command: &Command) -> Command {
     valgrind
 }
 
-/// What the program under Valgrind says and what the library logs; Valgrind has nothing to say.
+/// Runs a command that [`valgrind`] has made, and asserts that Valgrind reports nothing. Returns
+/// standard output, and standard error with what the library logs.
 #[track_caller]
 pub(crate) fn sound(command: &mut Command) -> (String, String) {
     let out = run(command);
     let log = String::from_utf8_lossy(&out.stderr).into_owned();
-    // Valgrind's own lines begin so.
+    // A line of Valgrind's begins with `==PID==`.
     assert!(out.status.success() && !log.contains("=="), "{command:?}: {}\n{log}", out.status);
     (String::from_utf8_lossy(&out.stdout).into_owned(), log)
 }
 
-/// How many instructions a lookup of the probe `repeat` takes, the system calls aside: `command` is given how
-/// many it makes.
+/// How many instructions one lookup of the probe `repeat` takes, without those of the kernel. `command` makes
+/// the command that runs the probe; it is given the number of lookups.
 #[track_caller]
 pub(crate) fn instructions_each(command: impl Fn(&str) -> Command, kind: Repeated) -> f64 {
     let count = |lookups: u32| {
@@ -68,7 +70,7 @@ pub(crate) fn instructions_each(command: impl Fn(&str) -> Command, kind: Repeate
     (count(many) - count(few)) / f64::from(many - few)
 }
 
-/// Which lookups are counted.
+/// Of which lookups the instructions are counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Repeated {
     /// The first of a process.
