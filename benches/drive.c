@@ -3,15 +3,15 @@
  *
  *   drive SIZE FILES LOOKUP OURS PEER ROUNDS CHUNK_NS PROCESS_MS STAGES
  *
- * FILES has passwd, group, shadow, hosts and the directory `listing`; the same files stand in /etc
- * (ci/bench mounts them there). STAGES is a word made of the letters
+ * FILES has passwd, group, shadow, hosts and the directory `listing`; ci/bench mounts the same files in
+ * /etc. Below FILES.4, FILES.9 and so on are files for the other comparisons. STAGES is a word made of the letters
  *   l  lookups in passwd and group    t  with 1, 2 and 4 threads    h  shadow and hosts
  *   s  fstat(2) and stat(2) with threads
  *   f  first lookup of a process      p  whole processes                  m  resident memory
  *   y  the synthetic user             d  ids of 4, 9 and 10 digits        w  a changing file, a missing one
- * Prints CSV: kind,name,size,threads,library,median,low,high with nanoseconds (KiB for memory, a count
- * for page faults) and the quartiles; or "late", "wrong", "crashed" as the median. The compared libraries
- * are measured in turn, and each round begins with another one.
+ * Prints CSV: kind,name,size,threads,library,median,low,high. The last three are the median and the quartiles in
+ * nanoseconds (in KiB for memory, a count for page faults); instead of a median there may be "late", "wrong" or
+ * "crashed". The compared libraries are measured in turn, and each round begins with another one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,14 +34,14 @@
 enum { OURS, PEER, GLIBC, FILED, SYNTHETIC, DIGITS_4, DIGITS_9, DIGITS_10, CHANGING, MISSING, LIBRARIES };
 static const char *const label[LIBRARIES] = {"ours",     "peer",     "glibc",     "file",     "synthetic",
                                              "4 digits", "9 digits", "10 digits", "changing", "missing"};
-static const int *compared; /* the ones that are compared now */
+static const int *compared; /* those that are compared in this stage */
 static int compared_count;
 #define COMPARE(...) \
     (compared = (const int[]){__VA_ARGS__}, compared_count = sizeof(int[]){__VA_ARGS__} / sizeof(int))
 #define EACH(library) (int at_ = 0, library; at_ < compared_count && ((library) = compared[at_], true); at_++)
 
 #define MAX_ROUNDS 4000
-#define PATIENCE_MS 10000 /* for one answer; the peer may never end loading a large hosts file */
+#define PATIENCE_MS 10000 /* for one answer: the peer may never finish to load a large hosts file */
 #define SLOW_NS 30e6      /* a library slower than this gets fewer rounds */
 
 static const char *size, *files, *lookup, *object[2];
@@ -59,7 +59,7 @@ static void die(const char *what) {
     exit(1);
 }
 
-/* The environment under each library, with shadow and hosts or without. */
+/* The environment for each library; with `more` it names the files for shadow entries and hosts, too. */
 static char **environment(int library, bool more) {
     static char text[LIBRARIES][2][8][600], *list[LIBRARIES][2][9];
     char(*t)[600] = text[library][more], **e = list[library][more];
@@ -128,7 +128,7 @@ static void print_mean(const char *kind, const char *name, const char *of, int l
     fflush(stdout);
 }
 
-/* A process with its output in a pipe, or in /dev/null, or nowhere else. */
+/* Starts a process. `in` and `out` are pipes for its standard input and output; without `out` that is /dev/null. */
 static pid_t start(char *const *argv, char *const *env, const int *in, const int *out) {
     posix_spawn_file_actions_t actions;
     pid_t pid;
@@ -178,15 +178,15 @@ static void stop_worker(int library) {
     w->pid = 0;
 }
 
-/* What stands in the place of a number. */
+/* Values in the place of a time, and the words for them in the output. */
 enum { ABSENT = 0, LATE = -1, WRONG = -2, CRASHED = -3 };
 static const char *const trouble[] = {"", "late", "wrong", "crashed"};
 
-/* Nanoseconds per lookup, or what went wrong. With 0 threads the process's only thread looks up. */
+/* Nanoseconds per lookup, or what went wrong. With 0 threads the worker's only thread makes the lookups. */
 static double ask(int library, const char *function, int threads) {
     char text[128];
     struct worker *w = &workers[library];
-    /* Several threads on one processor need some of the kernel's time slices. */
+    /* Longer with threads: if several share a processor, each needs some of the kernel's time slices. */
     unsigned long budget = threads > 0 ? 2 * chunk : chunk;
     int len = snprintf(text, sizeof text, "%s %d %lu\n", function, threads, budget);
     if (write(w->in, text, (size_t)len) != len)
@@ -223,12 +223,12 @@ static void lookups(const char *kind, const char *function, int threads) {
     double last[LIBRARIES] = {0};
     int count[LIBRARIES];
     memset(s, 0, sizeof s);
-    /* The first answer loads the file, and is not counted. One thread asks for it: the peer may
-       crash where two threads ask first. */
+    /* The first lookup loads the file, and is not counted. A single thread makes it, because the peer may
+       crash if two threads make their first lookup at once. */
     for EACH (library) {
         last[library] = ask(library, function, 0);
-        /* Nor are the next ones, where a library searches before it makes an index. What a process
-           that asks once pays is measured by "first". */
+        /* The next lookups are not counted, either, as long as a library searches before it makes an
+           index. The first lookup of a process is measured as "first". */
         for (int turn = 0; turn < 5 && last[library] > (double)chunk / 4; turn++)
             last[library] = ask(library, function, 0);
         count[library] = last[library] > SLOW_NS ? (rounds + 2) / 3 : rounds;
@@ -261,8 +261,8 @@ static void serve_all(const char *kind, const char *const *functions, int thread
 
 /* ---- processes from start to end ---- */
 
-/* Nanoseconds from start to end, and page faults; or the numbers that the process prints. Negative if it
-   fails. */
+/* Runs a process. Returns the nanoseconds from its start to its end, and its page faults; with `prints`, the two
+   numbers that it prints. Negative if it fails. */
 static double process(char *const *argv, int library, bool prints, double *faults) {
     int out[2] = {-1, -1}, status;
     char text[64];
@@ -314,7 +314,7 @@ static void processes(const char *kind, const char *name, char *const *argv, boo
             add(&s[library], value);
             add(&f[library], faults);
         }
-    /* Where the loader puts a library decides how many faults it takes, so they are averaged. */
+    /* The number of page faults depends on the address at which the loader puts a library, so the mean is printed. */
     for EACH (library)
         if (!out[library]) {
             print(kind, name, 1, library, &s[library]);
@@ -323,7 +323,7 @@ static void processes(const char *kind, const char *name, char *const *argv, boo
         }
 }
 
-/* To one processor, for steadier process starts. */
+/* Binds this process and its children to one processor, on which process starts take steadier times; or unbinds it. */
 static void pin(bool on) {
     static cpu_set_t all;
     static bool known;
@@ -340,7 +340,7 @@ static void pin(bool on) {
     sched_setaffinity(0, sizeof one, on ? &one : &all);
 }
 
-/* A process that changes a file a thousand times a second, by a digit here and there. */
+/* Starts a process that changes some digits of a file a thousand times a second. */
 static pid_t start_writer(void) {
     char path[600], text[4096];
     snprintf(path, sizeof path, "%s.changing/passwd", files);
@@ -417,7 +417,7 @@ int main(int argc, char **argv) {
         char *id[] = {"/usr/bin/id", user, NULL};
         char *whoami[] = {"/usr/bin/whoami", NULL};
         char *ls[] = {"/usr/bin/ls", "-l", listing, NULL};
-        /* What is to be seen is a twentieth of the whole. */
+        /* Twice as long, because what preloading adds to `true` is a twentieth of its time. */
         processes("process", "true", nothing, false, 2 * process_ns);
         processes("process", "id", id, false, process_ns);
         processes("process", "whoami", whoami, false, process_ns);

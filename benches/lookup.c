@@ -2,14 +2,15 @@
  * Times lookups inside one process. benches/drive.c starts one of these for each library, and asks
  * them in turn, so that other work of the machine affects all of them alike.
  *
- *   lookup serve SIZE             answer requests on stdin: "FUNCTION THREADS NANOSECONDS", with 0
- *                                 threads for the process's own
- *   lookup first FUNCTION SIZE    nanoseconds of the first lookup of the process, and its page faults
- *   lookup rss SIZE               KiB of resident memory after some lookups in both files
+ *   lookup serve SIZE             answer requests on stdin: "FUNCTION THREADS NANOSECONDS"; with 0 threads
+ *                                 the process's main thread makes the lookups
+ *   lookup first FUNCTION SIZE    print the nanoseconds of the process's first lookup, and its page faults
+ *   lookup rss SIZE               print the KiB of resident memory after some lookups in both files
  *   lookup count FUNCTION SIZE N  make N lookups and end (for callgrind)
  *
- * The files hold entries by a fixed rule (ci/bench writes them), so every answer is checked. The variable
- * BENCH_FIRST_ID says from which id on the users are numbered, BENCH_UID as whom the process runs.
+ * SIZE is the number of entries in each file. ci/bench makes the entries by a fixed rule, so every answer is
+ * checked. The variable BENCH_FIRST_ID has the id of the first user, and BENCH_UID the user id that the process
+ * is to run as.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -97,7 +98,7 @@ static bool group_by_name_r(struct place *p, const struct key *k) {
 
 static bool missing_name_r(struct place *p, const struct key *k) {
     struct passwd row, *found = NULL;
-    /* A group's name is no user's. The peer returns ENOENT here, glibc 0. */
+    /* No user has the name of a group. The result is not checked, because the peer returns ENOENT here, and glibc 0. */
     getpwnam_r(k->group, &row, p->buffer, sizeof p->buffer, &found);
     return found == NULL;
 }
@@ -126,13 +127,13 @@ static bool group_list(struct place *p, const struct key *k) {
            groups[0] == first_id + k->number;
 }
 
-/* As root; else the kernel refuses, and so does glibc. */
+/* Needs root. For others setgroups(2) fails, and so does glibc's initgroups. */
 static bool init_groups(struct place *p, const struct key *k) {
     (void)p;
     return initgroups(k->user, first_id + k->number) == 0;
 }
 
-/* Whoever runs the process. */
+/* Looks up the user who runs the process. */
 static bool self_r(struct place *p, const struct key *k) {
     struct passwd row, *found = NULL;
     (void)k;
@@ -170,7 +171,7 @@ static bool status_of_descriptor(struct place *p, const struct key *k) {
     return fstat(p->descriptor, &status) == 0;
 }
 
-/* The kernel counts the users of a descriptor that threads share, which makes them wait. */
+/* Threads that use the same descriptor wait for each other, because the kernel counts its users. */
 static bool status_of_shared(struct place *p, const struct key *k) {
     struct stat status;
     (void)p, (void)k;
@@ -185,7 +186,7 @@ static bool status_of_path(struct place *p, const struct key *k) {
 
 struct function {
     const char *name;
-    const char *symbol; /* which a library must export to be asked, or NULL */
+    const char *symbol; /* the symbol that a library must export for this to be measured, or NULL */
     bool (*call)(struct place *, const struct key *);
 };
 
@@ -230,8 +231,9 @@ static bool is_left_out(const char *symbol) {
 
 static struct place *places[MAX_THREADS];
 
-/* Entries from all over the file, chosen before the clock runs. Steps of the golden ratio spread any
-   few of them evenly, which steadies what a linear scan takes; an eighth of each is random. */
+/* Chooses the entries to look up, from all over the file, before the clock runs. Steps of the golden ratio spread
+   even a few of them evenly, so that a linear scan takes the same time on average. Each is moved by a random part of
+   the file, an eighth at most. */
 static struct place *place(int thread, unsigned size) {
     if (places[thread] != NULL)
         return places[thread];
@@ -273,7 +275,7 @@ static double alone(const struct function *f, struct place *p, uint64_t budget, 
             return -1;
         uint64_t took = now() - before;
         if (took < budget / 32 && total == 0) {
-            step *= 2; /* still finding a step in which reading the clock is lost */
+            step *= 2; /* until reading the clock takes a negligible part of a step */
             continue;
         }
         total += took;
@@ -305,8 +307,8 @@ static void *beside_others(void *argument) {
     return NULL;
 }
 
-/* Nanoseconds of the wall clock per lookup of any thread. Each thread stays on one processor, for
-   new threads may share one until the kernel has spread them. */
+/* The time on the clock divided by the lookups of all threads. Each thread is bound to one processor, because new
+   threads may share one until the kernel has spread them. */
 static double together(const struct function *f, int threads, uint64_t budget, unsigned size) {
     struct run runs[MAX_THREADS];
     pthread_t ids[MAX_THREADS];

@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 
-# Of middle brightness, so that they are readable on white and on black.
+# Colours of medium brightness, which are readable on white and on black.
 COLOUR = {"ours": "#2f81f7", "peer": "#e0701f", "glibc": "#8b6fd6"}
 NAME = {"ours": "nss_wrapper_rs", "peer": "nss_wrapper (C)", "glibc": "glibc files"}
 TEXT = "#7d8590"
@@ -34,7 +34,7 @@ THREADED = ["getpwuid_r", "getpwnam_r", "getgrgid_r"]
 FIRST = ["getpwuid_r", "getpwnam_r", "getgrgid_r", "getgrnam_r", "getgrouplist", "initgroups"]
 PROCESSES = {"true": "`true`", "whoami": "`whoami`", "id": "`id USER`", "ls -l": "`ls -l`, 1,000 files"}
 DIGITS = ["4 digits", "9 digits", "10 digits"]
-# What issue 14 took for its measure: the library before its rooms were rebuilt, at commit 850afe7.
+# The instructions of commit 850afe7, before the modules of the library were rearranged, to compare with.
 BASE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instructions-base.csv")
 
 
@@ -47,7 +47,7 @@ class Measured:
             for row in csv.DictReader(file):
                 key = (row["kind"], row["name"], int(row["size"]), int(row["threads"]), row["library"])
                 if row["median"] is None:
-                    continue  # the run was ended here
+                    continue  # The run was stopped while it wrote this line.
                 try:
                     self.rows[key] = float(row["median"])
                 except ValueError:
@@ -63,12 +63,12 @@ class Measured:
 
 
 def divided(a, b):
-    """a / b where both are numbers and b is more than nothing."""
+    """a / b, if both are numbers and b is greater than 0."""
     return a / b if isinstance(a, float) and isinstance(b, float) and b > 0 else None
 
 
 def ratio(a, b):
-    """`a` as a part of `b`, the way it is shown; or what went wrong with either."""
+    """a / b as text, or what went wrong with one of them."""
     for value in (a, b):
         if isinstance(value, str):
             return value
@@ -199,7 +199,7 @@ def fault_table(m):
 
 
 def other_table(m):
-    """What is compared with the library itself: the synthetic user, long ids, files that change or are missing."""
+    """The library compared with itself: the synthetic user, long ids, files that change or are missing."""
     rows = []
     ten = m.sizes[0]
     for kind, title in (("first", "first lookup"), ("lookup", "later ones")):
@@ -237,14 +237,14 @@ def memory_table(m):
         if own is None:
             continue
         mib = [f"{v / 2**20:.2f} MiB" if v is not None else "–" for v in (files, own, peer)]
-        # Beside a small file the noise of a process's own pages is larger than the file.
+        # For small files there is no ratio: the memory of a process varies by more than their size.
         parts = [ratio(own, files), ratio(own, peer)] if size >= 10000 else ["", ""]
         rows.append([count(size), *mib, *parts])
     return table(head, rows)
 
 
 def goals(m):
-    """What issues 2, 5 and 14 ask for, beside what was measured."""
+    """The limits that issues 2, 5 and 14 set, and what was measured."""
     rows = []
 
     def goal(text, limit, worst, most=True, form="{:.2f}"):
@@ -388,7 +388,7 @@ class Panel:
         self.parts.append(
             f"<path d='M{self.left} {y:.1f}h{self.width}' stroke='{TEXT}' stroke-width='1.5' stroke-dasharray='5 4'/>"
         )
-        # Where no size is written below.
+        # At a place below which the axis has no number.
         self.parts.append(text_at(self.left + self.width * 0.65, y + font + 4, label, font, anchor="middle"))
 
 

@@ -1,4 +1,4 @@
-/* Linked with the library: its own symbols come from it, and so does getpwnam. */
+/* A program that is linked with the library: getpwnam and nss_wrapper_enabled come from there. */
 #include <nss_wrapper_rs.h>
 #include <pwd.h>
 #include <stdio.h>

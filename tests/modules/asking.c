@@ -1,11 +1,11 @@
-/* An NSS module whose functions ask the program's own functions meanwhile.
+/* An NSS module whose functions call the program's getpwnam_r and its like before they answer. Its users:
  *
  *   quick   is answered at once
- *   slow    after ten seconds
- *   asksN   asks N times for itself by name, and by id, before it is answered; the home directory
- *           says how deep the module's functions have been inside each other
+ *   slow    is answered after ten seconds
+ *   asksN   before the answer the module asks N times for the same user by name and by id; the home
+ *           directory says how deep calls of the module's functions were nested
  *
- * and the host hN, likewise. With CONSTRUCTOR it asks for asks2 while it is being loaded. */
+ * The host hN is answered like asksN. With CONSTRUCTOR the module asks for asks2 while it is being loaded. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -56,7 +56,7 @@ static enum nss_status fill(const char *name, uid_t uid, struct passwd *pw, char
     snprintf(buf + n, len - (size_t)n, "/depth/%d", deepest);
     *pw = (struct passwd){ .pw_name = buf, .pw_passwd = (char *)"x", .pw_uid = uid, .pw_gid = uid,
                            .pw_gecos = (char *)"", .pw_dir = buf + n, .pw_shell = (char *)"/s" };
-    /* The outermost one has said it. */
+    /* Only the answer of the outermost call has the full depth. */
     if (depth == 1)
         deepest = 0;
     return NSS_STATUS_SUCCESS;

@@ -13,7 +13,7 @@ enum nss_status _nss_partial_getpwnam_r(const char *name, struct passwd *pw, cha
         *errnop = ENOENT;
         return NSS_STATUS_NOTFOUND;
     }
-    /* A module that leaves fields alone. */
+    /* The other fields stay as they were. */
     pw->pw_name = part;
     pw->pw_uid = 77;
     return NSS_STATUS_SUCCESS;

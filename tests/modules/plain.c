@@ -1,16 +1,17 @@
-/* An NSS module with users m0 … m4 and groups g0 … g4, whose names say how it behaves:
+/* An NSS module with users m0 … m4 and groups g0 … g4. Other names say what the module does:
  *
- *   static            all strings in static memory, none in the caller's buffer
- *   room:N            N bytes of gecos, or a member name of N bytes
- *   status:S:E        returns status S with errno E
- *   greedy            wants more room for ever
- *   asks              asks the program's getpwuid(10) meanwhile, and shows the answer
- *   loops             asks the program's getpwnam for itself
+ *   static            all strings are in static memory, and none in the caller's buffer
+ *   room:N            the gecos field, or the name of a member, has N bytes
+ *   status:S:E        returns the status S, with the error number E
+ *   greedy            asks for a larger buffer every time
+ *   asks              calls the program's getpwuid(10), and shows the answer
+ *   loops             calls the program's getpwnam for the same name
  *
- * and with hosts h0 … h4, whose addresses are 10.9.0.N and fd00::N, with an alias each; room:N has N
- * addresses. WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING its constructor
- * asks for a user of its own. With OLD_HOSTS it has gethostbyname_r alone, and with WHOEVER_ASKS a
- * user for the real id of the process. Each set…, end… and load is a line in $MODULE_LOG. */
+ * It has hosts h0 … h4 with the addresses 10.9.0.N and fd00::N and an alias each; the host room:N has N
+ * addresses. WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING the constructor asks
+ * for one of the module's users. With OLD_HOSTS gethostbyname_r is the only function for hosts. With
+ * WHOEVER_ASKS there is a user with the real id of the process. The constructor and each set…ent and
+ * end…ent write a line to $MODULE_LOG. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,7 +41,7 @@ static void note(const char *what)
 __attribute__((constructor)) static void load(void)
 {
 #ifdef ASKS_WHILE_LOADING
-    /* With getpwnam(3) glibc would wait for itself. */
+    /* Not getpwnam(3): glibc holds its lock here, and would wait for it for ever. */
     char buf[512];
     struct passwd pw, *found = NULL;
     getpwnam_r("static", &pw, buf, sizeof buf, &found);
@@ -50,7 +51,7 @@ __attribute__((constructor)) static void load(void)
 #endif
 }
 
-/* Room in the caller's buffer, or null. */
+/* Takes room in the caller's buffer; null if there is too little. */
 static char *take(char **buf, size_t *len, size_t size)
 {
     char *at = *buf;
@@ -73,7 +74,7 @@ static enum nss_status short_of_room(int *errnop)
     return NSS_STATUS_TRYAGAIN;
 }
 
-/* True if the name asks for a status alone. */
+/* True if the name is greedy or status:S:E. */
 static int is_status(const char *name, enum nss_status *status, int *errnop)
 {
     int s, e;
@@ -172,7 +173,7 @@ enum nss_status _nss_plain_endpwent(void)
     return NSS_STATUS_SUCCESS;
 }
 
-/* m0, room:2000, m2, room:70000, m4; only after setpwent. */
+/* Only after setpwent. */
 enum nss_status _nss_plain_getpwent_r(struct passwd *pw, char *buf, size_t len, int *errnop)
 {
     static const char *const names[] = { "m0", "room:2000", "m2", "room:70000", "m4" };
@@ -185,7 +186,7 @@ enum nss_status _nss_plain_getpwent_r(struct passwd *pw, char *buf, size_t len, 
     return status;
 }
 
-/* Members: m0, and a name that is not taken apart; room:N adds one of N bytes. */
+/* The members are m0 and "a, b", which is a single name; room:N has one more, of N bytes. */
 static enum nss_status group(const char *name, gid_t gid, struct group *gr, char *buf, size_t len, int *errnop)
 {
     size_t room = 0;
@@ -265,7 +266,7 @@ enum nss_status _nss_plain_getgrent_r(struct group *gr, char *buf, size_t len, i
 }
 
 #ifndef WITHOUT_INITGROUPS
-/* 1,000 groups for m0, more than the array has at first, and the user's own among them. */
+/* 1,000 groups for m0, which are more than the array has room for at first. Every second one is `own`. */
 enum nss_status _nss_plain_initgroups_dyn(const char *name, gid_t own, long *start, long *size, gid_t **gids,
                                           long limit, int *errnop)
 {

@@ -1,5 +1,5 @@
-/* Takes HOG bytes of the thread-local memory that libc sets aside for the libraries of a program's start and
- * a few that come later. */
+/* Takes HOG bytes of the static thread-local memory, which libc makes for the libraries that a program starts
+ * with and for a few that are opened later. */
 static __thread char taken[HOG] __attribute__((tls_model("initial-exec"), aligned(8)));
 
 char *tls_hog(void)

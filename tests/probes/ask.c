@@ -1,14 +1,16 @@
 /* ask QUESTION...: answers each question with one line. Without arguments the questions are the lines
  * of standard input, so that a test can edit files between them.
  *
- * ask.h, ask_hosts.h, ask_libc.h and ask_all.h say what can be asked. Here are the questions that
- * other threads or processes ask:
+ * ask.h, ask_hosts.h, ask_libc.h and ask_all.h say what can be asked. These questions are asked in
+ * other threads or processes:
  *
- *   fork QUESTION              in a child
- *   threads N ROUNDS QUESTION  in N threads at once, each so many times; the answer that all had
- *   share QUESTION             in 8 threads, until nothing is found: how many rows, how many different
- *   forks N COUNT QUESTION     in COUNT children of a process whose N threads ask it all the time
- *   exec PROGRAM               the process goes on as that program */
+ *   fork QUESTION              asked in a child
+ *   threads N ROUNDS QUESTION  asked by N threads at once, ROUNDS times each; gives the common answer,
+ *                              and after " / " each other one
+ *   share QUESTION             asked by 8 threads until there is no other row; gives the number of
+ *                              rows, and how many different ones they are
+ *   forks N COUNT QUESTION     asked in COUNT children, while N threads of their parent ask it, too
+ *   exec PROGRAM               executes the program in the place of the probe */
 #define _GNU_SOURCE
 #include "ask_all.h"
 #include <pthread.h>
@@ -30,7 +32,7 @@ static const char *asked;
 static int rounds;
 static _Atomic int stop;
 
-/* Returns the answer, and with it another one if there was one. */
+/* Asks in a thread. The asker's text becomes the answer, with the first one after " / " if they differ. */
 static void *asks(void *unused)
 {
     struct asker *a = new_asker(THREAD_TEXT, THREAD_BUF);
@@ -65,7 +67,7 @@ static void start(pthread_t *threads, int count, void *(*run)(void *), int other
         must(!pthread_create(&threads[i], NULL, run, NULL), "a thread");
 }
 
-/* The threads' answer, or those that differ. */
+/* Says the threads' common answer, and those that differ from it. */
 static void join(struct text *text, const pthread_t *threads, int count)
 {
     size_t before = text->len;
@@ -107,7 +109,7 @@ static void share(struct asker *to, const char *question)
         pthread_join(threads[i], (void **)&a[i]);
         for (char *rest = *a[i]->text.at ? a[i]->text.at : NULL; rest && count < 10000;) {
             rows[count] = strsep(&rest, "\t");
-            /* The end of hosts has a reason beside it, which "all" leaves there. */
+            /* "all" removes a plain "error ENOENT" at the end; that of hosts has h_errno beside it. */
             count += strncmp(rows[count], "error ENOENT", 12) != 0;
         }
     }
@@ -120,7 +122,7 @@ static void share(struct asker *to, const char *question)
         free_asker(a[i]);
 }
 
-/* Each child must answer within ten seconds what the threads are answered. */
+/* Each child must give the threads' answer within ten seconds. */
 static void forks(struct asker *to, int count, int children, const char *question)
 {
     pthread_t threads[MOST_THREADS];

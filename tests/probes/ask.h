@@ -4,11 +4,11 @@
  *
  *   the row (say.h)       found
  *   none                  not found
- *   error ERANGE          the error that a function with _r returns, or that another leaves in errno
+ *   error ERANGE          the error that a function with _r returns, or that another one leaves in errno
  *
- * A function with _r takes the length of the buffer as a last argument. A function must leave errno
- * alone: where it does not, the answer ends with " errno " and what it is. An argument is a word;
- * %20 in it stands for a blank, and likewise for other bytes. */
+ * A function with _r takes the length of the buffer as an optional last argument. If a function changes
+ * errno, the answer ends with " errno " and the new value. An argument is a word, in which %20 stands
+ * for a blank, and so on for other bytes. */
 #ifndef ASK_H
 #define ASK_H
 #include "say.h"
@@ -30,7 +30,7 @@ struct verb {
     void (*answer)(struct asker *a, char **words);
 };
 
-/* Any pointer but a result's: not found must store NULL over it. */
+/* The result pointer before a call. A function that finds nothing must store NULL over it. */
 #define LEFT_ALONE ((void *)a)
 
 typedef void say_row(struct text *, const void *row, const struct place *place);
@@ -43,7 +43,7 @@ static inline void say_changed_errno(struct asker *a, int error)
     }
 }
 
-/* The answer of a function with _r, which was given `own` to fill and `len` bytes. */
+/* Says the answer of a function with _r, which was called with the struct `own` and `len` bytes. */
 static inline void give(struct asker *a, int rc, const void *found, const void *own, size_t len, say_row *row)
 {
     int error = errno;
@@ -63,7 +63,7 @@ static inline void give(struct asker *a, int rc, const void *found, const void *
     say_changed_errno(a, error);
 }
 
-/* The answer of a function without _r. */
+/* Says the answer of a function without _r. */
 static inline void give_static(struct asker *a, const void *found, say_row *row)
 {
     int error = errno;
@@ -84,7 +84,7 @@ static inline unsigned number(const char *word)
     return word ? (unsigned)strtoul(word, NULL, 0) : 0;
 }
 
-/* The length of the buffer: the word if there is one. */
+/* The length of the buffer: the optional argument, or all of it. */
 static inline size_t length(const struct asker *a, const char *word)
 {
     return word ? strtoul(word, NULL, 10) : a->len;
@@ -98,7 +98,7 @@ static inline size_t length(const struct asker *a, const char *word)
         give_static(a, function(__VA_ARGS__), row);                                                       \
     }
 
-/* `at` is the number of the word with the length. */
+/* `at` is the index of the argument with the length. */
 #define ROW_R(function, type, row, at, ...)                                                               \
     static void ask_##function(struct asker *a, char **w)                                                 \
     {                                                                                                     \
@@ -162,7 +162,8 @@ static void ask_fgetspent(struct asker *a, char **w)
 }
 #endif
 
-/* getgrouplist NAME GID [ROOM]: "-1 of 3: 7 100" if three groups do not fit into the room for two. */
+/* getgrouplist NAME GID [ROOM]: the result, the count, and the groups that were stored. "-1 of 3: 7 100" is
+ * the answer if there are three groups and room for two. */
 static void ask_getgrouplist(struct asker *a, char **w)
 {
     gid_t *gids = (gid_t *)(void *)a->buf;

@@ -1,8 +1,8 @@
-/* Every question of ask.h, ask_hosts.h and ask_libc.h, and those that are made of others:
+/* Every question of ask.h, ask_hosts.h and ask_libc.h, and questions that are made of others:
  *
- *   QUESTION; QUESTION      one after the other; the answers are separated likewise
- *   all QUESTION            again and again until nothing is found; the rows are separated by tabs,
- *                           and an error is the last of them */
+ *   QUESTION; QUESTION      asked one after the other; the answers are separated by "; ", too
+ *   all QUESTION            asked until nothing is found; the rows are separated by tabs, and an error
+ *                           other than ENOENT is the last of them */
 #ifndef ASK_ALL_H
 #define ASK_ALL_H
 #include "ask_hosts.h"
@@ -24,7 +24,7 @@ static inline void all(struct asker *a, const char *question)
         last = a->text.len;
         answer_one(a, question);
     } while (is_row(a->text.at + last));
-    /* That there is no other row is how it should end. */
+    /* The usual end, that there is no other row, is not shown. */
     if (!strcmp(a->text.at + last, "none") || !strcmp(a->text.at + last, "error ENOENT"))
         a->text.at[a->text.len = last > start ? last - 1 : last] = 0;
 }
@@ -60,7 +60,7 @@ static inline const char *answer_anew(struct asker *a, const char *questions)
     return a->text.at;
 }
 
-/* With rooms of their own; NULL without memory. */
+/* An asker with a text and a buffer of its own; NULL without memory. */
 static inline struct asker *new_asker(size_t text, size_t len)
 {
     struct asker *a = calloc(1, sizeof *a);

@@ -1,5 +1,5 @@
-/* The questions about hosts and the host's name, with answers as in ask.h. Where there is no host, the
- * answer has h_errno too: "none, HOST_NOT_FOUND". A family is a number, `inet` or `inet6`. */
+/* The questions about hosts and about the machine's host name, with answers as in ask.h. If no host is
+ * found, the answer has h_errno, too: "none, HOST_NOT_FOUND". A family is a number, `inet` or `inet6`. */
 #ifndef ASK_HOSTS_H
 #define ASK_HOSTS_H
 #include "ask.h"
@@ -106,8 +106,8 @@ static inline const char *or_null(const char *word)
     return strcmp(word, "NULL") ? word : NULL;
 }
 
-/* getaddrinfo NODE SERVICE [FAMILY TYPE PROTOCOL FLAGS]; NULL for a node or a service is none, and
- * without a family there are no hints. */
+/* getaddrinfo NODE SERVICE [FAMILY TYPE PROTOCOL FLAGS]: the word NULL as node or service stands for a null
+ * pointer. Without a family the hints are a null pointer. */
 static void ask_getaddrinfo(struct asker *a, char **w)
 {
     struct addrinfo hints = { 0 }, *list = NULL;
@@ -127,8 +127,8 @@ static void ask_getaddrinfo(struct asker *a, char **w)
     }
 }
 
-/* getnameinfo ADDRESS PORT FLAGS NODE-LENGTH SERVICE-LENGTH [MORE]: a length of 0 goes with a null
- * pointer, MORE is added to the size of the address. The address `unix` is of another family. */
+/* getnameinfo ADDRESS PORT FLAGS NODE-LENGTH SERVICE-LENGTH [MORE]: with a length of 0 the buffer is a null
+ * pointer. MORE is added to the size of the address. The address `unix` is one of AF_UNIX. */
 static void ask_getnameinfo(struct asker *a, char **w)
 {
     char node[256] = "-", service[256] = "-";
@@ -162,7 +162,7 @@ static void ask_getnameinfo(struct asker *a, char **w)
     }
 }
 
-/* gethostname LENGTH: the name, or the error; and whether a byte behind the length was written. */
+/* gethostname LENGTH: the name, or the error; then " and more" if a byte behind the length was written. */
 static void ask_gethostname(struct asker *a, char **w)
 {
     char name[256];

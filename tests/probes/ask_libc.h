@@ -1,5 +1,5 @@
-/* Questions about lookups that libc makes inside itself; the library's own functions; and words that set up
- * what a question needs: a variable, a link, a limit. Answers as in ask.h. */
+/* Questions for which libc makes a lookup inside itself; questions to the library's own functions; and commands
+ * that set up what a question needs: a variable, a link, a limit. Answers are as in ask.h. */
 #ifndef ASK_LIBC_H
 #define ASK_LIBC_H
 #include "ask.h"
@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <wordexp.h>
 
-/* Of failing_malloc.c, if it is preloaded. */
+/* A function of failing_malloc.c; null unless that is preloaded. */
 extern long fail_allocation(long nth, int all) __attribute__((weak));
 
 #ifdef GLOB_TILDE
@@ -32,7 +32,7 @@ static void ask_wordexp(struct asker *a, char **w)
         wordfree(&words);
 }
 
-/* getlogin_r UID: as the login of that user, which only root can become. */
+/* getlogin_r UID: sets the login of the process to that user, which only root can do, and asks for its name. */
 static void ask_getlogin_r(struct asker *a, char **w)
 {
     char name[256];
@@ -44,7 +44,7 @@ static void ask_getlogin_r(struct asker *a, char **w)
     close(fd);
 }
 
-/* The result of asking for the symbol; the linker warns of those that nobody should use. */
+/* The function of that name. It is not named in the program, because the linker warns of obsolete functions. */
 static void *symbol(const char *name)
 {
     return dlsym(RTLD_DEFAULT, name);
@@ -77,7 +77,8 @@ static void ask_cuserid(struct asker *a, char **w)
 }
 #endif
 
-/* enabled NAME: what nss_wrapper_NAME() says, which a program looks up as one that may run without. */
+/* enabled FUNCTION: what a function such as nss_wrapper_enabled() says. It is looked up by dlsym(3), as by programs
+ * that also run without the library. */
 static void ask_enabled(struct asker *a, char **w)
 {
     _Bool (*enabled)(void) = (_Bool (*)(void))symbol(w[0]);
@@ -89,7 +90,7 @@ static void done(struct asker *a, int ok)
     say(&a->text, ok ? "done" : "failed");
 }
 
-/* setenv NAME [VALUE]: without a value it is taken away */
+/* setenv NAME [VALUE]: without a value the variable is unset. */
 static void ask_setenv(struct asker *a, char **w)
 {
     done(a, !(w[1] ? setenv(w[0], w[1], 1) : unsetenv(w[0])));
@@ -105,7 +106,7 @@ static void ask_symlink(struct asker *a, char **w)
     done(a, !symlink(w[0], w[1]));
 }
 
-/* copy FROM TO: in place; without stdio, which allocates. */
+/* copy FROM TO: writes in place, and without stdio, which would allocate memory. */
 static void ask_copy(struct asker *a, char **w)
 {
     int from = open(w[0], O_RDONLY | O_CLOEXEC), to = open(w[1], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -113,21 +114,21 @@ static void ask_copy(struct asker *a, char **w)
     done(a, len >= 0 && pwrite(to, a->buf, (size_t)len, 0) == len && !ftruncate(to, len) && !close(from) && !close(to));
 }
 
-/* stderr FILE: to have that at descriptor 2. */
+/* stderr FILE: closes standard error, and opens the file as descriptor 2. */
 static void ask_stderr(struct asker *a, char **w)
 {
     close(2);
     done(a, open(w[0], O_WRONLY | O_CREAT, 0644) == 2);
 }
 
-/* files N: the limit of open files from now on. */
+/* files N: sets the limit of open files. */
 static void ask_files(struct asker *a, char **w)
 {
     struct rlimit limit = { number(w[0]), 1024 };
     done(a, !setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-/* fail N: the allocation of that number from now on fails. failed: how many have. */
+/* fail N: makes the Nth allocation from now on fail. failed: says how many have failed. */
 static void ask_fail(struct asker *a, char **w)
 {
     fail_allocation(number(w[0]), 0);

@@ -1,11 +1,10 @@
-/* buffers QUESTION...: asks each question, whose last function has a name with _r, with buffers of
- * every length from 0 to more than enough, at every alignment, between bytes that must not change and, right
- * after those, a page that may not be accessed. Prints a line for each:
+/* buffers QUESTION...: asks each question with buffers of every length from 0 to more than enough, at every
+ * alignment. The last function of a question must be one with _r. The bytes around the buffer must not change,
+ * and behind them is a page that may not be accessed. Prints a line for each question:
  *
  *   ANSWER <tab> ANSWER to a short buffer <tab> the least length that is enough at any alignment
  *
- * Once a length is enough, all longer ones must be. say.h checks
- * that all of a result is in the buffer. */
+ * If a length is enough, all longer ones must be, too. say.h checks that all of a result is in the buffer. */
 #define _GNU_SOURCE
 #include "ask_all.h"
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
-/* Looks for the process's stack canary in the library's own variables, after lookups that need its
- * hash secret. glibc makes the canary of the first eight bytes that the kernel gives with AT_RANDOM,
- * with its lowest byte zero; a secret may set other low bits. Prints how many words of those
- * variables have the other seven bytes, and how many words there are. */
+/* Looks for the stack's canary in the library's own variables, after lookups that need the hash secret.
+ * glibc makes the canary of the first eight bytes that the kernel gives by AT_RANDOM, and sets its lowest
+ * byte to zero. A secret may differ in its lowest bits, so only the other seven bytes are compared. Prints
+ * how many words of the variables are like the canary, and whether there were many words. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <link.h>
@@ -14,7 +14,7 @@
 static uintptr_t base;
 static size_t words, same;
 
-/* The library's writable memory, but for what it keeps read-only once it is loaded. */
+/* Searches the library's writable segments. */
 static int search(struct dl_phdr_info *info, size_t size, void *canary)
 {
     (void)size;

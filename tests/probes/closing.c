@@ -1,6 +1,6 @@
-/* closing DIR ROUNDS: a thread closes all descriptors again and again and opens a file of its own,
- * with another "bob", while two threads look up and another process edits. No answer comes from the
- * program's file. */
+/* closing DIR ROUNDS: a thread closes all descriptors again and again, and opens a file of the program's
+ * own, which has another "bob". Meanwhile two threads look up, and another process edits the wrapped file.
+ * No answer may come from the program's own file. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -25,7 +25,7 @@ static void *look(void *unused)
     struct passwd pw, *p;
     while (!stop) {
         int rc = getpwnam_r("bob", &pw, buf, sizeof buf, &p);
-        /* With its descriptor closed under it, a lookup may have to give up. */
+        /* A lookup whose descriptor was closed may fail with an error. */
         if (!rc && (!p || pw.pw_uid != 1000 || strcmp(pw.pw_dir, "/b"))) {
             fprintf(stderr, "%s\n", p ? "an answer from the program's file" : "not found");
             _exit(1);

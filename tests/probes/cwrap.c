@@ -1,5 +1,5 @@
-/* One program that needs all of the cwrap family: nss_wrapper, socket_wrapper, uid_wrapper,
- * pam_wrapper and resolv_wrapper. Does what its arguments say, in their order, and prints lines about it:
+/* A program that needs all of the cwrap family: nss_wrapper, socket_wrapper, uid_wrapper, pam_wrapper and
+ * resolv_wrapper. Does what its arguments say, in that order, and prints lines about it:
  *
  *   serve                    is a server at server.wrapped, and a child that reaches it by name
  *   SERVICE=PASSWORD         authenticates alice with PAM
@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* <security/pam_appl.h>, whose package need not be installed. */
+/* From <security/pam_appl.h>, whose package need not be installed. */
 struct pam_message {
     int msg_style;
     const char *msg;

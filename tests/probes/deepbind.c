@@ -1,7 +1,8 @@
 /* deepbind CALLER QUESTION…
  *
- * Answers each question with a line: one that begins with `deep:` as a shared object that is loaded
- * with RTLD_DEEPBIND, and so has libc's functions before everybody else's, any other by itself. */
+ * Answers each question with a line. A question that begins with `deep:` is asked by the shared object CALLER,
+ * which is loaded with RTLD_DEEPBIND and so calls libc's functions before those of preloaded libraries. The
+ * program asks the others itself. */
 #define _GNU_SOURCE
 #include "questions.h"
 #include <dlfcn.h>

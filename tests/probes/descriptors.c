@@ -18,7 +18,7 @@
 static char path[2][4096];
 static int version;
 
-/* Descriptor 2 may be closed: standard output was copied away. */
+/* Where errors are reported: a copy of standard output, since descriptors 1 and 2 may be closed. */
 static int out = 1;
 
 static void die(const char *what, long number)
@@ -35,7 +35,7 @@ static void must(int ok, const char *what)
 
 enum how { IN_PLACE, RENAME };
 
-/* Needs no descriptor but the one that it opens, if the program has none to spare. */
+/* Replaces or rewrites both files, with one descriptor at a time. */
 static void edit(enum how how)
 {
     char text[128], draft[4200];
@@ -49,7 +49,8 @@ static void edit(enum how how)
     }
 }
 
-/* 0, or the error of the first lookup that had one; an answer must be of this version. */
+/* Looks up a user and a group, which must be of the version `want`. Returns 0, or the error of the first lookup that
+ * failed. */
 static int look(int want)
 {
     char buf[1024], text[16];
@@ -67,7 +68,7 @@ static int look(int want)
     return 0;
 }
 
-/* Until the library trusts what it has, and holds a descriptor. */
+/* Makes lookups until the library trusts its snapshot and keeps a descriptor. */
 static void settle(void)
 {
     usleep(250000);
@@ -139,8 +140,8 @@ static void note(int fd, struct mine *to)
         die("FIONREAD", fd);
 }
 
-/* Pipes with a byte in them, files of the program's at an offset, and the wrapped files themselves; the
- * users' file at the high numbers, where the library has held it. */
+/* Opens all numbers below TOP: a pipe with a byte in it, a file of the program's own, and the wrapped files, the
+ * files at an offset. From 1000 on, where the library keeps its descriptors, it is always the users' file. */
 static void take_all(const char *dir)
 {
     char own[4200];
@@ -193,7 +194,7 @@ static void *watcher(void *unused)
     return unused;
 }
 
-/* The program closes all, with threads that hold descriptors, and takes the numbers. */
+/* The program closes all descriptors while threads have some of the library's, and then takes their numbers. */
 static void reuse(const char *dir)
 {
     pthread_t thread[4];
@@ -204,7 +205,7 @@ static void reuse(const char *dir)
     for (int i = 0; i < 4; i++)
         must(!pthread_create(&thread[i], NULL, watcher, NULL), "pthread_create");
     pthread_barrier_wait(&barrier);
-    /* All but where this probe reports to. */
+    /* All but `out`. */
     must(!syscall(SYS_close_range, 0, out - 1, 0) && !syscall(SYS_close_range, out + 1, ~0u, 0), "close_range");
     must(!look(version), "with nothing in the program's numbers");
     take_all(dir);
@@ -222,7 +223,8 @@ static void reuse(const char *dir)
     }
 }
 
-/* A table that is full: unchanged files answer, changed ones are EMFILE or right, never absent. */
+/* With a full table of descriptors unchanged files answer. For a changed one a lookup fails with EMFILE or is
+ * right, and never says that there is no entry. */
 static void full(long most)
 {
     char buf[512];
@@ -238,7 +240,7 @@ static void full(long most)
         must(!look(version), "an unchanged file");
         usleep(100);
     }
-    /* So often that some edits come within one tick of the clock, and leave the stamp as it was. */
+    /* Many edits, so that some come within one tick of the clock and leave the file's times as they were. */
     for (int round = 0; round < 300; round++) {
         char text[16];
         version++;
@@ -258,7 +260,7 @@ static void full(long most)
         must(!look(version), "with a number to spare");
         last = open("/dev/null", O_RDONLY);
     }
-    /* A name that is not there is not there, once that is known. */
+    /* With a free descriptor an unknown name is not found, and is no error. */
     close(last);
     must(!getpwnam_r("nosuch", &pw, buf, sizeof buf, &p) && !p, "an absent name");
 }
@@ -281,7 +283,7 @@ static void ended(void)
             pthread_join(thread[i], NULL);
     }
     must(count_descriptors(1) == before, "threads that ended left descriptors");
-    /* Nor does a file that was replaced stay open. */
+    /* A file that was replaced does not stay open, either. */
     for (int round = 0; round < 3; round++) {
         edit(RENAME);
         settle();

@@ -1,5 +1,5 @@
-/* A library to preload: of the calls that can change a file, the process kills itself before call number
- * $DIE_BEFORE. */
+/* A library to preload. It counts the calls that can change a file or a lock, and kills the process before the
+ * call number $DIE_BEFORE. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -66,7 +66,7 @@ static void must(int ok, const char *what)
     }
 }
 
-/* A process that keeps its root, and deletes the files when it is told. */
+/* Starts a process that keeps its root, and that deletes the files when a byte is written to the descriptor. */
 static int deleter(void)
 {
     int pipes[2];

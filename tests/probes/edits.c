@@ -19,11 +19,11 @@
 static enum { PASSWD, GROUP, HOSTS, DATABASES } database;
 static const char *const databases[] = { "passwd", "group", "hosts" };
 static const char *const variables[] = { "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP", "NSS_WRAPPER_HOSTS" };
-/* A first line, and one for a version with a name and an id. A host's id is in its address. */
+/* The first line of each database's file. line() makes the one that depends on the version. */
 static const char *const first[] = { "first:x:1:1:::\n", "first:x:1:\n", "fd00::1 first\n" };
-static const char *kind;    /* of edit */
+static const char *kind;    /* the kind of edit */
 static int round_no;
-static unsigned turn;       /* which function is asked */
+static unsigned turn;       /* decides which function is asked */
 static useconds_t pause_us;
 
 static void fail(const char *what, const char *got)
@@ -38,7 +38,7 @@ static void must(int ok, const char *what)
         fail(what, strerror(errno));
 }
 
-/* The line that says that a name has the id, in this version. */
+/* Writes the line that gives the name this id, in this version. A host's id is the end of its address. */
 static int line(char *text, const char *name, int id, int version)
 {
     switch (database) {
@@ -48,7 +48,7 @@ static int line(char *text, const char *name, int id, int version)
     }
 }
 
-/* What a version says: user, group or host "n" has the id 10000 + version. */
+/* Writes the content of a version: user, group or host "n" has the id 10000 + version. */
 static int content(char *text, int version)
 {
     int len = sprintf(text, "%s", first[database]);
@@ -94,7 +94,8 @@ static const char *ask_host(const char *name, unsigned id, unsigned *got_id)
     return host->h_aliases[0];
 }
 
-/* Entry `name` of the id; NULL for none. One of four functions in turn. */
+/* Asks for the name, or for the id, by each function in turn. Returns the text of the entry that has the version, and
+ * the id; NULL if there is no entry. */
 static const char *ask(const char *name, unsigned id, unsigned *got_id)
 {
     static char buf[4096];
@@ -129,7 +130,8 @@ static const char *ask(const char *name, unsigned id, unsigned *got_id)
     return user ? user->pw_gecos : NULL;
 }
 
-/* Lets the snapshot settle, and the library hold a descriptor: only links in the path forbid one. */
+/* Waits and makes lookups until the library trusts its snapshot, and checks that it keeps a descriptor then. It keeps
+ * none if there is a link in the path. */
 static void rest(const char *name, unsigned id)
 {
     char link[32], target[4096];
@@ -141,7 +143,7 @@ static void rest(const char *name, unsigned id)
     for (int i = 0; i < 60; i++) {
         if (!ask(name, id, &got))
             fail(name, "is not found");
-        /* The path is asked, and counted, when the clock has moved. */
+        /* The library looks at the path again only after a tick of the clock. */
         if (i % 20 == 0)
             usleep(5000);
     }
@@ -210,7 +212,7 @@ static void edit(int which, int version, const char *file)
         break;
     case UNLINK:
         must(!unlink(file), "unlink");
-        /* Not getaddrinfo, which would go on to the machine's resolver. */
+        /* For hosts not by getaddrinfo, which would go on to the machine's resolver. */
         turn += turn % 5 == 3;
         if (ask("n", 10000 + (unsigned)version - 1, &id))
             fail("found", "in a file that is gone");
@@ -238,7 +240,7 @@ int main(int argc, char **argv)
     int rounds = atoi(argv[2]);
     pause_us = (useconds_t)atoi(argv[3]);
     int failed = 0;
-    /* The variables are read once, so each kind has a process of its own, and a directory. */
+    /* The library reads the variables once, so each kind has a process and a directory of its own. */
     for (int which = 0; which < KINDS; which++)
         for (database = 0; database < DATABASES; database++) {
             kind = names[which];

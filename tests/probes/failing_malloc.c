@@ -1,4 +1,4 @@
-/* A library to preload: the program says which allocation fails. */
+/* A library to preload. The program calls fail_allocation() to say which allocation fails. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@ extern void *__libc_memalign(size_t, size_t);
 static long left, failed;
 static int for_good;
 
-/* From the `nth` allocation on only that one fails, or with `all` those after it too; 0 for none.
+/* Makes the `nth` allocation from now on fail, and with `all` every later one, too. With 0 none fails.
  * Returns how many have failed since the last call. */
 long fail_allocation(long nth, int all)
 {

@@ -1,4 +1,4 @@
-/* A program that uses the one hash table of a process, hcreate(3), before lookups and after. */
+/* Uses the hash table of hcreate(3), of which a process has only one, before lookups and after. */
 #define _GNU_SOURCE
 #include <grp.h>
 #include <pwd.h>
@@ -25,7 +25,7 @@ static int use_table(const char *key)
 int main(int argc, char **argv)
 {
     (void)argv;
-    /* With an argument lookups come first. */
+    /* With an argument there are lookups before the table is made. */
     if (argc > 1 && !look())
         return 1;
     if (!hcreate(16) || !use_table("one") || !use_table("two"))

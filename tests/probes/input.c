@@ -1,7 +1,7 @@
-/* input PATH passwd|group COUNT SEED FILE...: for the bytes of each FILE, and of COUNT mutations of
- * them, the wrapped file PATH gives the rows that glibc's fgetpwent and fgetgrent find in the same
- * bytes, by enumeration, by name and by id, but for lines with a NUL and for names that start with
- * + or -. Prints how many files and rows were compared. */
+/* input PATH passwd|group COUNT SEED FILE...: writes the bytes of each FILE, and of COUNT mutations of them,
+ * to the wrapped file PATH. The library must give the rows that glibc's fgetpwent_r or fgetgrent_r finds in the
+ * same bytes, by enumeration, by name and by id. Lines with a NUL byte and names that begin with + or - are
+ * left out. Prints how many files and rows were compared. */
 #define _GNU_SOURCE
 #include "say.h"
 #include <ctype.h>
@@ -21,7 +21,7 @@ struct bytes {
 struct row {
     char *text, *name;
     unsigned id;
-    char **members; /* up to a null pointer; none for a user */
+    char **members; /* a list that ends in null; a null pointer for a user */
 };
 struct rows {
     size_t count;
@@ -90,7 +90,7 @@ static void clear(struct rows *rows)
         remove_last(rows);
 }
 
-/* One lookup, by name or by id, or the next of an enumeration; what it finds goes to `to`. */
+/* The next row of `f`, a lookup by name or by id, or the next row of an enumeration. What is found is added to `to`. */
 static int lookup(struct rows *to, const char *name, const unsigned *id, FILE *f)
 {
     struct passwd pw, *p = NULL;
@@ -117,7 +117,7 @@ static void expect(const char *what, const struct row *want)
     clear(&ours);
 }
 
-/* The groups that list `member`, as the rows say. */
+/* Checks getgrouplist(3) by the rows that glibc has found. */
 static void expect_memberships(const char *member)
 {
     static gid_t want[MOST + 1], got[MOST + 1];
@@ -137,7 +137,7 @@ static void expect_memberships(const char *member)
         die("getgrouplist", member, NULL);
 }
 
-/* In place: renames make ext4 wait for the disk. */
+/* Writes in place, because a rename makes ext4 wait for the disk. */
 static void install(const char *path, const struct bytes *b)
 {
     static int fd = -1;
@@ -147,8 +147,8 @@ static void install(const char *path, const struct bytes *b)
         die("cannot write", path, NULL);
 }
 
-/* What glibc shall see: the lines with a NUL are comments, and a last line that begins with a blank
- * has its newline, for without it glibc 2.36 reads a byte too many. */
+/* A copy of the bytes for glibc, in which lines with a NUL byte are comments. A last line that begins with a blank
+ * gets a newline, because glibc 2.36 reads a byte too many without it. */
 static struct bytes for_glibc(const struct bytes *b)
 {
     struct bytes copy = { malloc(b->len + 1), b->len };
@@ -197,7 +197,7 @@ static void compare(const char *path, const struct bytes *b)
     clear(&ours);
     compared += theirs.count;
 
-    /* The first question of a table is answered by a search, later ones by an index. */
+    /* The library answers the first questions about a file by a search, and later ones by an index. */
     for (size_t i = 0; i < theirs.count && i < 60; i++) {
         size_t name = 0, id = 0;
         while (strcmp(theirs.row[name].name, theirs.row[i].name))
@@ -238,7 +238,7 @@ static unsigned draw(unsigned below)
     return (unsigned)(seed >> 33) % below;
 }
 
-/* A few bytes put in, taken out, changed or repeated. */
+/* Inserts, removes, changes or repeats a few bytes. */
 static void mutate(struct bytes *b)
 {
     static const char odd[] = ":::::\n\n\n,,, \t\r\v\f#+-0129xab\0\xff\x80";

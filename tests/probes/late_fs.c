@@ -1,14 +1,14 @@
 /* late_fs MOUNTPOINT COUNTERS MODE…
  *
- * A file system with one file, `passwd`, in the foreground until it is unmounted. COUNTERS is a file
- * that struct counters lies in; setting `version` there edits the passwd file.
+ * Serves a file system with one file, `passwd`, until it is unmounted. COUNTERS is a file with the struct
+ * counters, which other processes map, too. Setting `version` there edits the passwd file.
  *
- *   late=MS     read(2) takes so long
+ *   late=MS     read(2) takes MS milliseconds
  *   error       read(2) fails with EIO
  *   endless     the file says that it has 4096 bytes, and never ends
- *   future      its stamps are a day ahead
+ *   future      the file's times are a day ahead
  *
- * The kernel keeps neither attributes nor content, so that every call is counted here. */
+ * The kernel may cache neither attributes nor content, so that every call comes here and is counted. */
 #define FUSE_USE_VERSION 31
 #define _GNU_SOURCE
 #include "late_fs.h"
@@ -46,7 +46,7 @@ static int late_getattr(const char *path, struct stat *st, struct fuse_file_info
     st->st_mode = S_IFREG | 0644;
     st->st_nlink = 1;
     st->st_size = is_endless ? 4096 : (off_t)content(text, sizeof text);
-    /* A moment that lies well before now, or after; another one for each version. */
+    /* A day ago, or a day ahead. Each version has other times. */
     st->st_ctim.tv_sec = begin + (is_future ? 86400 : -86400);
     st->st_ctim.tv_nsec = 1000 + counters->version;
     st->st_mtim = st->st_ctim;

@@ -1,7 +1,7 @@
 /* late_tls LIBRARY HOG...: loads each HOG (tests/modules/tls_hog.c) for which there is thread-local memory, and
- * then the library, like a program that loads it late. Writes how many were loaded, what
- * getpwnam and getgrnam of the library say of bob and lab in the main thread and in another, or why it was not
- * loaded; and that libc still answers. */
+ * then the library, like a program that loads it late. Prints how many hogs were loaded; what getpwnam and
+ * getgrnam of the library say of bob and lab in the main thread and in another one, or why the library was not
+ * loaded; and what libc's getpwnam says of root. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <grp.h>

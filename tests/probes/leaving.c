@@ -1,8 +1,8 @@
-/* leaving resolver   a handler of SIGALRM leaves getaddrinfo(3), which waits for a name server that
- *                    says nothing, by siglongjmp(3), as resolvers with a time limit do
+/* leaving resolver   getaddrinfo(3) waits for a name server that does not answer. A handler of SIGALRM
+ *                    leaves it by siglongjmp(3), as programs with a time limit for resolving do
  * leaving module     the same with a slow function of an NSS module: tests/modules/asking.c
  *
- * Three times each. Afterwards the process's user must have its name, and the module must be asked. */
+ * Does that three times. Prints before and after each who runs the process, or what the module answers. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,7 +41,7 @@ static void *say_in_thread(void *name)
     return NULL;
 }
 
-/* A name server that reads no question. */
+/* Sets up a name server that does not read its questions. */
 static int silent_server(void)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -67,7 +67,7 @@ static void ask_slow(int is_module)
     puts("it was not slow");
 }
 
-/* From a frame that lies below those of the call that was left. */
+/* Asks from a frame that lies below the frames of the call that was left. */
 static __attribute__((noinline)) void say_deeper(const char *name)
 {
     volatile char pad[1 << 16];

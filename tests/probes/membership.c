@@ -1,7 +1,7 @@
 /* membership NAME GID [files=N] [memory=MIB] [then]
  *
- * getgrouplist(3) and initgroups(3) of a user, with at most N descriptors, or with so much more
- * address space than there is. With `then` once more without those limits. */
+ * Calls getgrouplist(3) and initgroups(3) for a user. files=N limits the descriptors, memory=MIB limits the address
+ * space to what is in use and MIB more. With `then` it calls them once more, without those limits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
@@ -31,8 +31,7 @@ static rlim_t address_space(void)
     return pages * 4096;
 }
 
-/* As callers do that follow the man page: room for one, then twice as much for as long as that is
- * too little; but not for ever. */
+/* As the man page says: begins with room for one group, and doubles it while it is too little. Gives up at 4096. */
 static void list(const char *name, gid_t first)
 {
     static gid_t gids[1 << 12];

@@ -1,11 +1,14 @@
-/* memory KIND QUESTION ANSWER...: asks all questions with the first allocation failing, then with the
- * second, and so on until none fails, each time in a child. Every answer must be the one that is given,
- * or say that there was no memory, and have no wrong row before it says so. failing_malloc is preloaded.
+/* memory KIND QUESTION ANSWER...: asks all questions while the first allocation fails, then while the second
+ * one fails, and so on until none fails, each time in a child. An answer must be the ANSWER beside its question,
+ * or say that there was no memory; it may have no wrong row before that. failing_malloc must be preloaded.
  *
- *   cold     again with all later allocations failing too; once there is memory, all answers are right
- *   warm     the questions are asked once before
- *   libc     libc itself looks up: it remembers for good that it could not load a module, and its
- *            nss_database_reload crashes without memory, also in a program of its own
+ *   cold     afterwards the same again, with all later allocations failing, too
+ *   warm     each child asks the questions once before allocations fail
+ *   libc     libc itself makes the lookups. Answers may stay wrong, because libc remembers for good that it
+ *            could not load a module. A few crashes are allowed, because libc's nss_database_reload crashes
+ *            without memory, in a program without the library, too
+ *
+ * Except with libc, all answers must be right in the end, when there is memory again.
  *
  * Prints how many children had an allocation fail, and how many of them said so in an answer. */
 #define _GNU_SOURCE
@@ -17,7 +20,7 @@ enum { RIGHT = 0, FAILED = 77, SAID_SO = 78, LIBC_CRASHES = 2, MOST = 2000 };
 static char **script; /* questions and answers in turn */
 static long nth;
 
-/* Not stdio: it allocates. */
+/* Without stdio, which allocates memory. */
 static void die(const char *what, const char *question, const char *answer, const char *want)
 {
     char text[4096];
@@ -28,7 +31,7 @@ static void die(const char *what, const char *question, const char *answer, cons
     _exit(2);
 }
 
-/* Without memory the groups of a user are the given one alone, as in glibc: callers take an error for a lack of room. */
+/* Without memory the list of groups is the given one alone, as in glibc: callers take an error for a lack of room. */
 static int is_given_group(const char *question, const char *answer)
 {
     unsigned long gid;
@@ -39,7 +42,7 @@ static int is_given_group(const char *question, const char *answer)
     return !strcmp(answer, alone);
 }
 
-/* An answer that is cut off where it says that there was no memory. */
+/* True if the answer says that there was no memory, and is right up to there. */
 static int says_so(const char *question, const char *answer, const char *want)
 {
     if (is_given_group(question, answer))
@@ -54,7 +57,7 @@ static int says_so(const char *question, const char *answer, const char *want)
     return 0;
 }
 
-/* Whether an answer says that there was no memory, which it may only while that is `short_of` it. */
+/* Asks all questions. Returns whether an answer says that there was no memory, which it may only if `short_of`. */
 static int ask_all(struct asker *a, int short_of)
 {
     int said = 0;

@@ -1,5 +1,5 @@
-/* opening OUTER: what dlopen(3), dlmopen(3) and dlerror(3) say, called by the program and by a shared
- * object with a RUNPATH of its own. The test compares it with and without the library. */
+/* opening OUTER: prints what dlopen(3), dlmopen(3) and dlerror(3) say, called by the program and by the shared
+ * object OUTER, which has a RUNPATH. The test compares the output with and without the library. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <link.h>
@@ -28,7 +28,7 @@ static void try(const char *who, opener *open, const char *name, int flags)
     int (*inner)(void);
     char file[256], missing[256] = "";
     *(void **)&inner = dlsym(handle, "inner");
-    /* The text without the object's path. */
+    /* The message without the object's path, which stands before the colon. */
     const char *why = inner ? NULL : dlerror();
     if (why)
         snprintf(missing, sizeof missing, "%s", strchr(why, ':') ? strchr(why, ':') : why);
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
         for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
             try("program", open_here, names[n], flags[f]);
             try("object", from_outer, names[n], flags[f]);
-            /* A namespace is never given back entirely: a process has sixteen. */
+            /* Only some, because a process has sixteen namespaces, and none is ever given back entirely. */
             if (f == 0 && n > 1 && n < 6)
                 try("apart", apart, names[n], flags[f]);
         }

@@ -1,5 +1,4 @@
-/* A shared object with a RUNPATH of its own, which opens others. Built with -DINNER it is one that is
- * opened. */
+/* A shared object with a RUNPATH, which opens others. With -DINNER it is the one that is opened. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 

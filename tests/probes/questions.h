@@ -1,5 +1,5 @@
-/* Answers a question by name: bob, the group lab and the host db.test, or nobody. For deepbind.c and
- * the shared object deep_caller.c, so that both ask the same. */
+/* Answers questions that are the names of functions, about the user bob, the group lab and the host db.test.
+ * deepbind.c and the shared object deep_caller.c include it, so that both ask the same. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>

@@ -1,4 +1,4 @@
-// Prints the name of the user id that /etc/passwd has, which it reads itself, without a function of libc's.
+// Prints the name that /etc/passwd has for the user id of the process. Reads the file itself, without getpwuid(3).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* repeat COUNT KEY…: makes COUNT lookups of the keys in turn. callgrind counts their instructions.
+/* repeat COUNT KEY…: makes COUNT lookups of users, by the keys in turn. callgrind counts their instructions.
  *
- * A KEY is a user id or a name. Every one must be found. */
+ * A KEY is a user id or a name. Each must be found. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <pwd.h>

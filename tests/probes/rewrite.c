@@ -1,7 +1,7 @@
-/* rewrite DIR: makes lookups while a write in place is stopped inside the kernel, where it has set the file's
- * times and not yet copied the bytes. After the write the next lookup must see them. The write is stopped by
- * a page of its buffer that userfaultfd(2) does not provide. Exit code 77 if that is not allowed, or the
- * machine is too slow. */
+/* rewrite DIR: makes lookups while a write(2) in place is stopped in the kernel, which has set the file's times and
+ * has not copied the bytes yet. When the write has returned, the next lookup must see the new bytes. The write stops
+ * at a page of its buffer that userfaultfd(2) has not provided yet. The exit code is 77 if that is not allowed, or if
+ * the machine is too slow. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -69,7 +69,7 @@ static int round_of(int uffd, char value)
     struct uffd_msg fault;
     must(read(uffd, &fault, sizeof fault) == sizeof fault, "userfaultfd");
     int begun = age() < 100;
-    /* Some ticks of the clock later. */
+    /* Wait for some ticks of the clock. */
     while (begun && age() < 30)
         usleep(5000);
     for (int i = 0; i < 40; i++)

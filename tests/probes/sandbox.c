@@ -1,11 +1,11 @@
 /* Programs under filters of system calls, seccomp(2):
  *
- *   sandbox trace PROGRAM ARG...           runs it, and then writes on standard error the numbers of the calls
- *                                          that it has made, from its start to its end
- *   sandbox kill NUMBERS PROGRAM ARG...    any other call ends it
- *   sandbox refuse ERROR NAMES PROGRAM...  calls of those names fail with that number in errno
- *   sandbox late NUMBERS QUESTION...       asks (ask_all.h), then lets no other call pass, and asks again and
- *                                          again: the answers, and those that were different
+ *   sandbox trace PROGRAM ARG...           runs the program, and then writes to standard error the numbers of the
+ *                                          calls that it has made, from its start to its end
+ *   sandbox kill NUMBERS PROGRAM ARG...    runs the program; a call with another number kills it
+ *   sandbox refuse ERROR NAMES PROGRAM...  runs the program; calls with these names fail with that errno
+ *   sandbox late NUMBERS QUESTION...       asks the questions (ask_all.h), then sets up a filter as with `kill`, and
+ *                                          asks again many times. Prints the first answers, and different ones
  *
  * Numbers and names have commas between them. Among the names "O_PATH" stands for openat with that flag. */
 #define _GNU_SOURCE
@@ -153,7 +153,7 @@ static int traced(char **program)
             struct __ptrace_syscall_info info;
             if (ptrace(PTRACE_GET_SYSCALL_INFO, seen, sizeof info, &info) > 0 &&
                 info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr < MOST_CALLS)
-                /* The search for the program is not its own. */
+                /* The execve(2) calls by which execvp(3) looks for the program are not the program's own. */
                 made[info.entry.nr] |= (char)(begun || info.entry.nr == SYS_execve);
         } else if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
             begun = 1;
@@ -171,7 +171,7 @@ static int traced(char **program)
     return result;
 }
 
-/* Not before the clock moves that says when a path is looked at again. */
+/* Waits for a tick of the coarse clock, after which the library looks at a path again. */
 static void wait_for_tick(void)
 {
     struct timespec before, now;

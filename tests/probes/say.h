@@ -1,4 +1,4 @@
-/* The one way in which the probes print what libc gives: a row of passwd(5), group(5), shadow(5), a
+/* Prints what libc gives, in the same way for all probes: a row of passwd(5), group(5) or shadow(5), a
  * host, a list of getaddrinfo(3), the name of an error. Nothing here allocates memory.
  *
  *   bob:x:1000:100:Bob, B.:/home/bob:/bin/sh       a user
@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What has been said. Text that does not fit into the room is cut. */
+/* A text that grows. What does not fit into the room is cut. */
 struct text {
     char *at;
     size_t len, room;
@@ -39,7 +39,7 @@ __attribute__((format(printf, 2, 3))) static inline void say(struct text *t, con
     t->len += (size_t)len < left ? (size_t)len : left;
 }
 
-/* Where a row and all that it points to must lie: the caller's buffer. None for a static result. */
+/* The caller's buffer, in which all that a row points to must lie; null for a static result. */
 struct place {
     const char *at;
     size_t len;
@@ -67,7 +67,7 @@ static inline void say_field(struct text *t, const struct place *place, const ch
         size_t plain = 0;
         while ((unsigned char)from[plain] >= ' ' && from[plain] != '\\' && !strchr(special, from[plain]))
             plain++;
-        /* printf(3) would count the bytes of a field that is longer than an int. */
+        /* Not by printf(3), whose lengths are of type int. */
         size_t left = t->room - t->len - 1, len = plain < left ? plain : left;
         memcpy(t->at + t->len, from, len);
         t->at[t->len += len] = 0;

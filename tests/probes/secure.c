@@ -1,5 +1,5 @@
-/* Linked with the library. Says whether it runs as a secure process (getauxval(3)), what it finds,
- * and how often a variable of the library was read. */
+/* A program that is linked with the library. Says whether it is a secure process, AT_SECURE of getauxval(3); what it
+ * finds; and whether anybody has read a variable of the library's. */
 #define _GNU_SOURCE
 #include "../../include/nss_wrapper_rs.h"
 #include <grp.h>
@@ -13,7 +13,7 @@
 extern char **environ;
 static int reads;
 
-/* The program's own definition is everybody's. */
+/* A definition in the program takes the place of libc's, for libraries too. */
 char *getenv(const char *name)
 {
     size_t len = strlen(name);

@@ -1,9 +1,9 @@
-/* soak DIR SECONDS: processes and threads that look up in every way, while every file is edited in
- * every way. The processes fork, close all descriptors, have none left, run out of memory, are
- * interrupted by signals.
+/* soak DIR SECONDS: processes and threads make every kind of lookup, while other processes make every kind of edit
+ * in every file. Some of the former fork, some close all descriptors or have none left, some run out of memory, and
+ * some are interrupted by signals.
  *
- * Every answer is checked (soak_ask.h); no worker may stand still, crash, or grow. Prints what was
- * done. */
+ * Every answer is checked (soak_ask.h). No process may stand still, crash, or take more and more memory or
+ * descriptors. Prints what was done. */
 #include "soak_ask.h"
 #include <dirent.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@ static int slot;
 
 static void *looker(void *own)
 {
-    /* signals are for the first thread */
+    /* Signals go to the first thread. */
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
@@ -37,7 +37,7 @@ static void forks(unsigned turn)
     pid_t child = fork();
     if (child == 0) {
         alarm(STANDSTILL);
-        /* gcc 12's AddressSanitizer has an allocator whose locks a fork does not free. */
+        /* No lookups here with gcc 12's AddressSanitizer: after a fork the locks of its allocator may stay taken. */
 #ifdef __SANITIZE_ADDRESS__
         enum { LOOKS = 0 };
 #else
@@ -52,7 +52,7 @@ static void forks(unsigned turn)
     shared->forks++;
 }
 
-/* Closes all, takes numbers low and high, and finds its own files there after the lookups. */
+/* Closes all descriptors, opens files at low and at high numbers, and finds them there after lookups. */
 static void close_all(unsigned turn)
 {
     enum { OWN = 40 };
@@ -82,7 +82,7 @@ static void close_all(unsigned turn)
              "a descriptor of the program's");
 }
 
-/* With no descriptor left, and one now and then. */
+/* Makes lookups with no descriptor left, or with a single one now and then. */
 static void fill_descriptors(unsigned turn)
 {
     static int last = -1;
@@ -129,7 +129,7 @@ static void work(int which)
     }
 }
 
-/* Pages in memory, and descriptors. */
+/* How many pages in memory and descriptors a process has. */
 struct usage {
     long pages, descriptors;
 };
@@ -169,7 +169,8 @@ static int finish(const char *what, const char *who)
     return what != NULL;
 }
 
-/* A quarter of the time to warm up; the second half may use no more than the time between. */
+/* Checks that the workers go on. The first quarter of the time warms them up. In the second half they may not use
+ * more memory or descriptors than in the second quarter. */
 static int watch(double seconds)
 {
     static unsigned long seen[SLOTS];
@@ -200,11 +201,11 @@ static int watch(double seconds)
     for (int i = 0; i < ROLES; i++) {
         printf("%s: %ld and %ld KiB, %ld and %ld descriptors\n", roles[i], early[i].pages * 4,
                late[i].pages * 4, early[i].descriptors, late[i].descriptors);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
+#ifndef __SANITIZE_ADDRESS__ /* AddressSanitizer keeps freed memory for a while. */
         if (late[i].pages > early[i].pages + early[i].pages / 10 + 256)
             return finish("has grown", roles[i]);
 #endif
-        /* a thread holds one for each file while that rests */
+        /* A thread keeps one for each file while the file does not change. */
         if (late[i].descriptors > early[i].descriptors + (threads_of[i] + 1) * FILES + 2)
             return finish("has more descriptors", roles[i]);
     }
@@ -219,7 +220,7 @@ int main(int argc, char **argv)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     must(shared != MAP_FAILED && !chdir(argv[1]) && !mkdir("d", 0755) && !symlink("d", "link"), argv[1]);
     for (int f = 0; f < FILES; f++) {
-        /* a path with a link in it is watched in another way */
+        /* One path has a link in it: for such a path the library keeps no descriptor. */
         sprintf(path[f], "%.4000s/%s/%s", argv[1], f == GROUP ? "link" : "d", file_names[f]);
         setenv(variables[f], path[f], 1);
         advance(&shared->file[f], f, 1, RENAME, 0);

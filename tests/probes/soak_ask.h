@@ -23,7 +23,7 @@ static struct shared {
 static int role;
 static _Thread_local bool starving;
 
-/* malloc and its kin fail now and then while `starving`. */
+/* malloc and its relatives fail now and then while `starving` is set. */
 #ifndef __SANITIZE_ADDRESS__
 void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
@@ -45,7 +45,8 @@ int posix_memalign(void **to, size_t align, size_t size)
 }
 #endif
 
-/* What a question gave: an error, nothing, or an entry and the generations that are written in it. */
+/* The answer to a question: an error; no text, if there is no entry; or the texts of an entry, each of which has the
+ * number of a generation. */
 struct answer {
     int error;
     unsigned count;
@@ -103,7 +104,7 @@ static void wrong(int f, const char *question, unsigned low, unsigned high, cons
     _exit(1);
 }
 
-/* An error that the process's state explains. */
+/* True for an error that the process must expect, because it has no memory or descriptor. */
 static bool is_refusal(int error)
 {
     return (role == STARVED && error == ENOMEM) || (role == FULL && (error == EMFILE || error == ENOMEM));
@@ -120,7 +121,7 @@ static bool says(const struct answer *a, unsigned gen)
     return true;
 }
 
-/* True if each byte of the texts is of some generation. */
+/* True if each byte of the texts comes from one of the generations. */
 static bool is_mixture(const struct answer *a, const struct file *file, unsigned low, unsigned high)
 {
     char want[12];
@@ -137,7 +138,8 @@ static bool is_mixture(const struct answer *a, const struct file *file, unsigned
     return true;
 }
 
-/* `user` is the number of a user, or APPENDED plus the generation that appended the entry. */
+/* Checks the answer to a question that was asked when generation `low` was complete. `user` is the number of a user,
+ * or APPENDED plus the generation that appended the entry. */
 static void judge(int f, const char *question, unsigned user, unsigned low, const struct answer *a)
 {
     const struct file *file = &shared->file[f];
@@ -165,7 +167,7 @@ static void judge(int f, const char *question, unsigned user, unsigned low, cons
         wrong(f, question, low, high, a);
 }
 
-/* One question about one entry, in one of the ways there are. */
+/* Asks one question about one entry, and checks the answer. */
 static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name)
 {
     char name[16], buf[1024];
@@ -227,7 +229,8 @@ static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name
     judge(f, questions[f][reentrant * 2 + by_name], user, low, &a);
 }
 
-/* A whole list: which users, how many appended; -1 for an entry that was never made. */
+/* The entries of an enumeration: a bit for each user, and how many others, which were appended. An entry that was
+ * never written makes `appended` negative. */
 struct list {
     unsigned present;
     int appended;
@@ -282,7 +285,7 @@ static void ask_list(void)
     if (getgrouplist("m", 7, gids, &n) < 0)
         error = errno, n = 0;
     starving = false;
-    /* Where the file cannot be read, the given group is alone. */
+    /* If the file cannot be read, the list has the given group alone, which is no error of getgrouplist(3). */
     if (n == 1 && role == STARVED)
         error = ENOMEM;
     else if (n == 1 && role == FULL)
@@ -292,7 +295,7 @@ static void ask_list(void)
     judge_list(GROUP, "getgrouplist", low, shared->file[GROUP].begun, &list, error);
 }
 
-/* One thread of a process only: the enumeration is the process's. */
+/* Only one thread of a process may call this, because the threads of a process share the enumeration. */
 static void enumerate(int f)
 {
     struct list list = { 0 };
@@ -326,7 +329,7 @@ static void look(unsigned turn)
     unsigned low = atomic_load(&file->complete);
     ask(f, turn / 7 % USERS, low, turn & 1, turn & 2);
     low = atomic_load(&file->complete);
-    /* what was appended last is still there, or gone for a reason */
+    /* The entry that was appended last must still be there, unless a later edit has removed it. */
     unsigned since = file->ring[low % RING].first;
     for (unsigned g = low; g >= since && g > low - 16; g--)
         if (file->ring[g % RING].kind == APPEND) {

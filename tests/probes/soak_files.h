@@ -1,8 +1,8 @@
 /* The files of soak.c: their content in every generation, and their writers.
  *
- * A writer makes generation after generation of its file by edits of every kind. Before it begins
- * one it notes what will be true then; an answer is right if it was true of a generation between the
- * one that was complete before the question and the one that was begun after the answer. */
+ * A writer makes generation after generation of its file, by edits of every kind. Before each edit it writes down
+ * the state that the edit leads to. An answer is right if it was true of a generation from the one that was complete
+ * before the question to the one that was begun when the answer came. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -29,13 +29,13 @@ static const char *const kinds[KINDS] = {
     "truncated and rewritten", "cut", "deleted", "created",
 };
 
-/* What a generation says. */
+/* The content of a generation. */
 struct state {
-    unsigned base;     /* the generation that the users' lines carry */
-    unsigned present;  /* the users that it has */
-    unsigned first;    /* entries that were appended since this generation are there */
-    unsigned appended; /* so many */
-    int kind;          /* the edit that made it */
+    unsigned base;     /* the number of the generation in the users' lines */
+    unsigned present;  /* a bit for each user that it has */
+    unsigned first;    /* it has the entries that were appended from this generation on */
+    unsigned appended; /* how many those are */
+    int kind;          /* the kind of edit that made it */
     bool exists, cut;
 };
 
@@ -47,13 +47,14 @@ struct file {
 
 static char path[FILES][4096];
 
-/* A reader may find a mixture while such an edit is being made: all bytes are old or new ones. */
+/* True for an edit during which a reader may find a mixture of old and new bytes. */
 static bool is_torn(int kind)
 {
     return kind == IN_PLACE || kind == REWRITE || kind == CREATE;
 }
 
-/* A line of an entry. All lines of users have one length, so that bytes of two generations fit. */
+/* Writes the line of an entry. All lines of users have the same length, so that a mixture of two generations still
+ * has whole lines. */
 static int line(char *to, int f, const char *name, unsigned id, unsigned gen)
 {
     switch (f) {
@@ -71,7 +72,7 @@ static unsigned id_of(int f, unsigned i)
     return (f == GROUP ? 5000 : f == HOSTS ? 100 : 1000) + i;
 }
 
-/* All users' lines, those that are not in `present` damaged. */
+/* Writes the lines of all users. The lines of those who are not in `present` are malformed. */
 static int users(char *to, int f, unsigned gen, unsigned present)
 {
     char name[8];
@@ -86,7 +87,7 @@ static int users(char *to, int f, unsigned gen, unsigned present)
     return at;
 }
 
-/* Standard error is the library's, which reports damaged lines there. */
+/* Reports to standard output, because the library reports malformed lines to standard error. */
 static void must(bool ok, const char *what)
 {
     if (!ok) {
@@ -137,7 +138,7 @@ static void edit(int f, int kind, unsigned gen, const struct state *to)
         put(path[f], O_TRUNC, text, users(text, f, gen, ALL));
         break;
     case CUT:
-        /* two bytes of the next line stay, which is none */
+        /* Two bytes of the next line stay, which is malformed then. */
         len = line(text, f, "u00", id_of(f, 0), gen) * (int)(gen % USERS) + 2;
         must(!truncate(path[f], len), path[f]);
         break;
@@ -159,7 +160,7 @@ static bool follows(struct state *s, int kind, unsigned gen, unsigned random)
     switch (kind) {
     case IN_PLACE:
         if (s->present != ALL)
-            return false; /* a mixture is told only from whole lines */
+            return false; /* A mixture with malformed lines could not be checked. */
         s->base = gen;
         s->present = ALL;
         return true;
@@ -195,7 +196,7 @@ static bool follows(struct state *s, int kind, unsigned gen, unsigned random)
     return true;
 }
 
-/* Makes generation `gen`. */
+/* Makes the generation `gen` by an edit of this kind, or by a rename if the kind does not fit. */
 static void advance(struct file *file, int f, unsigned gen, int kind, unsigned random)
 {
     struct state next = gen > 1 ? file->ring[(gen - 1) % RING] : (struct state){ 0 };
@@ -210,7 +211,7 @@ static void advance(struct file *file, int f, unsigned gen, int kind, unsigned r
     atomic_fetch_add(&file->edits[kind], 1);
 }
 
-/* Edits as fast as it can for a while, then rests so long that snapshots settle. */
+/* Edits as fast as it can for a while, then pauses so long that the library trusts its snapshots. */
 static void write_on(struct file *file, int f)
 {
     unsigned random = 2463534242u + (unsigned)f;

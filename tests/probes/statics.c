@@ -1,5 +1,6 @@
-/* statics: the result of a function without _r must not change before the thread's next call of the same
- * family, whatever other families, other threads, and edits do. The variables name the files. */
+/* statics: the result of a function without _r may not change before the same thread calls a function of the same
+ * family again, whatever other functions, other threads and edits do. The library's variables name the files, which
+ * this program writes. */
 #define _GNU_SOURCE
 #include "say.h"
 #include <fcntl.h>
@@ -9,7 +10,7 @@
 
 enum { DATABASES = 4, ROOM = 256 };
 
-/* What a thread was returned, of each database. */
+/* The results that a thread has got, one of each database. */
 struct results {
     const struct passwd *user;
     const struct group *group;
@@ -27,7 +28,7 @@ static const char *const files[DATABASES] = {
     "10.0.0.1 bob.site b\n10.0.0.2 ann.site a\n10.0.0.3 eve.site e\n",
 };
 
-/* A line of each. */
+/* The entries of a person in the files: name or id to ask for, and the text of the answer. */
 static const struct person {
     const char *name, *group, *host;
     unsigned uid, gid;
@@ -116,12 +117,12 @@ int main(void)
     for (int i = 0; i < 2; i++)
         pthread_join(thread[i], NULL);
     check(&of_main, &people[0], "when threads have asked");
-    /* The caller's buffer is another room. */
+    /* A function with _r writes to the caller's buffer alone. */
     must(!getpwnam_r("ann", &pw, buf, sizeof buf, &p) && p == &pw, "getpwnam_r");
     put(0, "carl:x:3:3:Carl:/c:/u\n");
     must(!getpwnam_r("bob", &pw, buf, sizeof buf, &p) && !p, "the edit is seen");
     check(&of_main, &people[0], "after an edit");
-    /* Calls of one family leave the others' results. */
+    /* Calls of one family leave the results of the others alone. */
     put(0, files[0]);
     for (int i = 0; i < 100; i++)
         of_main.user = i % 2 ? getpwuid(1) : getpwnam("bob");

@@ -2,33 +2,35 @@
  *
  * Interrupts a call at every instruction of the library, and does something there:
  *
- *   ask        a signal handler asks everything, then the call goes on
- *   reenter    the same, and the handler walks the enumeration that is being walked
- *   ask-alt    as ask, on an alternate signal stack that lies below the thread's own
+ *   ask        a signal handler makes all lookups of ask_in_handler(), then the call goes on
+ *   reenter    as ask, and the handler also goes through the enumeration that it has interrupted
+ *   ask-alt    as ask, on an alternate signal stack that lies below the thread's own stack
  *   ask-above  as ask, with the call on a coroutine's stack and the handler's stack above it
- *   jump       the handler leaves by siglongjmp(3)
- *   jump-deep  the same, and what is asked next is asked from deeper in the stack
- *   jump-alt, jump-above  as jump, from such handlers
- *   fork       the handler forks: the child asks, then its copy of the call goes on
- *   stop       the call is a second thread's, stopped there while the first one forks: the child asks
+ *   jump       the handler leaves the call by siglongjmp(3)
+ *   jump-deep  as jump, and the next lookups are made from deeper in the stack
+ *   jump-alt, jump-above  as jump, with the stacks of ask-alt and ask-above
+ *   fork       the handler forks; the child makes lookups, then its copy of the call goes on
+ *   stop       a second thread makes the call, and is stopped there while the first one forks; the child
+ *              makes lookups
  *
- * After each of them everything is asked again, by another thread too. After jumps the same is done
- * again and again, and descriptors and memory are counted.
+ * After each of them all lookups are made again, also by another thread. After a jump call and jump are repeated
+ * many times, and lost descriptors and lost memory are counted.
  *
- * The process never asks anything itself. It forks a child for each instruction, and traces it: a
- * first child is stepped through the call to learn which instructions of the library's it runs, and
- * each later one gets a breakpoint at one of them. Of an instruction that runs more than once the
- * first time counts. BEEN is a file with the addresses that other scenarios have been to: of the others
- * every STRIDEth is interrupted then, of those every sixteenth, and they are added to it. `all` takes
- * the second and the last time too. The tracer sends a signal as kill(2) does, so what the library blocks it gets
- * later. */
+ * This process makes no lookup itself. It forks a child for each instruction, and traces it. The first child
+ * is stepped through the call to learn which instructions of the library the call runs. Each later child gets a
+ * breakpoint at one of them. An instruction that runs more than once is interrupted the first time.
+ *
+ * BEEN is a file with the addresses that earlier scenarios have interrupted or passed. Of the addresses in it every
+ * sixteenth is interrupted, and of all others every STRIDEth; the others are added to it. `all` interrupts every
+ * instruction, also the second and the last time that it runs. The tracer sends the signal as kill(2) does: where
+ * the library blocks signals, the handler runs later. */
 #include "step_trace.h"
 
-/* Which instructions, and which of the times that each is run. */
+/* The instructions to interrupt, and at which of the times that each runs. */
 static struct point { unsigned long pc; unsigned nth; } *points;
 static size_t points_len;
 
-/* Where in the text other scenarios have been. */
+/* For each byte of the library's code: whether an earlier scenario has run the instruction there. */
 static bool *been;
 
 static void read_been(const char *path)
@@ -104,10 +106,10 @@ static struct outcome run(const struct scenario *s, enum action a, const struct 
     return out;
 }
 
-/* A child takes some milliseconds. One that takes so long waits for a call that was left. */
+/* A child takes some milliseconds. One that takes so long waits for a call that the handler has left. */
 enum { PROMPT_MS = 2500 };
 
-/* For a module the loader tells a debugger twice what it does. */
+/* While it loads a module, the loader calls the function for debuggers, r_brk, twice. */
 enum { LOADER_CALLS = 2 };
 
 int main(int argc, char **argv)
@@ -137,12 +139,13 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < points_len && failures < 8; i++) {
         at_tick = false;
         struct outcome out = run(s, a, &points[i]);
-        /* Stepping is slow: it saw the clock's ticks, which a call that runs freely seldom does. */
+        /* Stepping is slow, so that the clock ticked during the call, and the library took other paths. A call at
+         * full speed takes them only if it begins at a tick. */
         if (!out.times && !out.failed) {
             at_tick = true;
             out = run(s, a, &points[i]);
         }
-        /* Where the machine was busy it is quick the next time. */
+        /* If the machine was just busy, the second run is quick. */
         if (!out.failed && out.ms > PROMPT_MS)
             out = run(s, a, &points[i]);
         slowest = out.ms > slowest ? out.ms : slowest;
@@ -165,7 +168,7 @@ int main(int argc, char **argv)
            points_len, steps.len, reached, slowest, failures);
     printf("%zu lose something: %zu a descriptor, %zu memory, at most %zu bytes a jump\n", losses->points,
            losses->descriptors, losses->bytes, losses->most);
-    /* Some paths are taken when time passes, and only the stepping takes long enough. */
+    /* Some instructions run only if a call takes as long as with stepping, so not all are reached. */
     if (failures == 0 && reached * 4 < points_len)
         return 3;
     return failures != 0 || steps.len == 0;

@@ -1,4 +1,4 @@
-/* What the child of step.c does: the call, what interrupts it, and the questions afterwards. */
+/* What the child of step.c does: the call, what interrupts the call, and the lookups afterwards. */
 #include "step_scenes.h"
 #include <dirent.h>
 #include <malloc.h>
@@ -29,7 +29,7 @@ enum { PATIENCE_S = 8, STACK = 1 << 18, ROUNDS = 4, SERIES = 4 };
 static enum action action;
 static const struct scenario *scene;
 static sigjmp_buf out_of_call;
-/* A copy of the process that nobody traces. */
+/* True in a child of the traced process, which nobody traces. */
 static bool is_copy;
 
 static void mark(void)
@@ -38,7 +38,7 @@ static void mark(void)
         raise(SIGSTOP);
 }
 
-/* The child of a fork must have every answer, and its status says whether it had. */
+/* Waits for a child, whose exit status says whether all its answers were right. */
 static void must_be_right(pid_t child)
 {
     int status;
@@ -115,10 +115,10 @@ static __attribute__((noinline)) void ask_deeper(void)
     ask_all();
 }
 
-/* A stack below that of the first thread, for a handler or a coroutine. */
+/* A stack for a handler or a coroutine, at lower addresses than the stack of the first thread. */
 static char low_stack[2 * STACK];
 
-/* The call comes with the next tick of the coarse clock: then a lookup looks closer. */
+/* The call waits for the next tick of the coarse clock, after which a lookup looks at the path again. */
 static bool at_tick;
 
 static void round_of_calls(void)
@@ -143,7 +143,7 @@ static size_t descriptors(void)
     return count;
 }
 
-/* The bytes in use, malloc's and what is mapped beside them. */
+/* The bytes in use: malloc's, and all memory that is mapped without malloc. */
 static size_t memory(void)
 {
     size_t pages = 0;
@@ -155,11 +155,12 @@ static size_t memory(void)
     return info.uordblks + pages * 4096 - info.arena;
 }
 
-/* What jumps lose, for the tracer. */
+/* What jumps lose, in memory that the tracer shares. `points` counts instructions. */
 static struct losses { size_t descriptors, bytes, points, most; } *losses;
 
-/* What is lost in every round is lost in every series of rounds; what a later round needs for the first
- * time, of malloc or the stack, is not. In a series both versions of the files have their turns. */
+/* Repeats the call and the jump in several series of rounds. A loss in every round shows in each series, so the
+ * smallest difference counts; memory that a round happens to need for the first time shows in one series only. A
+ * series uses both versions of the files. */
 static void count_losses(void)
 {
     ssize_t files = 0, bytes = 0;
@@ -225,8 +226,8 @@ static void __attribute__((noreturn)) interrupted(void)
     finish();
 }
 
-/* For the action "stop": the tracer and the thread tell the first thread what to do, and it tells
- * the tracer when that is done. */
+/* Pipes for the action "stop". By `to_main` the tracer tells the first thread to fork, and the second thread tells it
+ * that the call has ended. By `from_main` the first thread tells the tracer that it has forked. */
 static int to_main[2], from_main[2];
 
 static void tell_main(void)
@@ -234,7 +235,7 @@ static void tell_main(void)
     char byte;
     if (write(to_main[1], "f", 1) != 1)
         exit(2);
-    /* End of file when the process has died. */
+    /* If the process has died, this is end of file. */
     if (read(from_main[0], &byte, 1) < 0)
         exit(2);
 }
@@ -285,7 +286,7 @@ static void __attribute__((noreturn)) act(const struct scenario *s, enum action 
 {
     scene = s;
     action = a;
-    /* Each single step takes some microseconds. */
+    /* A call that is stepped through takes longer: some microseconds for each instruction. */
     alarm(a == NOTHING || a == STOP_NOTHING ? 10 * PATIENCE_S : PATIENCE_S);
     when = "before the call";
     if (a == STOP || a == STOP_NOTHING)

@@ -17,11 +17,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The version of the files that every answer must be of. */
+/* The version of the files from which every answer must come. */
 static volatile int version = 1;
-/* When a question was asked, for the report. */
+/* At what point a question was asked, for the report of a wrong answer. */
 static const char *volatile when = "before the call";
-/* Which sources the scenario has. */
+/* Which sources of answers the scenario has. */
 static bool has_files = true, has_module;
 
 static void __attribute__((noreturn, format(printf, 2, 3)))
@@ -87,7 +87,7 @@ static void ask_nobody(void)
         wrong("getpwnam_r of nobody", "%s (%d)", p ? "found" : strerror(rc), rc);
 }
 
-/* Who runs the process, in no file: the entry of NSS_WRAPPER_USER. */
+/* Asks who runs the process. No file has that user, so the entry is the one of NSS_WRAPPER_USER. */
 static void ask_me(void)
 {
     char buf[512];
@@ -198,10 +198,10 @@ static void ask_static(void)
     check_user("getpwnam", p ? 0 : errno, p, 2);
 }
 
-/* The enumerations. When `again` is set, a handler has walked the same one meanwhile: then every row
- * that comes is right, but it is open which ones come. */
+/* Set while a handler may go through the same enumeration as the call that it has interrupted. Then each row must be
+ * right, but which rows the call gets is open. */
 static volatile bool again;
-/* The enumeration that stands somewhere goes on. */
+/* Set if the enumeration is to be continued where it stands, and not begun again. */
 static volatile bool goes_on;
 
 static void end_of(const char *question, int rc, int count, int want)
@@ -274,7 +274,7 @@ static void walk_hosts(void)
     endhostent();
 }
 
-/* A handler has interrupted the loader, which must not be called then. */
+/* A handler has interrupted the loader. The library must not call the loader then, and fails with EAGAIN. */
 static bool is_in_loader;
 
 /* A user of the NSS module tests/modules/plain.c. */
@@ -289,7 +289,7 @@ static void ask_module(void)
         wrong("getpwnam_r of the module's user", "%s (%d)", p ? p->pw_dir : rc ? strerror(rc) : "not found", rc);
 }
 
-/* What a signal handler may ask. */
+/* The lookups that a signal handler makes. */
 static void ask_in_handler(void)
 {
     if (is_in_loader) {

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Puts version `v` of all files in the place of what is there, by rename(2). */
+/* Replaces all files by their version `v`, by rename(2). */
 static void edit(int v)
 {
     char from[32], part[32];
@@ -13,13 +13,13 @@ static void edit(int v)
         unlink(part);
         if (link(from, part) || rename(part, files[f]))
             wrong("an edit", "%s", strerror(errno));
-        /* rename(2) does nothing where both are the same file already. */
+        /* rename(2) does nothing if both names are links to the same file. */
         unlink(part);
     }
     version = v;
 }
 
-/* The same by a symbolic link in the path that is switched to another directory. */
+/* Replaces all files, too: a symbolic link in their path is switched to another directory. */
 static void switch_link(int v)
 {
     unlink("part");
@@ -48,8 +48,8 @@ static void make_files(void)
     }
     edit(1);
     switch_link(1);
-    /* Until the clock that stamps files has moved on: a file that has just been written is read
-     * again at each lookup, and the scenarios would not get to the paths that are taken after. */
+    /* Wait until the files are old enough to be trusted. A file that has just been written is read again at
+     * each lookup, and the scenarios are about what the library does afterwards. */
     nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
 }
 
@@ -71,7 +71,7 @@ static void nothing(void) {}
 
 static void warm_up(void)
 {
-    /* Often enough for an index and for a descriptor that is held. */
+    /* Often enough that the library makes an index and keeps a descriptor. */
     for (int i = 0; i < 40; i++) {
         ask_user(i % USERS, i & 1);
         ask_me();
@@ -102,11 +102,11 @@ static void ask_users(int from, int to)
         ask_user(i % USERS, i & 1);
 }
 
-/* Until a descriptor is nearly held, and an index nearly made; and then until both are. */
+/* Lookups before the library keeps a descriptor or makes an index; and those after which it has done both. */
 static void before_index_and_descriptor(void) { ask_users(0, 14); }
 static void index_and_descriptor(void) { ask_users(14, 32); }
 
-/* Until the coarse clock moves: the path is asked again then. */
+/* Waits until the coarse clock moves. The library looks at the path again then. */
 static void next_tick(void)
 {
     struct timespec begin, now;
@@ -122,14 +122,14 @@ static void switch_other(void) { switch_link(3 - version); }
 
 static const struct scenario {
     const char *name;
-    void (*prepare)(void);  /* once */
-    void (*before)(void);   /* before each call, not interrupted */
-    void (*call)(void);     /* interrupted */
-    /* More rounds in one process take the same path, so that what a round loses can be counted. */
+    void (*prepare)(void);  /* runs once */
+    void (*before)(void);   /* runs before each call, and is not interrupted */
+    void (*call)(void);     /* is interrupted */
+    /* Each round in a process takes the same path, so that what the rounds lose can be counted. */
     bool repeats;
-    /* The memory that a jump out of libc's own function loses is libc's. */
+    /* The call runs within a function of libc. Memory that a jump out of it loses is libc's, and is not counted. */
     bool is_within_libc;
-    /* Most of its time libc, or the loader, does something that does not call the library. */
+    /* libc or the loader runs most of the time, which is not stepped through. */
     bool runs_libc;
 } scenarios[] = {
     { "cold", nothing, nothing, once, false, false, false },
@@ -147,8 +147,8 @@ static const struct scenario {
     { "known", ask_me, nothing, ask_me, true, true, false },
     { "module", ask_module, nothing, ask_module, true, false, false },
     { "loading", nothing, nothing, ask_module, false, true, true },
-    /* Not every instruction: where the loader tells a debugger that its list changes, and that it is whole again. The
-     * object is not relocated yet then. */
+    /* Not at every instruction, but where the loader tells a debugger that its list of objects changes, and that the
+     * list is consistent again. The new object is not relocated yet at both points. */
     { "loader", nothing, nothing, ask_module, false, true, true },
 };
 

@@ -1,10 +1,10 @@
-/* The tracer of step.c: steps, breakpoints, and how the child ended. */
+/* The tracer of step.c: it steps through a call, sets breakpoints, and sees how the child ends. */
 #include "step_act.h"
 #include <dlfcn.h>
 #include <link.h>
 #include <sys/user.h>
 
-/* The code of the library, and where its file begins in memory. */
+/* Where the code of the library is in memory, and where the library was loaded. */
 static unsigned long text_begin, text_end, text_base;
 
 static int take_text(struct dl_phdr_info *info, size_t size, void *base)
@@ -32,7 +32,7 @@ static bool find_text(void)
     return dl_iterate_phdr(take_text, &text_base) && text_begin;
 }
 
-/* An instruction that was run: for the how manieth time, and whether that was the last. */
+/* An instruction that was run, how often it had run before, and whether it did not run again. */
 struct step { unsigned long pc; unsigned nth; bool is_last; };
 struct steps { struct step *list; size_t len; };
 
@@ -42,7 +42,7 @@ static unsigned long pc_of(pid_t tracee)
     return ptrace(PTRACE_GETREGS, tracee, NULL, &regs) ? 0 : regs.rip;
 }
 
-/* The next thread of the child that stops, or the child when it ends; 0 for another thread's end. */
+/* Waits until a thread of the child stops or ends, or the child ends. */
 static pid_t next_stop(int *status)
 {
     pid_t tracee;
@@ -60,7 +60,8 @@ static void poke(pid_t tracee, unsigned long pc, unsigned char byte)
     ptrace(PTRACE_POKETEXT, tracee, pc, (word & ~0xffL) | byte);
 }
 
-/* Goes on at `pc`, where a breakpoint was. The text is this process's too. */
+/* Removes the breakpoint at `pc`, and sets the tracee back to that instruction. This process has the same code at the
+ * same address, from where the instruction's first byte is copied. */
 static void leave_breakpoint(pid_t tracee, unsigned long pc)
 {
     struct user_regs_struct regs;
@@ -75,8 +76,8 @@ static bool is_ours(unsigned long pc)
     return pc >= text_begin && pc < text_end;
 }
 
-/* Where the function returns to that the tracee is at the first instruction of; 0 if that is not in
- * the library. */
+/* The tracee is at the first instruction of a function: where the function returns to, or 0 if that is not in the
+ * library. */
 static unsigned long return_address(pid_t tracee)
 {
     struct user_regs_struct regs;
@@ -96,8 +97,8 @@ static void take_step(struct steps *steps, unsigned long pc, unsigned *times, si
     steps->list[steps->len++] = (struct step){ pc, times[at]++, true };
 }
 
-/* Steps through the call of a child; with `runs_libc` what others do for the library is not stepped
- * through, which takes long, and misses where they call the library back. */
+/* Steps through the call of a child. With `runs_libc` functions that the library calls elsewhere run at full speed,
+ * because stepping through them takes long; code of the library that they call back is missed then. */
 static struct steps learn(pid_t child, bool runs_libc)
 {
     struct steps steps = { NULL, 0 };
@@ -139,9 +140,9 @@ static struct steps learn(pid_t child, bool runs_libc)
 
 struct outcome { unsigned times; long ms; bool failed; char how[80]; };
 
-/* Lets the child run, with a breakpoint at `*pc` between its stops by SIGSTOP. When that was met
- * `skip` times before, it gets a signal there; or, where the call is a thread's, the first thread
- * is told to fork and the stopped one goes on when that is done. */
+/* Lets the child run, with a breakpoint at `*pc` while the call lasts, which begins and ends with a SIGSTOP. The
+ * breakpoint is passed `skip` times. After that the child gets a signal there; or, if a second thread makes the call
+ * (`by_thread`), the first thread is told to fork while the second one is stopped. */
 static struct outcome trace(pid_t child, const unsigned long *pc, unsigned skip, bool by_thread)
 {
     struct outcome out = { 0 };

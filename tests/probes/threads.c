@@ -1,15 +1,14 @@
-/* Threads that make lookups while a writer replaces both files as fast as it can, and forks of such a
- * process.
+/* Threads and forked children of their process make lookups while a writer replaces both files as fast as it can.
  *
  *   threads DIR SECONDS [FORKS [PATIENCE [REST]]]
  *
- * 4 threads look up for that long, beside so many forks; every child must answer within PATIENCE
- * seconds, by default one. The writer rests REST microseconds after an edit: under a checker lookups are slow,
- * and without a rest the file would be replaced again before it could be opened.
+ * 4 threads make lookups for SECONDS seconds, and at least as long as FORKS children are forked one after the other.
+ * Each child must get its answers within PATIENCE seconds, by default one. The writer pauses for REST microseconds
+ * after each edit: under a checker lookups are slow, and without a pause the file would be replaced again before it
+ * could be opened.
  *
- * Every row of one version of the files carries the version's generation. An answer must be of one
- * generation, not older than the one that was complete before the call, not newer than the one
- * that was begun when it returned. */
+ * Each row has the number of the generation of its file. All of an answer must be of one generation. This may not be
+ * older than the one that was complete before the call, and not newer than the one that was begun when it returned. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
@@ -29,7 +28,7 @@
 enum { USERS = 20, THREADS = 4 };
 
 struct shared {
-    /* of passwd and of group */
+    /* The generations of passwd and of group. */
     _Atomic unsigned begun[2], complete[2];
     _Atomic unsigned long lookups;
 };

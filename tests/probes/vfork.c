@@ -1,5 +1,5 @@
-/* vfork DIR SECONDS: threads and children of vfork(2), which share their memory but have another process id,
- * make lookups while the file is replaced as fast as possible. Every answer must be of one version. */
+/* vfork DIR SECONDS: threads, and children of vfork(2), make lookups while both files are replaced as fast as
+ * possible. The children share the memory of the threads, but have other process ids. Every entry must be found. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
@@ -30,7 +30,7 @@ static void write_version(int group, unsigned gen)
         _exit(1);
 }
 
-/* 0 if both answers are right. No stdio: a child of vfork must leave it alone. */
+/* Returns 0 if both answers are right. Without stdio, which a child of vfork must not use. */
 static int look(unsigned turn)
 {
     char buf[1024], name[16] = "n";

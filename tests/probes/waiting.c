@@ -1,14 +1,14 @@
-/* Asks for users of a file whose reads are slow or never end, or that is missing. Prints the outcome as words
+/* Looks up a user of a file whose reads are slow or never end, or that is missing. Prints the outcome as words
  * NAME=NUMBER. COUNTERS is the file in which late_fs.c counts.
  *
- *   waiting COUNTERS crowd THREADS     all threads ask for the first time at once
- *   waiting COUNTERS jump|cancel       the first of 20 leaves by siglongjmp(3), or is cancelled, while
- *                                      it reads
- *   waiting COUNTERS signals           the first of 20 reads; the others get 20 signals each while they wait
- *   waiting COUNTERS fork              a child asks while a thread of its parent reads
- *   waiting COUNTERS steady            a lookup each millisecond; how often is the file read once it
- *                                      has been seen for a second, and is an edit seen then
- *   waiting COUNTERS turns             two threads ask 20,000 times each */
+ *   waiting COUNTERS crowd THREADS     all threads make their first lookup at once
+ *   waiting COUNTERS jump|cancel       the first of 20 threads leaves its lookup by siglongjmp(3), or is
+ *                                      cancelled, while it reads
+ *   waiting COUNTERS signals           the first of 20 threads reads; the others get 20 signals each while they wait
+ *   waiting COUNTERS fork              a child makes a lookup while a thread of its parent reads
+ *   waiting COUNTERS steady            a lookup each millisecond, and one after an edit. late_opens says how often
+ *                                      the file was opened after the first second, before the edit
+ *   waiting COUNTERS turns             two threads make 20,000 lookups each */
 #define _GNU_SOURCE
 #include "late_fs.h"
 #include <errno.h>
@@ -75,7 +75,7 @@ static void *ask_and_leave(void *none)
 {
     if (!sigsetjmp(out, 1))
         ask();
-    /* Not read for the right answer's count alone: the thread must be able to ask again. */
+    /* A thread that has left a lookup must be able to make another one. The answer to that is counted. */
     ask();
     return none;
 }
@@ -96,7 +96,7 @@ static void crowd(int threads)
         pthread_join(thread[i], NULL);
 }
 
-/* The first thread is stopped in its read while the others wait for it. */
+/* The first thread leaves its lookup, or is cancelled, while it reads and the others wait for it. */
 static void abandoned(bool by_jump)
 {
     pthread_t first, thread[19];
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
     if (argc < 3 || !(counters = map_counters(argv[1])))
         return 2;
     version = counters->version;
-    /* The machine's memory is not for a file without an end. */
+    /* A file without an end must not take all of the machine's memory. */
     if (setrlimit(RLIMIT_AS, &(struct rlimit){ 3UL << 30, 3UL << 30 }))
         return 2;
     struct rusage before, after;

@@ -1,4 +1,4 @@
-// Prints the user's name by Go's own os/user, which without cgo reads /etc/passwd itself.
+// Prints the name of the user, by Go's package os/user, which without cgo reads /etc/passwd itself.
 package main
 
 import (
