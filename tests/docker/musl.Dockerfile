@@ -1,5 +1,5 @@
-# Scene 3: the same library in an image whose libc is musl. MUSL_BASE is any image with musl and
-# BusyBox; ci/docker builds one where it can.
+# The same library in an image whose libc is musl. MUSL_BASE is any image with musl and BusyBox;
+# ci/docker builds one where it can.
 ARG MUSL_BASE=alpine
 FROM ${MUSL_BASE}
 COPY tests/docker/musl/passwd tests/docker/musl/group /etc/

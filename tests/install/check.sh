@@ -1,8 +1,9 @@
 #!/bin/sh
 # check.sh peer|own WORK CLIENT FILES [CMAKE OPTION...]
 #
-# Finds an installation by pkg-config and by CMake, builds with what was found, and runs C clients
-# under the library of that name. Prints where the library is, twice.
+# Finds an installation by pkg-config and by CMake, under the peer's name or this project's, builds C clients with
+# it, and runs them under the library. Prints the path of the library that pkg-config has found, and then of the one
+# that CMake has found.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 kind=$1 work=$2 client=$3 files=$4
@@ -20,7 +21,7 @@ says() {
     [ "$said" = "$1" ] || fail "$3 under $2: $said"
 }
 
-# pkg-config: the flags of the peer's file are the path itself.
+# By pkg-config. The peer's file gives the path of the library as the flags to link with.
 if [ "$kind" = peer ]; then
     pkg-config --exists 'nss_wrapper >= 1.1.12' || fail "pkg-config does not know nss_wrapper"
     library=$(pkg-config --libs nss_wrapper)

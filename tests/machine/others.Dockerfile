@@ -1,8 +1,8 @@
-# For ci/machine others: the standard libraries of machines that nothing is run for. The tools are those of the
-# other image, so that the engine has them already.
+# For ci/machine others: the standard libraries of architectures for which the library is only compiled. The first
+# layer is that of tests/machine/Dockerfile, so the container engine has it already.
 ARG BASE=debian:forky-slim
 FROM ${BASE}
-# The lists of a suite that is no release run out after a week, and a mirror may be behind.
+# The package lists of a suite that is not released expire after a week, and a mirror may be older than that.
 RUN echo 'Acquire::Check-Valid-Until "false";' >/etc/apt/apt.conf.d/valid-until \
     && apt-get -q update \
     && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \

@@ -23,7 +23,7 @@ print(pwd.getpwuid(os.getuid()).pw_name)
 
 
 async def started():
-    """The server's version, when it answers: a start takes seconds."""
+    """Waits until the server answers, which takes seconds, and returns its version."""
     for _ in range(300):
         try:
             answer = await AsyncHTTPClient().fetch(f"http://{SERVER}/api", headers=AUTHORIZATION)
@@ -34,7 +34,7 @@ async def started():
 
 
 async def execute(kernel):
-    """What the code prints on standard output."""
+    """Runs the code in a kernel, and returns what it prints."""
     request = HTTPRequest(f"ws://{SERVER}/api/kernels/{kernel}/channels", headers=AUTHORIZATION)
     socket = await websocket_connect(request)
     message = {
@@ -65,7 +65,7 @@ async def execute(kernel):
 
 
 async def main():
-    """One kernel, one execution."""
+    """Starts a kernel, and runs the code there once."""
     print("server", await started(), file=sys.stderr)
     answer = await AsyncHTTPClient().fetch(
         f"http://{SERVER}/api/kernels", method="POST", body="{}", headers=AUTHORIZATION)
