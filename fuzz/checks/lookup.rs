@@ -161,8 +161,8 @@ unsafe fn taken<D: Exports>(row: *mut D::C) -> Option<Owned> {
     Some(unsafe { D::copied(row) })
 }
 
-/// Calls with a buffer that grows until the answer fits, on the heap, where the
-/// address sanitizer watches its ends. `absent` is what the function returns with null.
+/// Calls with a buffer that grows until the answer fits. The buffer is on the heap, where AddressSanitizer watches
+/// its ends. `absent` is what the function returns if it finds nothing.
 fn with_room<D: Exports>(
     absent: c_int,
     mut call: impl FnMut(*mut D::C, *mut c_char, usize, *mut *mut D::C) -> c_int,
@@ -219,7 +219,7 @@ fn memberships(questions: &[&[u8]], content: &[u8]) {
     }
 }
 
-/// Hosts by name, in a buffer that grows byte by byte at first.
+/// Hosts by name. The length of the first buffer depends on the content, and a buffer that is too short is doubled.
 fn hosts(questions: &[&[u8]], content: &[u8], v6: bool) {
     let (family, number) =
         if v6 { (Family::V6, libc::AF_INET6) } else { (Family::V4, libc::AF_INET) };

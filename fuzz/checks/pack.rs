@@ -47,7 +47,7 @@ fn padding(at: usize) -> usize {
 const MARGIN: usize = 16;
 const UNTOUCHED: u8 = 0xa5;
 
-/// How a buffer lies, and how its length differs from what is needed: by 128 less than `spare`.
+/// Where a buffer begins in its memory, and its length: `spare` more than is needed, less 128.
 #[derive(Clone, Copy)]
 struct Fit {
     offset: usize,
@@ -169,7 +169,7 @@ fn list_within(at: *mut *mut c_char, lent: &Range<usize>) {
     assert!(all.iter().all(|element| lent.contains(&element.addr())));
 }
 
-/// The lines of a name as one host of each family, and as a list of addresses.
+/// The lines of a name, written as one host of each family, and as a list of addresses.
 fn hosts(fit: Fit, data: &[u8]) {
     let (name, content) = super::first_line(data);
     let lines = model(content);

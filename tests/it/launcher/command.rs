@@ -1,4 +1,4 @@
-//! `nss-wrapper` sets the environment, and becomes the command.
+//! `nss-wrapper` sets variables, and then executes the command in its own process.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -184,7 +184,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// Started by root, by means of those arguments.
+    /// Starts nginx as root, by a command line that begins with `by`.
     fn new(scene: &Scene, by: &[&str]) -> Self {
         let www = scene.path("www");
         fs::create_dir_all(&www).expect("the directory is ours");

@@ -23,7 +23,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(document).collect()
 }
 
-/// What stands between backticks.
+/// The parts of a text between backticks.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

@@ -43,7 +43,7 @@ fn dropped(library: &Path, dir: &Path, how: &str, lookups: &str) -> String {
     stdout(&mut command)
 }
 
-/// The same answer in every place that the probe asks in.
+/// What the probe prints if it gets the same answer everywhere.
 fn everywhere(answer: &str) -> String {
     ["first", "second", "thread", "child", "later"].map(|who| format!("{who}: {answer}\n")).concat()
 }

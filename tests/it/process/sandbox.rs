@@ -187,8 +187,8 @@ fn as_first_process(command: &Command) -> Command {
     first
 }
 
-/// The numbers of the calls that `ask` makes for these questions under the library and a filter that refuses
-/// getcwd(2): the container's, or its own.
+/// The numbers of the calls that `ask` makes for these questions under the library, with a filter that refuses
+/// getcwd(2). Process 1 has the filter, too, or only `ask` has it.
 fn calls_under_a_filter(files: &Files, of_container: bool, questions: &[&str]) -> Vec<i64> {
     let (sandbox, ask) = (probe("sandbox"), probe("ask"));
     let (sandbox, ask) = (sandbox.to_str().expect("text"), ask.to_str().expect("text"));

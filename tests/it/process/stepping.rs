@@ -1,9 +1,10 @@
 //! Signal handlers, forks and jumps at every instruction of the library.
 //!
 //! A signal handler may interrupt a lookup anywhere, ask a question itself, fork, or leave the lookup for ever
-//! by siglongjmp(3), as resolvers with a time limit by SIGALRM do. The probe steps through a call and does
-//! each of these at each instruction. The first scenario that reaches an instruction tries them all there; the
-//! other scenarios do so at every sixteenth instruction. The long form, `ci/step`, tries all in every scenario.
+//! by siglongjmp(3), as resolvers with a time limit by SIGALRM do. The probe steps through a call, and does one of
+//! these at an instruction. The first scenario that reaches an instruction tries it there. A later scenario tries it at
+//! every sixteenth of the instructions that others have reached before. The long form, `ci/step`, tries all
+//! instructions in every scenario.
 
 use std::fmt::Write as _;
 use std::process::Output;

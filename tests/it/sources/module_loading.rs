@@ -187,7 +187,7 @@ fn extrausers_answers_as_it_does_for_glibc_and_the_peer() {
     let say = |command: Command, questions: &[&str]| {
         answers(&mut with_extrausers(&scene, &users, &groups, &command), questions)
     };
-    // glibc and the peer may change errno; the peer's, for an unknown name, is ENOENT.
+    // Removes what glibc and the peer set errno to. For an unknown name the peer returns ENOENT, which becomes "none".
     let plain = |answers: Vec<String>| -> Vec<String> {
         let row = |row: &str| row.split(" errno ").next().unwrap_or_default().to_owned();
         let rows = |rows: &str| rows.split('\t').map(row).collect::<Vec<_>>().join("\t");

@@ -11,7 +11,7 @@ use super::{compiled, file, library, probe, run, stdout, under, wrapped};
 pub(crate) const BOB: &str = "bob:x:4242:77:Bob:/b:/bin/b";
 pub(crate) const LAB: &str = "lab:x:77:bob,eve";
 
-/// Questions of each kind about [`BOB`] and [`LAB`] alone in their files.
+/// Questions of each kind, and the answers if [`BOB`] and [`LAB`] are the only rows of their files.
 pub(crate) const BOB_AND_LAB: [(&str, &str); 6] = [
     ("getpwnam_r bob", BOB),
     ("getpwuid 4242", BOB),
