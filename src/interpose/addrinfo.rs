@@ -205,12 +205,12 @@ unsafe fn addresses_of_literal(query: Query) -> Result<bool, Errno> {
 ///
 /// glibc's getaddrinfo(3) has stored a list there, and the program has not seen it.
 unsafe fn free_list(query: Query) {
+    // SAFETY: getaddrinfo(3) has the caller promise room for a pointer, in which it has stored a list.
+    let first = unsafe { query.list.replace(null_mut()) };
     if let Some(free) = FREEADDRINFO.get() {
         // SAFETY: the caller promises a list of getaddrinfo(3) that nobody else has.
-        unsafe { free(*query.list) };
+        unsafe { free(first) };
     }
-    // SAFETY: getaddrinfo(3) has the caller promise room for a pointer.
-    unsafe { query.list.write(null_mut()) };
 }
 
 /// True if the error comes from a search for a name, rather than from the arguments.

@@ -100,7 +100,7 @@ int main(int argc, char **argv)
     if (argc < 3 || !(counters = map_counters(argv[2])))
         return 2;
     for (int i = 3; i < argc; i++) {
-        late_ms = sscanf(argv[i], "late=%ld", &late_ms) == 1 ? late_ms : 0;
+        sscanf(argv[i], "late=%ld", &late_ms);
         is_error |= !strcmp(argv[i], "error");
         is_endless |= !strcmp(argv[i], "endless");
         is_future |= !strcmp(argv[i], "future");

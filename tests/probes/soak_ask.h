@@ -230,10 +230,12 @@ static void ask(int f, unsigned user, unsigned low, bool reentrant, bool by_name
 }
 
 /* The entries of an enumeration: a bit for each user, and how many others, which were appended. An entry that was
- * never written makes `appended` negative. */
+ * never written makes `appended` negative. `base` is the text of the users, if the enumeration gives texts. */
 struct list {
     unsigned present;
     int appended;
+    char base[12];
+    bool is_mixed; /* not all users have that text, or an appended one has not that of its generation */
 };
 
 static void count(struct list *list, int f, unsigned id)
@@ -244,6 +246,23 @@ static void count(struct list *list, int f, unsigned id)
         list->present |= 1u << (id - id_of(f, 0));
     else
         list->appended = -1000000;
+}
+
+/* Takes the texts of an entry into account. `a` has the texts, `name` is the entry's. */
+static void compare(struct list *list, const struct answer *a, const char *name)
+{
+    const char *want = *name == 'n' ? name + 1 : list->base;
+    if (!*want)
+        memcpy(list->base, a->text[0], sizeof list->base);
+    for (unsigned t = 0; t < a->count; t++)
+        list->is_mixed |= strcmp(a->text[t], want) != 0;
+}
+
+static bool is_of(const struct list *list, const struct state *s)
+{
+    bool has_text = *list->base || list->is_mixed;
+    return s->present == list->present && (int)s->appended == list->appended &&
+           (!has_text || (!list->is_mixed && strtoul(list->base, NULL, 10) == s->base));
 }
 
 static void judge_list(int f, const char *question, unsigned low, unsigned high, const struct list *list,
@@ -262,7 +281,7 @@ static void judge_list(int f, const char *question, unsigned low, unsigned high,
     }
     for (unsigned g = low; g <= high && !error; g++) {
         const struct state *s = &shared->file[f].ring[g % RING];
-        if (s->present == list->present && (int)s->appended == list->appended)
+        if (is_of(list, s))
             return;
         torn |= g > low && is_torn(s->kind);
     }
@@ -270,6 +289,8 @@ static void judge_list(int f, const char *question, unsigned low, unsigned high,
         a.count = 0;
         snprintf(a.text[0], sizeof *a.text, "%x", list->present);
         snprintf(a.text[1], sizeof *a.text, "%d", list->appended);
+        snprintf(a.text[2], sizeof *a.text, "%s", list->base);
+        snprintf(a.text[3], sizeof *a.text, "%s", list->is_mixed ? "mixed" : "");
         wrong(f, question, low, high, &a);
     }
 }
@@ -315,6 +336,9 @@ static void enumerate(int f)
            : f == SHADOWS ? (s = getspent()) != NULL
                          : (h = gethostent()) != NULL) {
         const char *name = p ? p->pw_name : g ? g->gr_name : s ? s->sp_namp : h->h_name;
+        struct answer a = { 0 };
+        p ? take_user(&a, p) : g ? take_group(&a, g) : s ? take_shadow(&a, s) : take_host(&a, h);
+        compare(&list, &a, name);
         count(&list, f, *name == 'n' ? APPENDED : id_of(f, (unsigned)atoi(name + 1)));
     }
     int error = errno;

@@ -1,5 +1,6 @@
 /* vfork DIR SECONDS: threads, and children of vfork(2), make lookups while both files are replaced as fast as
- * possible. The children share the memory of the threads, but have other process ids. Every entry must be found. */
+ * possible. The children share the memory of the threads, but have other process ids. Every entry must be found, in a
+ * version that is not older than those seen before. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
@@ -33,6 +34,8 @@ static void write_version(int group, unsigned gen)
 /* Returns 0 if both answers are right. Without stdio, which a child of vfork must not use. */
 static int look(unsigned turn)
 {
+    /* The newest versions that this thread has seen: an older one must not come after it. */
+    static _Thread_local unsigned seen[2];
     char buf[1024], name[16] = "n";
     struct passwd pw, *p;
     struct group gr, *g;
@@ -40,11 +43,19 @@ static int look(unsigned turn)
     char *to = name + 1;
     for (unsigned power = i > 99 ? 100 : i > 9 ? 10 : 1; power; power /= 10)
         *to++ = (char)('0' + i / power % 10);
-    if (getpwnam_r(name, &pw, buf, sizeof buf, &p) || !p || pw.pw_uid != 1000 + i || strcmp(pw.pw_name, name))
+    if (getpwnam_r(name, &pw, buf, sizeof buf, &p) || !p || pw.pw_uid != 1000 + i || strcmp(pw.pw_name, name) ||
+        pw.pw_gid < seen[0])
         return 1;
+    seen[0] = pw.pw_gid;
     if (getgrgid_r(1000 + i, &gr, buf, sizeof buf, &g) || !g || strcmp(gr.gr_name, name) ||
         !gr.gr_mem[0] || *gr.gr_mem[0] != 'm')
         return 2;
+    unsigned gen = 0;
+    for (const char *digit = gr.gr_mem[0] + 1; *digit; digit++)
+        gen = gen * 10 + (unsigned)(*digit - '0');
+    if (gen < seen[1] || gr.gr_mem[1])
+        return 2;
+    seen[1] = gen;
     lookups++;
     return 0;
 }

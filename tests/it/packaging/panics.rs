@@ -35,7 +35,7 @@ fn panics(name: &str) -> bool {
 }
 
 /// The panic of `assert_ne!`: rustix asserts that a new descriptor from the kernel is not -1. This test would not
-/// notice an `assert_eq!` or `assert_ne!` in `src`, which has none outside of its tests.
+/// notice an `assert_eq!` or `assert_ne!` in `src`: `ci/lint` does.
 fn is_about_a_new_descriptor(name: &str) -> bool {
     name.contains("9panicking13assert_failed")
 }
