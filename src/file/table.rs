@@ -56,9 +56,10 @@ impl Indexes {
     }
 }
 
-/// Making an index takes about as long as this many searches through the whole file,
+/// Making an index takes about as long as this many searches through the whole file, and [`INDEX_BYTES`] more.
 const INDEX_SEARCHES: usize = 3;
-/// and as reading this many bytes more, for its memory, and for pages of code that a short process does not need otherwise.
+/// The memory of an index, and the pages of code that make it, cost a process about as much as a search through this many
+/// bytes. So a short process makes no index of a small file.
 const INDEX_BYTES: usize = 1024;
 /// A search that parses each line takes as long as this many that do not.
 const PARSING_SEARCHES: usize = 4;
@@ -368,7 +369,7 @@ mod lone_table {
             Ok((Self(table), sought))
         }
 
-        /// As if so much had been searched that each index is worth it.
+        /// The table as it is after so many searches that the next question makes an index.
         pub(crate) fn with_much_searched(self) -> Self {
             self.searched.store(usize::MAX / 2, Ordering::Relaxed);
             self

@@ -153,8 +153,8 @@ unsafe fn addresses(query: Query) -> c_int {
     0
 }
 
-/// Calls the next getaddrinfo with the only address of the host in place of its name. False if the host has not just
-/// one, or none that suits, or if libc has an error to report: what that is depends on the node.
+/// Calls the next getaddrinfo with the only address of the host in place of its name. False if the host has several
+/// addresses or none of the family, or if libc reports an error: of a name it may report another one.
 ///
 /// # Safety
 ///

@@ -10,7 +10,7 @@ fn load<D: Database>(bytes: &[u8]) -> LoneTable {
     LoneTable::load::<D>(bytes).unwrap()
 }
 
-/// The same with the time for an index come.
+/// A table of which the next question makes an index.
 fn indexed<D: Database>(bytes: &[u8]) -> LoneTable {
     load::<D>(bytes).with_much_searched()
 }
