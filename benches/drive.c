@@ -1,7 +1,7 @@
 /*
  * Compares a library with the peer and with glibc's own files module, at one size of file.
  *
- *   drive SIZE FILES LOOKUP OURS PEER ROUNDS CHUNK_NS PROCESS_MS STAGES
+ *   drive SIZE FILES LOOKUP OURS PEER EMPTY ROUNDS CHUNK_NS PROCESS_MS STAGES
  *
  * FILES has passwd, group, shadow, hosts and the directory `listing`; ci/bench mounts the same files in
  * /etc. Below FILES.4, FILES.9 and so on are files for the other comparisons. STAGES is a word made of the letters
@@ -30,9 +30,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What is compared: three libraries, or this one with other files and variables. */
-enum { OURS, PEER, GLIBC, FILED, SYNTHETIC, DIGITS_4, DIGITS_9, DIGITS_10, CHANGING, MISSING, LIBRARIES };
-static const char *const label[LIBRARIES] = {"ours",     "peer",     "glibc",     "file",     "synthetic",
+/* What is compared: libraries (an empty one shows what preloading itself costs), or this one with other files and
+   variables. */
+enum { OURS, PEER, EMPTY, GLIBC, FILED, SYNTHETIC, DIGITS_4, DIGITS_9, DIGITS_10, CHANGING, MISSING, LIBRARIES };
+static const char *const label[LIBRARIES] = {"ours",      "peer",     "empty",    "glibc",     "file",     "synthetic",
                                              "4 digits", "9 digits", "10 digits", "changing", "missing"};
 static const int *compared; /* those that are compared in this stage */
 static int compared_count;
@@ -44,7 +45,7 @@ static int compared_count;
 #define PATIENCE_MS 10000 /* for one answer: the peer may never finish to load a large hosts file */
 #define SLOW_NS 30e6      /* a library slower than this gets fewer rounds */
 
-static const char *size, *files, *lookup, *object[2];
+static const char *size, *files, *lookup, *object[3];
 static int rounds;
 static unsigned long chunk, process_ns;
 
@@ -81,7 +82,7 @@ static char **environment(int library, bool more) {
     if (library == SYNTHETIC)
         snprintf(t[n++], 600, "NSS_WRAPPER_USER=magic:x:%%u:%%g:Magic:/home/magic:/bin/sh");
     if (library != GLIBC)
-        snprintf(t[n++], 600, "LD_PRELOAD=%s", object[library == PEER ? PEER : OURS]);
+        snprintf(t[n++], 600, "LD_PRELOAD=%s", object[library <= EMPTY ? library : OURS]);
     if (library != GLIBC && library != SYNTHETIC) {
         snprintf(t[n++], 600, "NSS_WRAPPER_PASSWD=%s%s/passwd", files, kind);
         snprintf(t[n++], 600, "NSS_WRAPPER_GROUP=%s%s/group", files, kind);
@@ -362,7 +363,7 @@ static pid_t start_writer(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 10) {
+    if (argc != 11) {
         fputs("usage: see the head of benches/drive.c; ci/bench calls this\n", stderr);
         return 2;
     }
@@ -371,17 +372,19 @@ int main(int argc, char **argv) {
     lookup = argv[3];
     object[OURS] = argv[4];
     object[PEER] = argv[5];
-    rounds = atoi(argv[6]);
-    chunk = strtoul(argv[7], NULL, 10);
-    process_ns = strtoul(argv[8], NULL, 10) * 1000000;
-    const char *stages = argv[9];
+    object[EMPTY] = argv[6];
+    rounds = atoi(argv[7]);
+    chunk = strtoul(argv[8], NULL, 10);
+    process_ns = strtoul(argv[9], NULL, 10) * 1000000;
+    const char *stages = argv[10];
     if (rounds < 1 || rounds > MAX_ROUNDS)
         return 2;
     signal(SIGPIPE, SIG_IGN);
 
     static const char *const users[] = {
         "fstat",    "stat",     "getpwuid_r",      "getpwnam_r",      "getgrgid_r",   "getgrnam_r",
-        "getpwuid", "getpwnam", "miss:getpwnam_r", "miss:getpwuid_r", "getgrouplist", "initgroups", NULL};
+        "getpwuid", "getpwnam", "miss:getpwnam_r", "miss:getpwuid_r", "getgrouplist", "initgroups",
+        "setgroups", NULL};
     static const char *const threaded[] = {"getpwuid_r", "getpwnam_r", "getgrgid_r", NULL};
     static const char *const firsts[] = {"getpwuid_r", "getpwnam_r", "getgrgid_r", "getgrnam_r",
                                          "getgrouplist", "initgroups", NULL};
@@ -418,7 +421,9 @@ int main(int argc, char **argv) {
         char *whoami[] = {"/usr/bin/whoami", NULL};
         char *ls[] = {"/usr/bin/ls", "-l", listing, NULL};
         /* Twice as long, because what preloading adds to `true` is a twentieth of its time. */
+        COMPARE(OURS, PEER, GLIBC, EMPTY);
         processes("process", "true", nothing, false, 2 * process_ns);
+        COMPARE(OURS, PEER, GLIBC);
         processes("process", "id", id, false, process_ns);
         processes("process", "whoami", whoami, false, process_ns);
         processes("process", "ls -l", ls, false, process_ns);
