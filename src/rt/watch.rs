@@ -79,13 +79,10 @@ impl Watch {
     }
 }
 
-/// Programs that choose numbers for their descriptors leave those from here up alone. (In a process with threads the
-/// kernel takes some milliseconds to make room for them, once.)
-fn high_number() -> Option<c_int> {
-    let limit = sys::descriptor_limit();
-    // With fewer descriptors the program may need each of them.
-    (limit >= 256).then(|| c_int::try_from(limit.min(1024)).unwrap_or(1024) - 16)
-}
+/// Programs that choose numbers for their descriptors leave those from here up alone; the first one that the process
+/// may have is taken. With fewer descriptors the program may need each of them. (In a process with threads the kernel
+/// takes some milliseconds to make room for them, once.)
+const HIGH_NUMBERS: [c_int; 3] = [1024 - 16, 512 - 16, 256 - 16];
 
 /// A watch descriptor; `None` if a part of the path is a symbolic link, because a switched link does not change the
 /// file's inode, or in a sandbox that may kill for the system calls.
@@ -99,15 +96,16 @@ fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
 
 /// An `O_PATH` descriptor of the file, with a high number, if the file at `path` has that stamp.
 pub(crate) fn open_high(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
-    let least = high_number()?;
     let own = FdCell::new();
     let low = thread::opened().map_or(&own, |[low, ..]| low);
     let fd = sys::open(path, OFlags::PATH, low).ok()?;
     // The path may lead to another file by now.
     let opened = sys::fstat_as_libc(fd).ok()?.file();
-    let high = sys::dup_at_least(fd, least, place).ok();
+    // fcntl(2): `EINVAL` means that the limit of descriptors is not above the number.
+    let mut copies = HIGH_NUMBERS.into_iter().map(|least| sys::dup_at_least(fd, least, place));
+    let high = copies.find(|copy| *copy != Err(Errno::EINVAL));
     close_watch_fd(low, opened);
-    let high = high?;
+    let high = high?.ok()?;
     // A descriptor that could not be told from the program's own would never be closed.
     if sys::fstat(high) == Ok(*stamp) && is_path_only(high) {
         return Some(high);

@@ -130,13 +130,10 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T, Errno>
 /// the few instructions between.
 pub(crate) fn open(path: &CStr, flags: OFlags, place: &FdCell) -> Result<Fd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
-    loop {
-        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
-            Ok(fd) => return Ok(place.put(Fd(fd.into_raw_fd()))),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    retry(|| {
+        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        Ok(place.put(Fd(fd.into_raw_fd())))
+    })
 }
 
 /// Where a call records a descriptor that it has open. All zeros are none.
@@ -213,16 +210,6 @@ pub(crate) fn dup_at_least(fd: Fd, least: c_int, place: &FdCell) -> Result<Fd, E
 /// How the descriptor was opened, and what fcntl(2) has changed since.
 pub(crate) fn status_flags(fd: Fd) -> Result<OFlags, Errno> {
     Ok(rustix::fs::fcntl_getfl(fd.borrow())?)
-}
-
-/// The process's soft limit on descriptors: getrlimit(2), by libc's name, because rustix panics if the kernel
-/// refuses the call.
-pub(crate) fn descriptor_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: getrlimit(2) writes one struct rlimit, which `limit` is.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    #[allow(clippy::useless_conversion, reason = "narrower on 32-bit machines")]
-    limit.rlim_cur.into()
 }
 
 /// True if nobody but root can write what is open, a regular file.
