@@ -308,13 +308,15 @@ unsafe fn set_name(first: *mut addrinfo, name: &[u8]) -> Result<(), Errno> {
     if name.is_empty() {
         return Ok(());
     }
-    // SAFETY: calloc(3) takes any numbers.
-    let copy = unsafe { libc::calloc(name.len() + 1, 1) }.cast::<c_char>();
+    // SAFETY: malloc(3) takes any size.
+    let copy = unsafe { libc::malloc(name.len() + 1) }.cast::<c_char>();
     if copy.is_null() {
         return Err(Errno::ENOMEM);
     }
-    // SAFETY: `copy` is fresh memory from calloc(3), one byte longer than the name.
+    // SAFETY: `copy` is fresh memory from malloc(3), one byte longer than the name.
     unsafe { copy.copy_from_nonoverlapping(name.as_ptr().cast(), name.len()) };
+    // SAFETY: that byte.
+    unsafe { copy.wrapping_add(name.len()).write(0) };
     // SAFETY: getaddrinfo(3): a list has a first result; the program has not seen this one yet.
     let place = unsafe { &mut (*first).ai_canonname };
     let old = core::mem::replace(place, copy);

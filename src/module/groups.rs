@@ -95,7 +95,7 @@ impl GidList {
     fn new(level: &'static Level, first: gid_t) -> Result<Self, Errno> {
         const COUNT: c_long = 16;
         // SAFETY: takes a size. The memory must be libc's, for the module's realloc.
-        level.module_gids.set(unsafe { libc::calloc(16, size_of::<gid_t>()) }.cast());
+        level.module_gids.set(unsafe { libc::malloc(16 * size_of::<gid_t>()) }.cast());
         let list = Self { level, start: 1, size: COUNT };
         let place = NonNull::new(level.module_gids.get()).ok_or(Errno::ENOMEM)?;
         // SAFETY: fresh memory for more than one element.

@@ -9,7 +9,7 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::rt::errno::Errno;
-use crate::rt::memory::{Header, OwnedBuf, ScratchBuf, Zero, free, off_list};
+use crate::rt::memory::{Header, OwnedBuf, ScratchBuf, Zero, elements, free, off_list};
 use crate::rt::{annotate, thread};
 
 /// A cell that is filled once, and again after [`BufCell::release`] has emptied it.
@@ -32,10 +32,10 @@ impl<T: Zero> BufCell<T> {
     /// What the cell holds.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<&[T]> {
-        let raw = NonNull::new(self.header.load(Ordering::Acquire))?;
+        let header = NonNull::new(self.header.load(Ordering::Acquire))?;
         annotate::acquired(self);
         // SAFETY: put there by `adopt` or `holding`; the caller of `release` promises that nobody uses it any more.
-        let (first, count) = unsafe { OwnedBuf::<T>::raw_parts(raw) };
+        let (first, count) = unsafe { elements(header) };
         // SAFETY: `count` elements that were zeroed, and are not written to any more.
         Some(unsafe { core::slice::from_raw_parts(first, count) })
     }
@@ -46,11 +46,8 @@ impl<T: Zero> BufCell<T> {
         let Some(header) = buf.header() else { return };
         annotate::releases(self);
         thread::set_adopting(Some(&self.header));
-        let place = &self.header;
-        let is_first = place
-            .compare_exchange(null_mut(), header.as_ptr(), Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok();
-        if is_first {
+        let (none, new) = (null_mut(), header.as_ptr());
+        if self.header.compare_exchange(none, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             core::mem::forget(buf);
             off_list(header);
         }
@@ -62,33 +59,23 @@ impl<T: Zero> BufCell<T> {
     /// # Safety
     ///
     /// Nobody uses what the cell holds, and the cell's own memory is never freed.
+    #[inline(never)]
     pub(crate) unsafe fn release(&self) {
         annotate::forget(self);
         let place = &raw const self.header;
         // SAFETY: the caller promises that the cell is never freed.
-        let place = unsafe { &*place };
-        // SAFETY: the caller promises that nobody uses what it holds.
-        unsafe { release(place) };
+        let place: &'static AtomicPtr<Header> = unsafe { &*place };
+        let Some(header) = NonNull::new(place.load(Ordering::Relaxed)) else { return };
+        let list = thread::scratch();
+        thread::set_adopting(Some(place));
+        if let Some(list) = list {
+            list.push(header);
+        }
+        place.store(null_mut(), Ordering::Relaxed);
+        thread::set_adopting(None);
+        // SAFETY: it was in the cell, and so nobody else's; the caller promises that nobody uses it.
+        unsafe { free(header) };
     }
-}
-
-/// [`BufCell::release`] for cells of all types.
-///
-/// # Safety
-///
-/// Nobody uses what the cell holds.
-#[inline(never)]
-unsafe fn release(place: &'static AtomicPtr<Header>) {
-    let Some(header) = NonNull::new(place.load(Ordering::Relaxed)) else { return };
-    let list = thread::scratch();
-    thread::set_adopting(Some(place));
-    if let Some(list) = list {
-        list.push(header);
-    }
-    place.store(null_mut(), Ordering::Relaxed);
-    thread::set_adopting(None);
-    // SAFETY: it was in the cell, and so nobody else's; the caller promises that nobody uses it.
-    unsafe { free(header) };
 }
 
 impl<T> Drop for BufCell<T> {
@@ -106,12 +93,7 @@ pub(crate) struct OnceLeaked<T> {
     made: PhantomData<T>,
 }
 
-/// A type with a first value.
-pub(crate) trait Empty {
-    fn empty() -> Self;
-}
-
-impl<T: Empty + 'static> OnceLeaked<T> {
+impl<T: 'static> OnceLeaked<T> {
     /// Not made.
     pub(crate) const fn new() -> Self {
         Self { memory: BufCell::new(), made: PhantomData }
@@ -119,20 +101,23 @@ impl<T: Empty + 'static> OnceLeaked<T> {
 
     /// The value, if it is made.
     pub(crate) fn get(&'static self) -> Option<&'static T> {
-        let raw = NonNull::new(self.memory.header.load(Ordering::Acquire))?;
+        let header = NonNull::new(self.memory.header.load(Ordering::Acquire))?;
         // SAFETY: put there by `get_or_make`, and never freed.
-        let (place, _) = unsafe { OwnedBuf::<u8>::raw_parts(raw) };
+        let (value, _) = unsafe { elements::<T>(header) };
         // SAFETY: `get_or_make` has put the value there, which is never freed.
-        Some(unsafe { &*place.cast::<T>() })
+        unsafe { value.as_ref() }
     }
 
     /// The value, made now if need be.
-    pub(crate) fn get_or_make(&'static self) -> Result<&'static T, Errno> {
+    pub(crate) fn get_or_make(
+        &'static self,
+        make: impl FnOnce() -> T,
+    ) -> Result<&'static T, Errno> {
         const { assert!(align_of::<T>() <= align_of::<Header>()) };
         if self.get().is_none() {
             let mut memory = ScratchBuf::<u8>::zeroed(size_of::<T>())?;
             // SAFETY: fresh memory of T's size; what stands behind a header is aligned as that is.
-            unsafe { memory.as_mut_ptr().cast::<T>().write(T::empty()) };
+            unsafe { memory.as_mut_ptr().cast::<T>().write(make()) };
             self.memory.adopt(memory);
         }
         self.get().ok_or(Errno::EAGAIN)

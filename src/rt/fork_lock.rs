@@ -4,7 +4,7 @@
 //! release it any more: one of another address space, a thread that has ended, or an abandoned call of this thread.
 
 use crate::rt::annotate;
-use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, const_fn};
 use crate::rt::{registry, sys};
 
 /// Who holds a lock: an address space, and a thread in it ([`registry::owner_id`]).
@@ -38,25 +38,15 @@ const WAIT_NS: i64 = 10_000_000_000;
 const SLEEP_MS: i64 = 1000;
 
 impl ForkLock {
-    /// Not locked.
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self {
-            owner: AtomicU64::new(0),
-            releases: AtomicU32::new(0),
-            has_sleepers: AtomicBool::new(false),
-            given_up: AtomicU64::new(0),
-        }
-    }
-
-    /// Not locked.
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self {
-            owner: AtomicU64::new(0),
-            releases: AtomicU32::new(0),
-            has_sleepers: AtomicBool::new(false),
-            given_up: AtomicU64::new(0),
+    const_fn! {
+        /// Not locked.
+        pub(crate) fn new() -> Self {
+            Self {
+                owner: AtomicU64::new(0),
+                releases: AtomicU32::new(0),
+                has_sleepers: AtomicBool::new(false),
+                given_up: AtomicU64::new(0),
+            }
         }
     }
 

@@ -13,8 +13,8 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
-use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering};
-use crate::rt::buf_cell::{Empty, OnceLeaked};
+use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering, const_fn};
+use crate::rt::buf_cell::OnceLeaked;
 use crate::rt::errno::Errno;
 use crate::rt::{annotate, thread};
 
@@ -22,16 +22,11 @@ use crate::rt::{annotate, thread};
 pub(crate) struct Slot(AtomicPtr<()>);
 
 impl Slot {
-    /// An empty slot.
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self(AtomicPtr::new(null_mut()))
-    }
-
-    /// An empty slot.
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self(AtomicPtr::new(null_mut()))
+    const_fn! {
+        /// An empty slot.
+        pub(crate) fn new() -> Self {
+            Self(AtomicPtr::new(null_mut()))
+        }
     }
 
     /// Empties the slot: the thread no longer uses the value.
@@ -132,18 +127,12 @@ unsafe impl<T: Value + Send + Sync> Sync for Published<T> {}
 unsafe impl<T: Value + Send + Sync> Sync for Node<T> {}
 
 impl<T: Value> Node<T> {
-    /// Without a value.
-    #[cfg(not(loom))]
-    const fn new() -> Self {
-        let value = UnsafeCell::new(MaybeUninit::zeroed());
-        Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
-    }
-
-    /// Without a value.
-    #[cfg(loom)]
-    fn new() -> Self {
-        let value = UnsafeCell::new(MaybeUninit::zeroed());
-        Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
+    const_fn! {
+        /// Without a value.
+        fn new() -> Self {
+            let value = UnsafeCell::new(MaybeUninit::zeroed());
+            Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
+        }
     }
 
     fn value(&self) -> *mut T {
@@ -176,23 +165,12 @@ impl<T: Value> Node<T> {
     }
 }
 
-impl<T: Value> Empty for Node<T> {
-    fn empty() -> Self {
-        Self::new()
-    }
-}
-
 impl<T: Value> Published<T> {
-    /// Nothing yet.
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
-    }
-
-    /// Nothing yet.
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
+    const_fn! {
+        /// Nothing yet.
+        pub(crate) fn new() -> Self {
+            Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
+        }
     }
 
     /// The newest value. The slot shows its address from now on, so it is not freed before the slot changes.
@@ -286,7 +264,7 @@ impl<T: Value> Published<T> {
             if state & KIND == FREE && node.own(state) {
                 return Ok(node);
             }
-            node = node.next.get_or_make()?;
+            node = node.next.get_or_make(Node::new)?;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The list of thread states: which threads there are, their ids in a lock, and when a state is free again.
 #![allow(unsafe_code, reason = "thread states, which a pthread key's destructor frees")]
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -48,13 +48,11 @@ pub(crate) fn at_load() {
 
 /// All states, in use or not. They are never freed.
 pub(super) fn states() -> impl Iterator<Item = &'static ThreadState> {
-    let mut next = &raw const FIRST.0;
-    core::iter::from_fn(move || {
-        // SAFETY: null, `FIRST`, or one that `register` has leaked.
-        let state = unsafe { next.as_ref() }?;
-        next = state.next.load(Ordering::Acquire);
+    core::iter::successors(Some(&FIRST.0), |state| {
+        let next = state.next.load(Ordering::Acquire);
         annotate::acquired(next);
-        Some(state)
+        // SAFETY: null, or one that `new_state` has leaked.
+        unsafe { next.as_ref() }
     })
 }
 
@@ -68,7 +66,7 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
         if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
             FIRST.reset();
         }
-        locals.state.set(&raw const FIRST.0);
+        locals.state.set(Some(&FIRST));
         return Ok(&FIRST);
     }
     register_another(locals)
@@ -90,8 +88,9 @@ fn register_another(locals: &ThreadLocals) -> Result<&'static ThreadState, Errno
         None => new_state()?,
     };
     state.address_space.swap(space, Ordering::SeqCst);
-    locals.state.set(state);
-    if let (Some(key), Some(set_specific)) = (key(), SET_SPECIFIC.get()) {
+    locals.state.set(Some(state));
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    if let (Some(key), Some(set_specific)) = (key(&KEY, at_thread_exit), SET_SPECIFIC.get()) {
         // SAFETY: the key exists for the life of the process. If libc has no memory for the value, the state stays in
         // use after the thread's end.
         unsafe { set_specific(key, core::ptr::from_ref(state).cast()) };
@@ -105,20 +104,14 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
     static LAST: AtomicU32 = AtomicU32::new(1);
     let state = crate::rt::memory::try_box(ThreadState::new())?;
     state.in_use.store(1, Ordering::Relaxed);
-    state
-        .number
-        .store(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
+    let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+    state.number.store(number, Ordering::Relaxed);
     let state: &'static ThreadState = alloc::boxed::Box::leak(state);
-    annotate::releases(core::ptr::from_ref(state));
+    let new = core::ptr::from_ref(state).cast_mut();
+    annotate::releases(new);
     let mut last: &ThreadState = &FIRST;
     loop {
-        let end = last.next.compare_exchange(
-            null_mut(),
-            core::ptr::from_ref(state).cast_mut(),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
-        match end {
+        match last.next.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Ok(state),
             Err(next) => {
                 annotate::acquired(next);
@@ -136,9 +129,9 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
 /// `state` is what [`register`] gave the key, in the calling thread.
 unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
     let locals = ThreadLocals::current();
-    locals.state.set(null());
+    locals.state.set(None);
     // An abandoned call has left its level here, which may belong to another thread from now on.
-    locals.level.set(null());
+    locals.level.set(None);
     // SAFETY: a state is never freed.
     let state = unsafe { &*state.cast::<ThreadState>() };
     state.reset();
@@ -146,23 +139,23 @@ unsafe extern "C" fn at_thread_exit(state: *mut c_void) {
     state.in_use.swap(0, Ordering::SeqCst);
 }
 
-/// The pthread key whose destructor frees a thread's state; made once, and never deleted.
-fn key() -> Option<libc::pthread_key_t> {
-    /// The key plus one.
-    static KEY: AtomicU64 = AtomicU64::new(0);
-    let known = KEY.load(Ordering::Relaxed);
+/// A pthread key, made once, and never deleted. `cell` holds the key plus one.
+pub(super) fn key(
+    cell: &AtomicU64,
+    destructor: unsafe extern "C" fn(*mut c_void),
+) -> Option<libc::pthread_key_t> {
+    let known = cell.load(Ordering::Relaxed);
     if known != 0 {
         return libc::pthread_key_t::try_from(known - 1).ok();
     }
     let mut key: libc::pthread_key_t = 0;
     let create = KEY_CREATE.get()?;
-    // SAFETY: writes the key; the destructor takes what `register` stores.
-    let failed: c_int = unsafe { create(&raw mut key, Some(at_thread_exit)) };
-    if failed != 0 {
+    // SAFETY: writes the key; the destructor takes what the caller of this function stores.
+    if unsafe { create(&raw mut key, Some(destructor)) } != 0 {
         return None;
     }
     // Two threads may get here at once: the later one's key is never used.
-    match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
+    match cell.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => Some(key),
         Err(first) => libc::pthread_key_t::try_from(first - 1).ok(),
     }
@@ -235,8 +228,8 @@ fn address_space() -> u32 {
 
 /// The calling thread's id in a lock: its address space, and its number there.
 pub(crate) fn owner_id() -> u64 {
-    // SAFETY: null, or a state, which is never freed. A thread that takes a lock is in a call, and so has one.
-    let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
+    // A thread that takes a lock is in a call, and so has a state.
+    let state = ThreadLocals::current().state.get().unwrap_or(&FIRST);
     let space = address_space();
     let before = state.address_space.load(Ordering::Relaxed);
     if before != space {

@@ -14,10 +14,10 @@ use super::thread::{Level, ThreadState};
 /// The calling thread's words; zeros at first.
 #[repr(C)]
 pub(crate) struct ThreadLocals {
-    /// The thread's state; null before its first call.
-    pub(crate) state: Cell<*const ThreadState>,
+    /// The thread's state, after its first call.
+    pub(crate) state: Cell<Option<&'static ThreadState>>,
     /// The level of the call that is in progress.
-    pub(crate) level: Cell<*const Level>,
+    pub(crate) level: Cell<Option<&'static Level>>,
     /// Set while the thread is in a function of libc that the library called.
     pub(crate) in_libc: Mark,
     /// How often libc has asked the thread for a host.
@@ -28,7 +28,7 @@ pub(crate) struct ThreadLocals {
     not(miri),
     any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
 ))]
-mod initial_exec {
+mod access {
     use super::ThreadLocals;
     use core::arch::{asm, global_asm};
 
@@ -88,55 +88,40 @@ mod initial_exec {
 }
 
 #[cfg(not(any(miri, target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
-mod by_key {
+mod access {
     use super::ThreadLocals;
-    use crate::rt::next::{GET_SPECIFIC, KEY_CREATE, SET_SPECIFIC};
+    use crate::rt::memory::try_box;
+    use crate::rt::next::{GET_SPECIFIC, SET_SPECIFIC};
+    use crate::rt::registry;
+    use alloc::boxed::Box;
     use core::ffi::c_void;
-    use core::sync::atomic::{AtomicU64, Ordering};
-
-    /// The key plus one.
-    static KEY: AtomicU64 = AtomicU64::new(0);
+    use core::sync::atomic::AtomicU64;
 
     /// # Safety
     ///
-    /// `locals` is what [`address`] has allocated for the ending thread.
+    /// `locals` is what [`find`] has made for the ending thread.
     unsafe extern "C" fn free_locals(locals: *mut c_void) {
-        // SAFETY: from calloc(3), and the thread that had it ends.
-        unsafe { libc::free(locals) };
-    }
-
-    fn key() -> Option<libc::pthread_key_t> {
-        let known = KEY.load(Ordering::Relaxed);
-        if known != 0 {
-            return libc::pthread_key_t::try_from(known - 1).ok();
-        }
-        let mut key: libc::pthread_key_t = 0;
-        // SAFETY: writes the key; the destructor takes what `address` stores.
-        if unsafe { KEY_CREATE.get()?(&raw mut key, Some(free_locals)) } != 0 {
-            return None;
-        }
-        match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => Some(key),
-            Err(first) => libc::pthread_key_t::try_from(first - 1).ok(),
-        }
+        // SAFETY: from `Box::into_raw`, and the thread that had it ends.
+        drop(unsafe { Box::from_raw(locals.cast::<ThreadLocals>()) });
     }
 
     fn find() -> Option<*const ThreadLocals> {
-        let key = key()?;
+        static KEY: AtomicU64 = AtomicU64::new(0);
+        let key = registry::key(&KEY, free_locals)?;
         // SAFETY: the key exists for the life of the process.
         let at = unsafe { GET_SPECIFIC.get()?(key) };
         if !at.is_null() {
             return Some(at.cast());
         }
-        // SAFETY: takes two numbers.
-        let new = unsafe { libc::calloc(1, size_of::<ThreadLocals>()) };
+        let set_specific = SET_SPECIFIC.get()?;
+        let new = Box::into_raw(try_box(ThreadLocals::new()).ok()?);
         // SAFETY: the key exists, and the destructor frees the value.
-        if new.is_null() || unsafe { SET_SPECIFIC.get()?(key, new) } != 0 {
-            // SAFETY: null, or from calloc and not stored.
-            unsafe { libc::free(new) };
+        if unsafe { set_specific(key, new.cast()) } != 0 {
+            // SAFETY: from `Box::into_raw`, and not stored.
+            drop(unsafe { Box::from_raw(new) });
             return None;
         }
-        Some(new.cast_const().cast())
+        Some(new)
     }
 
     pub(super) fn address() -> *const ThreadLocals {
@@ -151,7 +136,7 @@ mod by_key {
 
 /// Miri runs no assembler.
 #[cfg(miri)]
-mod in_std {
+mod access {
     use super::ThreadLocals;
 
     thread_local!(static LOCALS: ThreadLocals = const { ThreadLocals::new() });
@@ -161,33 +146,11 @@ mod in_std {
     }
 }
 
-#[cfg(not(any(
-    miri,
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    target_arch = "riscv64"
-)))]
-use by_key as access;
-#[cfg(miri)]
-use in_std as access;
-#[cfg(all(
-    not(miri),
-    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
-))]
-use initial_exec as access;
-
 impl ThreadLocals {
-    #[cfg(any(
-        miri,
-        not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))
-    ))]
+    #[allow(dead_code, reason = "where `access` is in assembler, they are zeros")]
     const fn new() -> Self {
-        Self {
-            state: Cell::new(core::ptr::null()),
-            level: Cell::new(core::ptr::null()),
-            in_libc: Mark::new(),
-            hosts_asked: Cell::new(0),
-        }
+        let (state, level) = (Cell::new(None), Cell::new(None));
+        Self { state, level, in_libc: Mark::new(), hosts_asked: Cell::new(0) }
     }
 
     /// The calling thread's own. The reference cannot leave the thread.

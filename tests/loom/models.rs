@@ -28,6 +28,10 @@ pub(crate) fn leak<T>(value: T) -> &'static T {
 /// loom's atomics. loom takes `SeqCst` for `AcqRel`, except in fences, so an operation with that order has a fence
 /// before it and after it.
 pub(crate) mod atomic {
+    macro_rules! const_fn {
+        ($($function:tt)*) => { $($function)* };
+    }
+    pub(crate) use const_fn;
     pub(crate) use loom::sync::atomic::{Ordering, fence};
 
     fn ordered<R>(order: Ordering, operation: impl FnOnce() -> R) -> R {
@@ -105,14 +109,10 @@ pub(crate) mod memory {
     use crate::rt::errno::Errno;
     use core::ptr::null_mut;
 
-    pub(crate) trait Empty {
-        fn empty() -> Self;
-    }
-
     /// A value that is made when it is first needed. It is never freed.
     pub(crate) struct OnceLeaked<T>(AtomicPtr<T>);
 
-    impl<T: Empty + 'static> OnceLeaked<T> {
+    impl<T: 'static> OnceLeaked<T> {
         pub(crate) fn new() -> Self {
             Self(AtomicPtr::new(null_mut()))
         }
@@ -122,9 +122,12 @@ pub(crate) mod memory {
             unsafe { self.0.load(Ordering::SeqCst).as_ref() }
         }
 
-        pub(crate) fn get_or_make(&'static self) -> Result<&'static T, Errno> {
+        pub(crate) fn get_or_make(
+            &'static self,
+            make: impl FnOnce() -> T,
+        ) -> Result<&'static T, Errno> {
             if self.get().is_none() {
-                let new = Box::into_raw(Box::new(T::empty()));
+                let new = Box::into_raw(Box::new(make()));
                 _ = self.0.compare_exchange(null_mut(), new, Ordering::SeqCst, Ordering::SeqCst);
             }
             self.get().ok_or(Errno::EAGAIN)

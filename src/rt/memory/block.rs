@@ -1,7 +1,7 @@
 //! Blocks of memory from malloc(3) or mmap(2), each with a header, and the lists that record them.
 #![allow(unsafe_code, reason = "memory from malloc(3) and mmap(2)")]
 
-use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::alloc::{Layout, alloc, dealloc};
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::{NonNull, null, null_mut};
@@ -22,7 +22,7 @@ pub(crate) struct Header {
     list: Cell<*const ScratchList>,
     next: Cell<*mut Header>,
     /// How many elements there is room for.
-    pub(super) count: usize,
+    count: usize,
     /// Where the mapping begins; null if the memory is from malloc(3).
     mapping: *mut c_void,
     /// The size in bytes, with this header and what is before it.
@@ -38,36 +38,48 @@ pub(super) fn allocate<T: Zero>(
     list: Option<&ScratchList>,
 ) -> Result<NonNull<Header>, Errno> {
     const { assert!(align_of::<T>() <= align_of::<Header>()) };
-    let bytes = count.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?;
-    let header = if bytes >= HUGE_BYTES { map(bytes, list) } else { from_malloc(bytes, list) }?;
-    // SAFETY: fresh memory of ours, which begins with a header.
-    unsafe { (*header.as_ptr()).count = count };
-    Ok(header)
+    new_block(count, count.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?, list)
 }
 
-/// A block from malloc(3). It is recorded before anything else is done with it: a call leaks it only if it is
-/// abandoned in the few instructions between.
+/// It is recorded before anything else is done with it: a call leaks it only if it is abandoned in the few
+/// instructions between.
 #[inline(never)]
-fn from_malloc(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
-    let size = bytes + size_of::<Header>();
-    let layout = layout(size)?;
-    // SAFETY: the size is not zero.
-    let at = unsafe { alloc_zeroed(layout) };
-    #[allow(clippy::cast_ptr_alignment, reason = "malloc aligns for a header")]
+fn new_block(
+    count: usize,
+    bytes: usize,
+    list: Option<&ScratchList>,
+) -> Result<NonNull<Header>, Errno> {
+    let (at, mapping, size) = if bytes >= HUGE_BYTES {
+        map(bytes)?
+    } else {
+        let size = bytes + size_of::<Header>();
+        let layout =
+            Layout::from_size_align(size, align_of::<Header>()).map_err(|_| Errno::ENOMEM)?;
+        // SAFETY: the size is not zero.
+        (unsafe { alloc(layout) }, null_mut(), size)
+    };
+    #[allow(clippy::cast_ptr_alignment, reason = "malloc and `map` align for a header")]
     let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
+    let (no_list, next) = (Cell::new(null()), Cell::new(null_mut()));
+    // SAFETY: fresh memory of ours with room for a header.
+    unsafe { header.write(Header { list: no_list, next, count, mapping, size }) };
     if let Some(list) = list {
         list.push(header);
     }
-    // Zeros are a valid header: no mapping, no list.
-    // SAFETY: fresh memory of ours, which begins with a header.
-    unsafe { (*header.as_ptr()).size = size };
+    if mapping.is_null() {
+        // Not by calloc(3), which would take its time for a large block before that is recorded.
+        // SAFETY: the header was just written.
+        let (first, _) = unsafe { elements::<u8>(header) };
+        // SAFETY: `size` has room for the elements.
+        unsafe { first.write_bytes(0, bytes) };
+    }
     Ok(header)
 }
 
 /// A large block, on huge pages if the kernel has them: one page fault for 2 MiB in place of one for 4 KiB, and
-/// fewer misses in the processor's cache of page addresses (TLB).
+/// fewer misses in the processor's cache of page addresses (TLB). It gives the header's place, and the whole mapping.
 #[cold]
-fn map(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errno> {
+fn map(bytes: usize) -> Result<(*mut u8, *mut c_void, usize), Errno> {
     // The header is right before the boundary of the first huge page. What is before the header, and the rest of
     // the last page, is not touched and so costs nothing.
     let size = bytes.checked_add(2 * HUGE_BYTES).ok_or(Errno::ENOMEM)?;
@@ -77,20 +89,20 @@ fn map(bytes: usize, list: Option<&ScratchList>) -> Result<NonNull<Header>, Errn
     // SAFETY: `map` has just given `size` bytes, in which `bytes` from the boundary on have room.
     unsafe { sys::prefer_huge_pages(first.cast(), bytes) };
     // SAFETY: the boundary lies at least a header's size after the mapping's start.
-    let at = unsafe { first.sub(size_of::<Header>()) };
-    #[allow(clippy::cast_ptr_alignment, reason = "the boundary's alignment, less a header's size")]
-    let header = NonNull::new(at.cast::<Header>()).ok_or(Errno::ENOMEM)?;
-    let (list_cell, next) = (Cell::new(null()), Cell::new(null_mut()));
-    // SAFETY: within the mapping, and aligned for a header.
-    unsafe { header.write(Header { list: list_cell, next, count: 0, mapping, size }) };
-    if let Some(list) = list {
-        list.push(header);
-    }
-    Ok(header)
+    Ok((unsafe { first.sub(size_of::<Header>()) }, mapping, size))
 }
 
-fn layout(size: usize) -> Result<Layout, Errno> {
-    Layout::from_size_align(size, align_of::<Header>()).map_err(|_| Errno::ENOMEM)
+/// Where the elements of a block are, and how many.
+///
+/// # Safety
+///
+/// `header` is from [`allocate`], and not freed.
+#[inline(always)]
+pub(crate) unsafe fn elements<T>(header: NonNull<Header>) -> (*mut T, usize) {
+    // SAFETY: the caller promises that the header is alive; the elements stand behind it.
+    let first = unsafe { header.add(1) }.cast().as_ptr();
+    // SAFETY: the caller promises that the header is alive.
+    (first, unsafe { header.as_ref() }.count)
 }
 
 /// Takes the block off its list, if it is in one, and frees it.
@@ -109,9 +121,9 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
         // SAFETY: mapped by `map` with this size, and unused by now.
         unsafe { sys::unmap(mapping, size) };
     } else {
-        // SAFETY: `layout` has checked the size when it was allocated.
+        // SAFETY: `new_block` has checked the size.
         let layout = unsafe { Layout::from_size_align_unchecked(size, align_of::<Header>()) };
-        // SAFETY: allocated by `from_malloc` with this layout, and unused by now.
+        // SAFETY: allocated by `new_block` with this layout, and unused by now.
         unsafe { dealloc(header.as_ptr().cast(), layout) };
     }
 }

@@ -17,7 +17,7 @@ use core::ptr::NonNull;
 use crate::rt::errno::Errno;
 use crate::rt::thread;
 use block::allocate;
-pub(crate) use block::{Header, ScratchList, free, off_list};
+pub(crate) use block::{Header, ScratchList, elements, free, off_list};
 
 /// A type for which zeros are a valid value, and which needs no destructor.
 pub(crate) trait Zero: Copy {}
@@ -41,52 +41,32 @@ impl<T: Zero> OwnedBuf<T> {
         Ok(Self { header: allocate::<T>(count, None)?, elements: PhantomData })
     }
 
-    /// The elements' address, for a cell of one word; [`OwnedBuf::from_raw`] takes it back.
+    /// Its header, for a cell of one word, which owns it then.
     pub(crate) fn into_raw(self) -> *mut Header {
         core::mem::ManuallyDrop::new(self).header.as_ptr()
     }
 
-    /// What [`OwnedBuf::into_raw`] gave.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is from `into_raw` of the same type, and is taken back once.
-    pub(crate) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
-        Self { header: raw, elements: PhantomData }
-    }
-
-    /// Where the elements are, and how many, if `raw` is what [`OwnedBuf::into_raw`] gave.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is from `into_raw`, and has not been taken back.
-    pub(crate) unsafe fn raw_parts(raw: NonNull<Header>) -> (*mut T, usize) {
-        // SAFETY: the caller promises that the header is alive; the elements stand behind it.
-        let elements = unsafe { raw.add(1) }.cast().as_ptr();
-        // SAFETY: the caller promises that the header is alive.
-        (elements, unsafe { raw.as_ref() }.count)
+    /// Where the elements are, and how many.
+    pub(crate) fn parts(&self) -> (*mut T, usize) {
+        // SAFETY: this value owns the header, which is alive.
+        unsafe { elements(self.header) }
     }
 }
 
-impl<T> Deref for OwnedBuf<T> {
+impl<T: Zero> Deref for OwnedBuf<T> {
     type Target = [T];
 
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: this value owns the header, which is alive.
-        let count = unsafe { self.header.as_ref() }.count;
-        // SAFETY: the elements stand behind the header.
-        let first = unsafe { self.header.as_ptr().add(1) }.cast::<T>();
+        let (first, count) = self.parts();
         // SAFETY: `count` elements that were zeroed, which is a value of `T`, and are this buffer's.
         unsafe { core::slice::from_raw_parts(first, count) }
     }
 }
 
-impl<T> DerefMut for OwnedBuf<T> {
+impl<T: Zero> DerefMut for OwnedBuf<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        let count = self.len();
-        // SAFETY: the elements stand behind the header.
-        let first = unsafe { self.header.as_ptr().add(1) }.cast::<T>();
+        let (first, count) = self.parts();
         // SAFETY: `count` elements that were zeroed, which is a value of `T`, and borrowed for whoever calls this alone.
         unsafe { core::slice::from_raw_parts_mut(first, count) }
     }

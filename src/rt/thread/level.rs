@@ -100,8 +100,7 @@ impl Level {
 /// The level of the calling thread's present call.
 #[inline(always)]
 pub(super) fn present() -> Option<&'static Level> {
-    // SAFETY: null, or a level of this thread's state, which is never freed.
-    unsafe { ThreadLocals::current().level.get().as_ref() }
+    ThreadLocals::current().level.get()
 }
 
 /// The list of what the present call has allocated; `None` outside of a call.

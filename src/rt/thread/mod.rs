@@ -9,8 +9,7 @@
 mod level;
 
 use core::cell::Cell;
-use core::marker::PhantomData;
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::rt::errno::Errno;
@@ -152,12 +151,12 @@ impl ThreadState {
             level.mark.clear();
             level.clean_up(self.owner(level));
             level.slots().for_each(Slot::clear);
-            level.passwd.replace(None);
-            level.group.replace(None);
-            level.shadow.replace(None);
-            level.hosts.replace(None);
+            level.passwd.free();
+            level.group.free();
+            level.shadow.free();
+            level.hosts.free();
         }
-        self.canonical.replace(None);
+        self.canonical.free();
         self.in_loader.clear();
         self.unfiltered_at_ns.set(0);
         self.watches.iter().for_each(Watch::release);
@@ -175,9 +174,7 @@ pub(crate) struct Call {
     state: &'static ThreadState,
     level: &'static Level,
     /// The level of the call that this one interrupts, unless the level is the outermost.
-    outer: *const Level,
-    /// Not to be handed to another thread.
-    here: PhantomData<*const ()>,
+    outer: Option<&'static Level>,
 }
 
 impl Call {
@@ -187,8 +184,7 @@ impl Call {
     pub(crate) fn enter() -> Result<Self, Errno> {
         let locals = ThreadLocals::current();
         let here = frame_address();
-        // SAFETY: null, or what `register` has put there, which is never freed.
-        let state = match unsafe { locals.state.get().as_ref() } {
+        let state = match locals.state.get() {
             Some(state) => state,
             None => register()?,
         };
@@ -199,13 +195,13 @@ impl Call {
         } else {
             level = Self::begin_inner(state, here)?;
         }
-        Ok(Self { state, level, outer, here: PhantomData })
+        Ok(Self { state, level, outer })
     }
 
     #[inline(always)]
     fn begin(level: &'static Level, here: usize) {
         level.mark.set(here);
-        ThreadLocals::current().level.set(level);
+        ThreadLocals::current().level.set(Some(level));
     }
 
     /// Takes the first level without a live call.
@@ -277,7 +273,7 @@ impl Call {
 impl Drop for Call {
     #[inline(always)]
     fn drop(&mut self) {
-        let mut outer = null();
+        let mut outer = None;
         if !self.is_outermost() {
             self.level.slots().for_each(Slot::clear);
             outer = self.outer;
@@ -294,19 +290,16 @@ pub(crate) fn locals() -> &'static ThreadLocals {
 
 /// Set while the loader loads the module for this thread. `None` before the thread's first call.
 pub(crate) fn in_loader() -> Option<&'static Mark> {
-    // SAFETY: null, or this thread's state, which is never freed.
-    unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.in_loader)
+    ThreadLocals::current().state.get().map(|state| &state.in_loader)
 }
 
 /// Where a thread remembers when it was last known to be in no sandbox: `rt::sandbox`. `None` before its first call.
 pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
-    // SAFETY: null, or this thread's state, which is never freed.
-    unsafe { ThreadLocals::current().state.get().as_ref() }.map(|state| &state.unfiltered_at_ns)
+    ThreadLocals::current().state.get().map(|state| &state.unfiltered_at_ns)
 }
 
 /// The present call's id as the owner of a value: `rt::published`; never 0.
 pub(crate) fn owner() -> u64 {
-    // SAFETY: null, or what `register` has put there, which is never freed.
-    let state = unsafe { ThreadLocals::current().state.get().as_ref() }.unwrap_or(&FIRST);
+    let state = ThreadLocals::current().state.get().unwrap_or(&FIRST);
     present().map_or(LEVELS as u64, |level| state.owner(level))
 }
