@@ -5,48 +5,46 @@
 //! valgrind.h). Both tools know that a read-modify-write is atomic, but take a store for a plain write. So
 //! atomics that threads share are written with `swap`, except on the path of a lookup.
 #![allow(unsafe_code, reason = "assembler")]
-#![cfg_attr(
-    not(all(feature = "annotate", target_arch = "x86_64")),
-    allow(unused_variables, reason = "without the feature nothing is told")
-)]
+
+/// `VG_USERREQ_TOOL_BASE('H', 'G') + 256`, from where helgrind.h counts; drd.h has the same numbers.
+const HELGRIND: usize = 0x4847_0100;
+/// `ANNOTATE_HAPPENS_BEFORE`.
+const BEFORE: usize = HELGRIND + 33;
+/// `ANNOTATE_HAPPENS_AFTER`.
+const AFTER: usize = HELGRIND + 34;
+/// `ANNOTATE_HAPPENS_BEFORE_FORGET_ALL`.
+const FORGET: usize = HELGRIND + 35;
+/// `DRD_IGNORE_VAR` of drd.h.
+const IGNORE: usize = 0x4452_0002;
 
 #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-mod requests {
-    /// `VG_USERREQ_TOOL_BASE('H', 'G') + 256`, from where helgrind.h counts; drd.h has the same numbers.
-    const HELGRIND: usize = 0x4847_0100;
-    /// `ANNOTATE_HAPPENS_BEFORE`.
-    pub(super) const BEFORE: usize = HELGRIND + 33;
-    /// `ANNOTATE_HAPPENS_AFTER`.
-    pub(super) const AFTER: usize = HELGRIND + 34;
-    /// `ANNOTATE_HAPPENS_BEFORE_FORGET_ALL`.
-    pub(super) const FORGET: usize = HELGRIND + 35;
-
-    /// `DRD_IGNORE_VAR` of drd.h.
-    pub(super) const IGNORE: usize = 0x4452_0002;
-
-    #[cold]
-    pub(super) fn tell(what: usize, address: usize, size: usize) {
-        // A null pointer was read, so nothing was released; drd would end the program.
-        if address == 0 {
-            return;
-        }
-        let block = [what, address, size, 0, 0, 0];
-        // SAFETY: the rotations add up to 128 bits and the exchange is with itself, so nothing
-        // changes; valgrind reads the block and writes rdx.
-        unsafe {
-            core::arch::asm!(
-                "rol rdi, 3",
-                "rol rdi, 13",
-                "rol rdi, 61",
-                "rol rdi, 51",
-                "xchg rbx, rbx",
-                in("rax") block.as_ptr(),
-                inout("rdx") 0_usize => _,
-                options(nostack),
-            );
-        }
+#[cold]
+fn tell(what: usize, address: usize, size: usize) {
+    // A null pointer was read, so nothing was released; drd would end the program.
+    if address == 0 {
+        return;
+    }
+    let block = [what, address, size, 0, 0, 0];
+    // SAFETY: the rotations add up to 128 bits and the exchange is with itself, so nothing
+    // changes; valgrind reads the block and writes rdx.
+    unsafe {
+        core::arch::asm!(
+            "rol rdi, 3",
+            "rol rdi, 13",
+            "rol rdi, 61",
+            "rol rdi, 51",
+            "xchg rbx, rbx",
+            in("rax") block.as_ptr(),
+            inout("rdx") 0_usize => _,
+            options(nostack),
+        );
     }
 }
+
+/// Without the feature nothing is told.
+#[cfg(not(all(feature = "annotate", target_arch = "x86_64")))]
+#[inline(always)]
+fn tell(_: usize, _: usize, _: usize) {}
 
 /// Called when the library is loaded: memchr stores, at its first call, what the processor can do. Under the
 /// tools this must happen before there are threads.
@@ -62,27 +60,23 @@ pub(crate) fn at_load() {
 /// Called before an operation on `at` that releases what this thread has written.
 #[inline(always)]
 pub(crate) fn releases<T>(at: *const T) {
-    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::BEFORE, at.addr(), 0);
+    tell(BEFORE, at.addr(), 0);
 }
 
 /// Called after an operation on `at` that acquires what was released there.
 #[inline(always)]
 pub(crate) fn acquired<T>(at: *const T) {
-    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::AFTER, at.addr(), 0);
+    tell(AFTER, at.addr(), 0);
 }
 
 /// Called before the memory at `at` is freed: its next use is not ordered after this one.
 #[inline(always)]
 pub(crate) fn forget<T>(at: *const T) {
-    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::FORGET, at.addr(), 0);
+    tell(FORGET, at.addr(), 0);
 }
 
 /// Called for a word of futex(2), which drd would take for a store to it.
 #[inline(always)]
 pub(crate) fn is_futex<T>(at: *const T) {
-    #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
-    requests::tell(requests::IGNORE, at.addr(), size_of::<T>());
+    tell(IGNORE, at.addr(), size_of::<T>());
 }

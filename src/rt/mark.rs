@@ -79,15 +79,9 @@ struct Entry {
 /// The same question came a third time from inside: the function asks itself.
 const ASKS_ITSELF: u64 = 1;
 
-impl Entry {
-    const fn new() -> Self {
-        Self { mark: Mark::new(), question: AtomicU64::new(0) }
-    }
-}
-
 impl Reentry {
     pub(crate) const fn new() -> Self {
-        Self([const { Entry::new() }; 3])
+        Self([const { Entry { mark: Mark::new(), question: AtomicU64::new(0) } }; 3])
     }
 
     /// Marks that the caller enters the function with that question; `None` if it may not, because two calls with

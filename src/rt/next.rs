@@ -108,18 +108,6 @@ impl<F: Copy> Next<F> {
 
 // Before glibc 2.34 dlsym is in libdl.so, which a program need not have loaded. A strong reference would then
 // end the program at its start, so these are weak. Without dlsym it is looked up by libc's private functions.
-#[cfg(target_pointer_width = "64")]
-macro_rules! word {
-    () => {
-        ".quad "
-    };
-}
-#[cfg(target_pointer_width = "32")]
-macro_rules! word {
-    () => {
-        ".long "
-    };
-}
 core::arch::global_asm!(
     ".pushsection .data.rel.ro.nwrap_weak,\"aw\"",
     ".balign {size}",
@@ -129,9 +117,7 @@ core::arch::global_asm!(
     ".globl nwrap_weak_symbols",
     ".hidden nwrap_weak_symbols",
     "nwrap_weak_symbols:",
-    concat!(word!(), "dlsym"),
-    concat!(word!(), "__libc_dlopen_mode"),
-    concat!(word!(), "__libc_dlsym"),
+    ".dc.a dlsym, __libc_dlopen_mode, __libc_dlsym", // words of the machine
     ".popsection",
     size = const size_of::<usize>(),
 );

@@ -125,13 +125,10 @@ impl LineStart {
     }
 
     /// The number in the line, if the line has that name.
+    #[inline(never)]
     fn number(&self, name: &[u8]) -> Option<u32> {
         let digits = self.start.get(..self.len)?.strip_prefix(name)?;
-        digits.iter().try_fold(0_u32, |number, digit| {
-            let digit =
-                u32::from(*digit).checked_sub(u32::from(b'0')).filter(|digit| *digit < 10)?;
-            number.checked_mul(10)?.checked_add(digit)
-        })
+        core::str::from_utf8(digits).ok()?.parse().ok()
     }
 }
 

@@ -95,9 +95,3 @@ impl<T> TryOnce<T> {
         self.get().ok_or(Errno::EAGAIN)
     }
 }
-
-impl<T> Drop for TryOnce<T> {
-    fn drop(&mut self) {
-        annotate::forget(self);
-    }
-}
