@@ -12,14 +12,13 @@ use crate::rt::errno::Errno;
 use crate::rt::memory::{Header, OwnedBuf, ScratchBuf, Zero, elements, free, off_list};
 use crate::rt::{annotate, thread};
 
-/// A cell that is filled once, and again after [`BufCell::release`] has emptied it.
+/// A cell that is filled once, and again after [`BufCell::release`] has emptied it. All zeros are an empty one.
 pub(crate) struct BufCell<T> {
     header: AtomicPtr<Header>,
     elements: PhantomData<T>,
 }
 
 impl<T: Zero> BufCell<T> {
-    /// An empty cell; all zeros are one.
     pub(crate) const fn new() -> Self {
         Self { header: AtomicPtr::new(null_mut()), elements: PhantomData }
     }
@@ -94,7 +93,6 @@ pub(crate) struct OnceLeaked<T> {
 }
 
 impl<T: 'static> OnceLeaked<T> {
-    /// Not made.
     pub(crate) const fn new() -> Self {
         Self { memory: BufCell::new(), made: PhantomData }
     }

@@ -1,7 +1,14 @@
 //! A lock that survives fork.
 //!
-//! The compare-and-swap from 0 admits one live owner. The lock is taken over only from an owner that cannot
-//! release it any more: one of another address space, a thread that has ended, or an abandoned call of this thread.
+//! After fork(2) the child has only the thread that forked: a lock that another thread held would stay locked
+//! there for ever. With `pthread_atfork` handlers every fork of the program would wait for our locks instead.
+//! So the lock's word holds the owner's address space and thread. The compare-and-swap from 0 admits one live owner,
+//! and a waiter takes the lock over only from an owner that cannot release it any more: one of another address space,
+//! a thread that has ended, or an abandoned call of this thread. Such a lock guards only one word, which is valid
+//! between any two instructions: `sync::OneWord`.
+//!
+//! Waiting only saves work: a thread that may not wait, or has waited long enough, reads the file without the
+//! lock. So nobody waits here for ever.
 
 use crate::rt::annotate;
 use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, const_fn};
@@ -10,16 +17,7 @@ use crate::rt::{registry, sys};
 /// Who holds a lock: an address space, and a thread in it ([`registry::owner_id`]).
 type Owner = u64;
 
-/// A lock that names its owner, so that a waiter can tell that the owner will never release it.
-///
-/// After fork(2) the child has only the thread that forked: a lock that another thread held would stay locked
-/// there for ever. With `pthread_atfork` handlers every fork of the program would wait for our locks instead.
-/// So the word holds the owner's address space and thread, and a waiter that finds another address space, or a
-/// thread that is gone, takes the lock over. Such a lock guards only one word, which is valid between any two
-/// instructions: `sync::OneWord`.
-///
-/// Waiting only saves work: a thread that may not wait, or has waited long enough, reads the file without the
-/// lock. So nobody waits here for ever.
+/// A lock that names its owner.
 pub(crate) struct ForkLock {
     owner: AtomicU64,
     /// Counts the releases; waiters sleep on it.
@@ -39,7 +37,6 @@ const SLEEP_MS: i64 = 1000;
 
 impl ForkLock {
     const_fn! {
-        /// Not locked.
         pub(crate) fn new() -> Self {
             Self {
                 owner: AtomicU64::new(0),

@@ -5,11 +5,12 @@
 //! stdio lock of the program is taken.
 #![allow(unsafe_code, reason = "the name of the program")]
 
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::rt::next::PROGRAM_NAME;
+use crate::rt::out_buf::c_bytes;
 use crate::rt::sandbox;
 use crate::rt::sys::{self, Fd};
 
@@ -152,11 +153,8 @@ fn program() -> &'static [u8] {
     let Some(name) = PROGRAM_NAME.address() else { return b"?" };
     // SAFETY: `__progname` is a `char *`, in glibc and in musl.
     let name = unsafe { *name.cast::<*const c_char>().as_ptr() };
-    if name.is_null() {
-        return b"?";
-    }
-    // SAFETY: libc points it at the last part of argv[0].
-    unsafe { CStr::from_ptr(name) }.to_bytes()
+    // SAFETY: null, or libc points it at the last part of argv[0].
+    unsafe { c_bytes(name) }.unwrap_or(b"?")
 }
 
 #[cfg(test)]

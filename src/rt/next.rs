@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::rt::errno::{self, Errno};
 use crate::rt::mark::{Marked, frame_address};
+use crate::rt::out_buf::c_bytes;
 use crate::rt::sys::{self, OFlags};
 use crate::rt::thread;
 
@@ -329,11 +330,8 @@ pub(crate) fn complaint(room: &mut [u8]) -> &[u8] {
         // SAFETY: dlerror(3) takes nothing, and returns null or a C string.
         unsafe { dlerror() }
     });
-    if text.is_null() {
-        return b"no reason given";
-    }
-    // SAFETY: dlerror's result is a C string until the thread's next call of a dl function.
-    let text = unsafe { CStr::from_ptr(text) }.to_bytes();
+    // SAFETY: null, or a C string until the thread's next call of a dl function.
+    let text = unsafe { c_bytes(text) }.unwrap_or(b"no reason given");
     let len = room.len().min(text.len());
     for (to, from) in room.iter_mut().zip(text) {
         *to = *from;

@@ -23,7 +23,6 @@ pub(crate) struct Slot(AtomicPtr<()>);
 
 impl Slot {
     const_fn! {
-        /// An empty slot.
         pub(crate) fn new() -> Self {
             Self(AtomicPtr::new(null_mut()))
         }
@@ -128,7 +127,6 @@ unsafe impl<T: Value + Send + Sync> Sync for Node<T> {}
 
 impl<T: Value> Node<T> {
     const_fn! {
-        /// Without a value.
         fn new() -> Self {
             let value = UnsafeCell::new(MaybeUninit::zeroed());
             Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
@@ -167,7 +165,6 @@ impl<T: Value> Node<T> {
 
 impl<T: Value> Published<T> {
     const_fn! {
-        /// Nothing yet.
         pub(crate) fn new() -> Self {
             Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
         }

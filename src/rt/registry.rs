@@ -174,31 +174,27 @@ fn address_space() -> u32 {
     extern "C" fn count_fork() {
         COUNTED.fetch_add(1, Ordering::Relaxed);
     }
-    /// True if fork(3) is counted from now on.
-    fn count_forks() -> bool {
-        REGISTER_ATFORK.get().is_some_and(|register| {
-            // SAFETY: the handler touches one word; null stands for a library that stays loaded.
-            unsafe { register(None, None, Some(count_fork), null()) == 0 }
-        })
-    }
     /// Copied by fork like any other memory, so that a child counts on.
     static LAST: AtomicU32 = AtomicU32::new(0);
-    let choose = || {
-        let wiped = if sandbox::may_kill() { Err(Errno::EPERM) } else { sys::word_wiped_on_fork() };
-        match wiped {
-            Ok(word) => word,
-            Err(error) if error != Errno::EINVAL && count_forks() => &COUNTED,
-            Err(_) => &NOT_WIPED,
-        }
-    };
-    if !HAS_THREADS.load(Ordering::SeqCst) {
+    if !has_threads() {
         return 0;
     }
     let known = WIPED.load(Ordering::Acquire);
     annotate::acquired(&raw const WIPED);
     // SAFETY: null, or a word that is never unmapped.
     let word = unsafe { known.as_ref() }.unwrap_or_else(|| {
-        let word = choose();
+        let wiped = if sandbox::may_kill() { Err(Errno::EPERM) } else { sys::word_wiped_on_fork() };
+        let count_forks = || {
+            // SAFETY: the handler touches one word; null stands for a library that stays loaded.
+            REGISTER_ATFORK.get().is_some_and(|register| unsafe {
+                register(None, None, Some(count_fork), null()) == 0
+            })
+        };
+        let word = match wiped {
+            Ok(word) => word,
+            Err(error) if error != Errno::EINVAL && count_forks() => &COUNTED,
+            Err(_) => &NOT_WIPED,
+        };
         let new = core::ptr::from_ref(word).cast_mut();
         annotate::releases(&raw const WIPED);
         match WIPED.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {

@@ -38,7 +38,6 @@ impl OneWord for u32 {}
 pub(crate) struct ForkMutex<T: OneWord>(lock_api::Mutex<ForkLock, T>);
 
 impl<T: OneWord> ForkMutex<T> {
-    /// A word that is not locked.
     pub(crate) const fn new(value: T) -> Self {
         Self(lock_api::Mutex::new(value))
     }
@@ -61,7 +60,6 @@ impl<T: OneWord> ForkMutex<T> {
 pub(crate) struct TryOnce<T>(OnceBox<T>);
 
 impl<T> TryOnce<T> {
-    /// Not made.
     pub(crate) const fn new() -> Self {
         Self(OnceBox::new())
     }

@@ -143,7 +143,6 @@ pub(crate) fn off_list(header: NonNull<Header>) {
 pub(crate) struct ScratchList(Cell<*mut Header>);
 
 impl ScratchList {
-    /// An empty list.
     pub(crate) const fn new() -> Self {
         Self(Cell::new(null_mut()))
     }

@@ -223,12 +223,8 @@ mod tests {
             let mut array = OwnedBuf::<u32>::zeroed(count).unwrap();
             assert_eq!(array.len(), count);
             assert!(array.iter().all(|&n| n == 0));
-            for end in array.first_mut().into_iter() {
-                *end = 7;
-            }
-            for end in array.last_mut().into_iter() {
-                *end = 7;
-            }
+            array.iter_mut().take(1).for_each(|first| *first = 7);
+            array.iter_mut().rev().take(1).for_each(|last| *last = 7);
         }
         assert_eq!(OwnedBuf::<u32>::zeroed(usize::MAX / 4).err(), Some(Errno::ENOMEM));
     }

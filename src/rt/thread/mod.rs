@@ -61,7 +61,8 @@ pub(crate) struct ThreadState {
     /// The functions of the module that the thread is in.
     pub(crate) in_module: [Reentry; MODULE_FUNCTIONS],
     /// The canonical name of the host that was given to libc last, and its length.
-    canonical: StaticResult<usize>,
+    canonical: StaticResult<()>,
+    canonical_len: Cell<usize>,
     /// Set while libc is asked whether it has the synthetic user's id.
     pub(crate) in_system_check: Reentry,
     /// Set while the loader loads the module.
@@ -86,6 +87,7 @@ impl ThreadState {
             inner: [const { Level::new() }; LEVELS - 1],
             in_module: [const { Reentry::new() }; MODULE_FUNCTIONS],
             canonical: StaticResult::new(),
+            canonical_len: Cell::new(0),
             in_system_check: Reentry::new(),
             in_loader: Mark::new(),
             unfiltered_at_ns: Cell::new(0),
@@ -105,9 +107,7 @@ impl ThreadState {
 
     /// Forgets the canonical name.
     pub(crate) fn clear_canonical(&self) {
-        let (len, _, _) = self.canonical.memory();
-        // SAFETY: the row of `canonical` is one `usize`, and this thread's own memory.
-        unsafe { len.write(0) };
+        self.canonical_len.set(0);
     }
 
     /// Remembers the canonical name, unless there is one already.
@@ -118,24 +118,17 @@ impl ThreadState {
         while self.canonical.memory().2 < name.len() {
             self.canonical.grow()?;
         }
-        let (len, buffer, _) = self.canonical.memory();
         // SAFETY: `grow` has made room for the name, and the memory is this thread's own.
-        unsafe { buffer.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
-        // SAFETY: the row of `canonical` is one `usize`, and this thread's own memory.
-        unsafe { len.write(name.len()) };
+        unsafe { self.canonical.memory().1.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
+        self.canonical_len.set(name.len());
         Ok(())
     }
 
     /// The canonical name, if there is one.
     pub(crate) fn canonical_name(&self) -> Option<&[u8]> {
-        let (len, buffer, _) = self.canonical.memory();
-        if buffer.is_null() {
-            return None;
-        }
-        // SAFETY: written by `clear_canonical`, which comes first, or by `remember_canonical`.
-        let len = unsafe { len.read() };
-        // SAFETY: so many bytes have been written to the buffer.
-        (len > 0).then(|| unsafe { core::slice::from_raw_parts(buffer, len) })
+        let ((_, name, _), len) = (self.canonical.memory(), self.canonical_len.get());
+        // SAFETY: `remember_canonical` has written so many bytes to the buffer, and then the length.
+        (len > 0).then(|| unsafe { core::slice::from_raw_parts(name, len) })
     }
 
     /// The id of a call on the level, as the owner of a value that it makes or frees (`rt::published`): the numbers of
@@ -156,6 +149,7 @@ impl ThreadState {
             level.shadow.free();
             level.hosts.free();
         }
+        self.canonical_len.set(0);
         self.canonical.free();
         self.in_loader.clear();
         self.unfiltered_at_ns.set(0);
