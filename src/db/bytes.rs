@@ -4,34 +4,10 @@
 /// How many bytes are examined at once.
 pub(crate) const BLOCK: usize = 64;
 
-/// A block in registers.
-#[derive(Clone, Copy)]
-pub(crate) struct Block(parts::Parts);
-
-impl Block {
-    /// The first bytes of `bytes`; `None` if there are fewer than [`BLOCK`].
-    #[inline(always)]
-    pub(crate) fn first(bytes: &[u8]) -> Option<Self> {
-        bytes.first_chunk().map(|block| Self(parts::load(block)))
-    }
-
-    /// Bit N is set where byte N is `byte`.
-    #[inline(always)]
-    pub(crate) fn all(self, byte: u8) -> u64 {
-        parts::all(self.0, byte)
-    }
-
-    /// True if a NUL is among the bytes.
-    #[inline(always)]
-    pub(crate) fn has_nul(self) -> bool {
-        parts::has_nul(self.0)
-    }
-}
-
-/// How many bytes a quarter has.
+/// How many bytes a quarter of such a block has.
 pub(crate) const QUARTER: usize = BLOCK / 4;
 
-/// A quarter of a block.
+/// A quarter of a block, in a register.
 #[derive(Clone, Copy)]
 pub(crate) struct Quarter(parts::Part);
 
@@ -39,19 +15,34 @@ impl Quarter {
     /// The first bytes of `bytes`; `None` if there are fewer than [`QUARTER`].
     #[inline(always)]
     pub(crate) fn first(bytes: &[u8]) -> Option<Self> {
-        bytes.first_chunk().map(|part| Self(parts::load_part(part)))
+        bytes.first_chunk().map(|part| Self(parts::load(part)))
     }
 
     /// Bit N is set where byte N is `byte`.
     #[inline(always)]
     pub(crate) fn all(self, byte: u8) -> u64 {
-        parts::all_part(self.0, byte)
+        parts::all(self.0, byte)
+    }
+}
+
+/// A block in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Block([Quarter; 4]);
+
+impl Block {
+    /// The first bytes of `bytes`; `None` if there are fewer than [`BLOCK`].
+    #[inline(always)]
+    pub(crate) fn first(bytes: &[u8]) -> Option<Self> {
+        let block = bytes.first_chunk::<BLOCK>()?;
+        let quarter = |at: usize| Quarter::first(block.get(at * QUARTER..)?);
+        Some(Self([quarter(0)?, quarter(1)?, quarter(2)?, quarter(3)?]))
     }
 
-    /// True if a NUL is among the bytes.
+    /// Bit N is set where byte N is `byte`.
     #[inline(always)]
-    pub(crate) fn has_nul(self) -> bool {
-        self.all(0) != 0
+    pub(crate) fn all(self, byte: u8) -> u64 {
+        let [a, b, c, d] = self.0.map(|quarter| quarter.all(byte));
+        a | b << QUARTER | c << (2 * QUARTER) | d << (3 * QUARTER)
     }
 }
 
@@ -61,19 +52,17 @@ pub(crate) fn all(bytes: &[u8], byte: u8) -> u64 {
     if let Some(block) = Block::first(bytes) {
         return block.all(byte);
     }
+    let of = |part: Option<&[u8]>| part.and_then(Quarter::first).map_or(0, |part| part.all(byte));
     // The last, incomplete part overlaps the one before it.
-    let of = |part: &[u8; QUARTER]| parts::all_part(parts::load_part(part), byte);
-    if let Some(last) = bytes.last_chunk() {
-        let seen_at = |at: usize| {
-            let quarter = bytes.get(at * QUARTER..).and_then(|rest| rest.first_chunk());
-            quarter.map_or(0, |part| of(part) << (at * QUARTER))
-        };
-        return of(last) << (bytes.len() - QUARTER) | seen_at(0) | seen_at(1) | seen_at(2);
+    if let Some(last) = bytes.last_chunk::<QUARTER>() {
+        let seen_at = |at: usize| of(bytes.get(at..)) << at;
+        let whole = seen_at(0) | seen_at(QUARTER) | seen_at(2 * QUARTER);
+        return of(Some(last)) << (bytes.len() - QUARTER) | whole;
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         let halves =
             u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64;
-        let seen = of(&halves.to_le_bytes());
+        let seen = of(Some(&halves.to_le_bytes()));
         return seen & 0xff | seen >> 8 << (bytes.len() - 8);
     }
     bytes.iter().rev().fold(0, |seen, &b| seen << 1 | u64::from(b == byte))
@@ -87,102 +76,52 @@ use words as parts;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod vector {
     use core::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8,
+        __m128i, _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8,
     };
 
-    use super::{BLOCK, QUARTER, quarter, word};
-
     pub(super) type Part = __m128i;
-    pub(super) type Parts = [Part; 4];
 
     #[inline(always)]
-    pub(super) fn load_part(part: &[u8; QUARTER]) -> Part {
-        #[allow(clippy::cast_possible_wrap, reason = "bits, not a number")]
-        let (low, high) = (word(part, 0) as i64, word(part, 1) as i64);
+    #[allow(clippy::cast_possible_wrap, reason = "bits, not numbers")]
+    pub(super) fn load(part: &[u8; super::QUARTER]) -> Part {
+        let [low, high] = super::words_of(part);
         // SAFETY: SSE2, which this needs, is part of x86_64.
-        unsafe { _mm_set_epi64x(high, low) }
+        unsafe { _mm_set_epi64x(high as i64, low as i64) }
     }
 
     #[inline(always)]
-    pub(super) fn load(block: &[u8; BLOCK]) -> Parts {
-        core::array::from_fn(|at| load_part(quarter(block, at)))
-    }
-
-    #[inline(always)]
-    pub(super) fn all_part(part: Part, byte: u8) -> u64 {
-        #[allow(clippy::cast_possible_wrap, reason = "bits, not a number")]
+    #[allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "bits, not numbers")]
+    pub(super) fn all(part: Part, byte: u8) -> u64 {
         // SAFETY: SSE2 is part of x86_64.
         let wanted = unsafe { _mm_set1_epi8(byte as i8) };
         // SAFETY: SSE2 is part of x86_64.
         let equal = unsafe { _mm_cmpeq_epi8(part, wanted) };
         // SAFETY: SSE2 is part of x86_64.
-        let mask = unsafe { _mm_movemask_epi8(equal) };
-        #[allow(clippy::cast_sign_loss, reason = "sixteen bits")]
-        let mask = mask as u64;
-        mask
-    }
-
-    #[inline(always)]
-    pub(super) fn all(parts: Parts, byte: u8) -> u64 {
-        let [a, b, c, d] = parts.map(|part| all_part(part, byte));
-        a | b << 16 | c << 32 | d << 48
-    }
-
-    #[inline(always)]
-    pub(super) fn has_nul([a, b, c, d]: Parts) -> bool {
-        // SAFETY: SSE2 is part of x86_64.
-        let low = unsafe { _mm_min_epu8(a, b) };
-        // SAFETY: SSE2 is part of x86_64.
-        let high = unsafe { _mm_min_epu8(c, d) };
-        // SAFETY: SSE2 is part of x86_64.
-        all_part(unsafe { _mm_min_epu8(low, high) }, 0) != 0
+        unsafe { _mm_movemask_epi8(equal) as u64 }
     }
 }
 
-/// Word number `at` of a quarter, as its bytes lie in memory from the lowest on.
+/// The two words of a quarter, as their bytes lie in memory from the lowest on.
 #[inline(always)]
-fn word(part: &[u8; QUARTER], at: usize) -> u64 {
-    let bytes = part.get(at * 8..).and_then(|rest| rest.first_chunk());
-    u64::from_le_bytes(bytes.copied().unwrap_or_default())
-}
-
-/// Quarter number `at` of a block.
-#[inline(always)]
-fn quarter(block: &[u8; BLOCK], at: usize) -> &[u8; QUARTER] {
-    block.get(at * QUARTER..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; QUARTER])
+#[allow(clippy::cast_possible_truncation, reason = "the halves")]
+fn words_of(part: &[u8; QUARTER]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*part);
+    [both as u64, (both >> 64) as u64]
 }
 
 /// The same without vector instructions, eight bytes in a word.
 #[cfg(any(test, miri, not(target_arch = "x86_64")))]
 mod words {
-    use super::{BLOCK, QUARTER, quarter, word};
-
     pub(super) type Part = [u64; 2];
-    pub(super) type Parts = [Part; 4];
 
     #[inline(always)]
-    pub(super) fn load_part(part: &[u8; QUARTER]) -> Part {
-        [word(part, 0), word(part, 1)]
+    pub(super) fn load(part: &[u8; super::QUARTER]) -> Part {
+        super::words_of(part)
     }
 
     #[inline(always)]
-    pub(super) fn load(block: &[u8; BLOCK]) -> Parts {
-        core::array::from_fn(|at| load_part(quarter(block, at)))
-    }
-
-    #[inline(always)]
-    pub(super) fn all_part([low, high]: Part, byte: u8) -> u64 {
+    pub(super) fn all([low, high]: Part, byte: u8) -> u64 {
         equal(low, byte) | equal(high, byte) << 8
-    }
-
-    #[inline(always)]
-    pub(super) fn all(parts: Parts, byte: u8) -> u64 {
-        parts.iter().rev().fold(0, |mask, &part| mask << QUARTER | all_part(part, byte))
-    }
-
-    #[inline(always)]
-    pub(super) fn has_nul(parts: Parts) -> bool {
-        all(parts, 0) != 0
     }
 
     /// Bit N is set where byte N of the word is `byte`.
@@ -287,17 +226,13 @@ mod tests {
             };
             for byte in *b":\n\0\x80" {
                 assert_eq!(Block::first(&block).unwrap().all(byte), seen(&block, byte));
-                assert_eq!(words::all(words::load(&block), byte), seen(&block, byte));
                 let (quarter, seen_there) = (&block[..QUARTER], seen(&block[..QUARTER], byte));
                 assert_eq!(Quarter::first(quarter).unwrap().all(byte), seen_there);
-                let words_there = words::load_part(quarter.first_chunk().unwrap());
-                assert_eq!(words::all_part(words_there, byte), seen_there);
+                let words_there = words::load(quarter.first_chunk().unwrap());
+                assert_eq!(words::all(words_there, byte), seen_there);
                 let part = &block[..round % (BLOCK + 1)];
                 assert_eq!(all(part, byte), seen(part, byte));
             }
-            let has_nul = block.contains(&0);
-            assert_eq!(Block::first(&block).unwrap().has_nul(), has_nul);
-            assert_eq!(words::has_nul(words::load(&block)), has_nul);
         }
     }
 

@@ -35,8 +35,6 @@ pub(crate) struct Line<'a> {
     pub(crate) len: usize,
     /// Where colons are in the first 64 bytes of the line, and in the next 64.
     pub(crate) colons: (u64, u64),
-    /// False if there is surely no NUL byte in it.
-    pub(crate) may_have_nul: bool,
 }
 
 impl<'a> Line<'a> {
@@ -49,7 +47,7 @@ impl<'a> Line<'a> {
     /// True if a NUL byte is in it.
     #[inline(always)]
     pub(crate) fn has_nul(&self) -> bool {
-        self.may_have_nul && memchr::memchr(0, self.bytes()).is_some()
+        memchr::memchr(0, self.bytes()).is_some()
     }
 }
 
@@ -255,7 +253,7 @@ pub(crate) mod tests {
         let (near, far) = text.split_at(text.len().min(BLOCK));
         let colons = (colons(near), colons(far));
         let rest = [text, &[b'\n'; WINDOW_BYTES]].concat();
-        take(Line { rest: &rest, len: text.len(), colons, may_have_nul: true })
+        take(Line { rest: &rest, len: text.len(), colons })
     }
 
     #[test]

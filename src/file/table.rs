@@ -11,7 +11,7 @@ use memchr::memmem::FinderBuilder;
 use once_cell::race::OnceRef;
 
 use super::index::{Index, IndexBuilder, LIMIT_BYTES, offset_bits};
-use super::text::{ScratchText, Text};
+use super::text::{ScratchText, Text, first_line};
 use crate::config::Path;
 use crate::db::fields::{Fields, Line, NUL, Reason};
 use crate::db::key::{Key, Needle, RankFromEnd};
@@ -96,22 +96,26 @@ fn has<D: Database>(row: &D::Row<'_>, key: &Key<'_>) -> bool {
 impl Table {
     /// A table for a file's bytes, which [`Table::fill`] puts into it; and where the first row with the key is, which is
     /// found while all lines are read.
-    pub(crate) fn of<D: Database>(text: &ScratchText, key: Option<&Key<'_>>) -> (Self, Sought) {
+    pub(crate) fn of<D: Database>(
+        text: &ScratchText,
+        mut key: Option<&Key<'_>>,
+    ) -> (Self, Sought) {
         let (mut at, mut malformed, mut rows) = (0, 0, 0);
-        let (mut has_nul, mut is_plain) = (false, true);
+        let (has_nul, mut is_plain) = (memchr::memchr(0, text).is_some(), true);
         let mut sought = if key.is_some() { Sought::Nowhere } else { Sought::Unknown };
-        while let Some(line) = text.line(at) {
+        let padded = text.padded();
+        while let Some(line) = padded.get(at..).and_then(first_line) {
             let begin = at;
             at += line.len + 1;
-            if line.has_nul() {
-                (has_nul, malformed) = (true, malformed + 1);
+            if has_nul && line.has_nul() {
+                malformed += 1;
             } else if let Some(mut fields) = Fields::new(line) {
                 match D::parse(&mut fields) {
                     Ok(row) => {
                         rows += 1;
                         is_plain &= fields.is_plain;
-                        if key.is_some_and(|key| sought == Sought::Nowhere && D::has(&row, key)) {
-                            sought = Sought::At(begin);
+                        if key.is_some_and(|key| D::has(&row, key)) {
+                            (key, sought) = (None, Sought::At(begin));
                         }
                     }
                     Err(_) => malformed += 1,

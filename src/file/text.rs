@@ -15,11 +15,8 @@ pub(crate) struct Text {
     len: usize,
 }
 
-/// The same in memory of the present call.
-pub(crate) struct ScratchText {
-    memory: ScratchBuf<u8>,
-    len: usize,
-}
+/// The same in memory of the present call: the bytes and the newlines.
+pub(crate) struct ScratchText(ScratchBuf<u8>);
 
 impl ScratchText {
     /// Reads a text of about `size` bytes. `read` fills a slice from an offset on, and gives the number of bytes, 0 at the
@@ -49,8 +46,9 @@ impl ScratchText {
                 break;
             }
         }
-        memory.get_mut(len..len + WINDOW_BYTES).unwrap_or_default().fill(b'\n');
-        Ok(Self { memory, len })
+        memory.truncate(len + WINDOW_BYTES);
+        memory.get_mut(len..).unwrap_or_default().fill(b'\n');
+        Ok(Self(memory))
     }
 
     /// A copy of bytes.
@@ -64,15 +62,15 @@ impl ScratchText {
         })
     }
 
-    /// The line that begins at `at`; `None` at the end of the file.
-    #[inline(always)]
-    pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
-        line_at(&self.memory, self.len, at)
+    /// The bytes and the newlines, for [`first_line`].
+    pub(crate) fn padded(&self) -> &[u8] {
+        &self.0
     }
 
     /// The text in memory that outlives the call.
     pub(crate) fn into_owned(self) -> Result<Text, Errno> {
-        Ok(Text { memory: BufCell::holding(self.memory.into_owned()?), len: self.len })
+        let len = self.len();
+        Ok(Text { memory: BufCell::holding(self.0.into_owned()?), len })
     }
 }
 
@@ -80,7 +78,7 @@ impl Deref for ScratchText {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.memory.get(..self.len).unwrap_or_default()
+        self.0.get(..self.0.len() - WINDOW_BYTES).unwrap_or_default()
     }
 }
 
@@ -102,7 +100,7 @@ impl Text {
 
     /// Puts the bytes into the text, for good.
     pub(crate) fn fill(&'static self, text: ScratchText) {
-        self.memory.adopt(text.memory);
+        self.memory.adopt(text.0);
     }
 
     /// Frees the bytes.
@@ -124,41 +122,38 @@ impl Text {
     /// The line that begins at `at`; `None` at the end of the file.
     #[inline(always)]
     pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
-        line_at(self.memory(), self.len, at)
+        first_line(self.memory.get()?.get(at..self.len + WINDOW_BYTES)?)
     }
 }
 
-/// The line that begins at `at`, in `len` bytes with a whole window of newlines after them.
+/// The first line of the rest of a text and the newlines after it; `None` at the end of the text.
 #[inline(always)]
-fn line_at(memory: &[u8], len: usize, at: usize) -> Option<Line<'_>> {
-    if at >= len {
+pub(crate) fn first_line(rest: &[u8]) -> Option<Line<'_>> {
+    let (window, after) = rest.split_first_chunk::<WINDOW_BYTES>()?;
+    if after.is_empty() {
         return None;
     }
-    let rest = memory.get(at..len + WINDOW_BYTES)?;
-    let window = rest.first_chunk::<WINDOW_BYTES>()?;
     let first = Block::first(window)?;
     let (near, ends) = (first.all(b':'), first.all(b'\n'));
-    let mut may_have_nul = first.has_nul();
     if ends != 0 {
         let len = ends.trailing_zeros();
         let colons = (near & !(u64::MAX << len), 0);
-        return Some(Line { rest, len: len as usize, colons, may_have_nul });
+        return Some(Line { rest, len: len as usize, colons });
     }
     let mut far = 0;
     // Most lines end soon. There is a newline, at the latest after the file.
     for place in [0, QUARTER, 2 * QUARTER, 3 * QUARTER] {
         let part = Quarter::first(window.get(BLOCK + place..)?)?;
-        may_have_nul |= part.has_nul();
         far |= part.all(b':') << place;
         let ends = part.all(b'\n');
         if ends != 0 {
             let len = place + ends.trailing_zeros() as usize;
             let colons = (near, far & !(u64::MAX << len));
-            return Some(Line { rest, len: BLOCK + len, colons, may_have_nul });
+            return Some(Line { rest, len: BLOCK + len, colons });
         }
     }
     let len = 2 * BLOCK + memchr::memchr(b'\n', rest.get(2 * BLOCK..)?)?;
-    Some(Line { rest, len, colons: (near, far), may_have_nul: true })
+    Some(Line { rest, len, colons: (near, far) })
 }
 
 impl Deref for Text {
