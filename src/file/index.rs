@@ -73,25 +73,18 @@ impl<'i> Index<'i> {
     /// The lines that may have a key with that hash, in the order in which they were added.
     #[inline(always)]
     pub(crate) fn candidates(self, hash: u64) -> Candidates<'i> {
-        Candidates::new(self.slots, self.offset_bits, hash)
+        #[allow(clippy::cast_possible_truncation, reason = "32 bits are enough to choose a slot")]
+        let high = (hash >> 32) as u32 as usize;
+        let at = high & self.slots.len().wrapping_sub(1);
+        Candidates { index: self, tag: tag(hash), at }
     }
 }
 
 /// Goes through the slots where a key can be.
 pub(crate) struct Candidates<'i> {
-    slots: &'i [u32],
-    offset_bits: u32,
+    index: Index<'i>,
     tag: u32,
     at: usize,
-}
-
-impl<'i> Candidates<'i> {
-    #[inline(always)]
-    fn new(slots: &'i [u32], offset_bits: u32, hash: u64) -> Self {
-        #[allow(clippy::cast_possible_truncation, reason = "32 bits are enough to choose a slot")]
-        let high = (hash >> 32) as u32 as usize;
-        Self { slots, offset_bits, tag: tag(hash), at: high & (slots.len().wrapping_sub(1)) }
-    }
 }
 
 impl Iterator for Candidates<'_> {
@@ -99,14 +92,15 @@ impl Iterator for Candidates<'_> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
+        let Index { slots, offset_bits } = self.index;
         loop {
-            let slot = self.slots.get(self.at).copied().unwrap_or(0);
+            let slot = slots.get(self.at).copied().unwrap_or(0);
             if slot == 0 {
                 return None;
             }
-            self.at = (self.at + 1) & (self.slots.len().wrapping_sub(1));
-            if (slot ^ self.tag) & !self.offset_bits == 0 {
-                return Some((slot & self.offset_bits) as usize - 1);
+            self.at = (self.at + 1) & slots.len().wrapping_sub(1);
+            if (slot ^ self.tag) & !offset_bits == 0 {
+                return Some((slot & offset_bits) as usize - 1);
             }
         }
     }
@@ -119,9 +113,9 @@ fn tag(hash: u64) -> u32 {
     hash as u32
 }
 
-/// All lines of each key, as a run of offsets in the file's order: a view of what [`MultiIndexFiller::finish`] gave.
-/// That has four parts: [`HEAD`] numbers; the slots of an index from keys to their numbers; for each key a pair of the
-/// place where it stands first and the beginning of its run, and one more pair at the end; and the runs.
+/// All lines of each key, as a run of offsets in the file's order: a view of what [`MultiIndexBuilder::finish`] gave.
+/// That has four parts: [`HEAD`] numbers; the slots of an index from keys to their numbers; three words for each key,
+/// see [`MultiIndexBuilder`]; and the runs, one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct MultiIndex<'i> {
     numbers: Index<'i>,
@@ -129,94 +123,84 @@ pub(crate) struct MultiIndex<'i> {
     lines: &'i [u32],
 }
 
-/// How many slots there are, how many numbers for keys, and the index's [`offset_bits`].
+/// How many slots there are, how many words for keys, and the index's [`offset_bits`].
 const HEAD: usize = 3;
 
-/// A [`MultiIndex`] that is being made. The file is read twice: first the lines of each key are counted, then they are
+/// A [`MultiIndex`] that is being made. All lines are added twice: first those of each key are counted, then they are
 /// put into its run.
 pub(crate) struct MultiIndexBuilder {
     numbers: IndexBuilder,
-    /// Pairs: the place where a key stands first, and how many lines it has.
+    /// For each key the place where it stands first; how many lines it has, and then where its next line goes, so at
+    /// last where its run ends; and the last line that was added.
     keys: ScratchBuf<u32>,
+    lines: ScratchBuf<u32>,
 }
 
-/// The same after the counting.
-pub(crate) struct MultiIndexFiller(ScratchBuf<u32>);
+/// How many words a key has.
+const KEY: usize = 3;
+/// No line begins there.
+const NO_LINE: u32 = u32::MAX;
 
 impl MultiIndexBuilder {
     /// Room for `count` keys in the file's lines.
     pub(crate) fn new(count: usize) -> Result<Self, Errno> {
-        Ok(Self { numbers: IndexBuilder::new(count, count)?, keys: ScratchBuf::new() })
+        let numbers = IndexBuilder::new(count, count)?;
+        Ok(Self { numbers, keys: ScratchBuf::new(), lines: ScratchBuf::new() })
     }
 
-    /// Counts a line of the key that stands at `place`; `same` says whether the key stands at another place.
-    pub(crate) fn count(
+    /// Adds the line that begins at `line` to the key that stands at `place`; `same` says whether the key stands at
+    /// another place. If a line lists a key twice, that counts once.
+    pub(crate) fn add(
         &mut self,
         hash: u64,
         place: u32,
+        line: u32,
         same: impl Fn(usize) -> bool,
     ) -> Result<(), Errno> {
-        let next = self.keys.len() / 2;
+        let new = self.keys.len() / KEY;
         let keys = &self.keys;
-        let is_key = |number: usize| keys.get(2 * number).is_some_and(|&at| same(at as usize));
-        let Some(number) = self.numbers.insert(hash, next, is_key) else {
-            return self.keys.extend(&[place, 1]);
-        };
-        if let Some(count) = self.keys.get_mut(2 * number + 1) {
-            *count += 1;
+        let is_key = |number: usize| keys.get(KEY * number).is_some_and(|&at| same(at as usize));
+        let number = self.numbers.insert(hash, new, is_key);
+        if number.is_none() {
+            self.keys.extend(&[place, 0, NO_LINE])?;
         }
+        let key = self.keys.get_mut(KEY * number.unwrap_or(new)..);
+        let Some([_, next, last, ..]) = key.filter(|key| key.get(2) != Some(&line)) else {
+            return Ok(());
+        };
+        // There is no room before the lines are counted.
+        if let Some(place) = self.lines.get_mut(*next as usize) {
+            *place = line;
+        }
+        *next += 1;
+        *last = line;
         Ok(())
     }
 
-    /// Ends the counting.
-    pub(crate) fn make_room(mut self) -> Result<MultiIndexFiller, Errno> {
+    /// Makes room for the lines that were counted.
+    pub(crate) fn make_room(&mut self) -> Result<(), Errno> {
         let mut total = 0;
-        for count in self.keys.iter_mut().skip(1).step_by(2) {
-            let begin = total;
-            total += *count;
-            *count = begin;
+        for key in self.keys.chunks_exact_mut(KEY) {
+            if let [_, next, last] = key {
+                total += core::mem::replace(next, total);
+                *last = NO_LINE;
+            }
         }
-        self.keys.extend(&[0, total])?;
-        let (slots, keys) = (&self.numbers.slots, &self.keys);
-        let of = |len: usize| u32::try_from(len).map_err(|_| Errno::ENOMEM);
-        let head: [u32; HEAD] = [of(slots.len())?, of(keys.len())?, self.numbers.offset_bits];
-        let mut all = ScratchBuf::zeroed(HEAD + slots.len() + keys.len() + total as usize)?;
-        let parts = head.iter().chain(slots.iter()).chain(keys.iter());
-        for (to, from) in all.iter_mut().zip(parts) {
-            *to = *from;
-        }
-        Ok(MultiIndexFiller(all))
-    }
-}
-
-impl MultiIndexFiller {
-    /// Adds the line that begins at `line` to a key; `same` says whether the key stands at a place.
-    pub(crate) fn add(&mut self, hash: u64, line: u32, same: impl Fn(usize) -> bool) {
-        let Some(index) = MultiIndex::new(&self.0) else { return };
-        let Some(number) = index.number(hash, same) else { return };
-        let (keys_at, lines_at) =
-            (HEAD + index.numbers.slots.len(), self.0.len() - index.lines.len());
-        // While the runs are filled, the beginning of each is the place of its next line.
-        let Some(next) = self.0.get_mut(keys_at + 2 * number + 1) else { return };
-        let at = lines_at + *next as usize;
-        *next += 1;
-        if let Some(place) = self.0.get_mut(at) {
-            *place = line;
-        }
+        self.lines = ScratchBuf::zeroed(total as usize)?;
+        Ok(())
     }
 
     /// The memory of the index.
-    pub(crate) fn finish(mut self) -> ScratchBuf<u32> {
-        // Now each beginning is the end of its run, where the next run begins. This shifts them back.
-        let keys =
-            MultiIndex::new(&self.0).map(|index| (index.numbers.slots.len(), index.keys.len()));
-        let (slots, keys) = keys.unwrap_or_default();
-        let keys = self.0.get_mut(HEAD + slots..HEAD + slots + keys).unwrap_or_default();
-        let mut begin = 0;
-        for end in keys.iter_mut().skip(1).step_by(2) {
-            begin = core::mem::replace(end, begin);
+    pub(crate) fn finish(self) -> Result<ScratchBuf<u32>, Errno> {
+        let Self { numbers: IndexBuilder { slots, offset_bits }, keys, lines } = self;
+        let of = |len: usize| u32::try_from(len).map_err(|_| Errno::ENOMEM);
+        let head: [u32; HEAD] = [of(slots.len())?, of(keys.len())?, offset_bits];
+        let mut all = ScratchBuf::zeroed(HEAD + slots.len() + keys.len() + lines.len())?;
+        let parts = head.iter().chain(slots.iter()).chain(keys.iter()).chain(lines.iter());
+        for (to, from) in all.iter_mut().zip(parts) {
+            *to = *from;
         }
-        self.0
+        Ok(all)
     }
 }
 
@@ -229,18 +213,15 @@ impl<'i> MultiIndex<'i> {
         Some(Self { numbers: Index { slots, offset_bits }, keys, lines })
     }
 
-    fn number(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<usize> {
-        let is_key =
-            |&number: &usize| self.keys.get(2 * number).is_some_and(|&at| same(at as usize));
-        self.numbers.candidates(hash).find(is_key)
-    }
-
     /// The lines of a key; `same` says whether it stands at a place.
-    pub(crate) fn lines(&self, hash: u64, same: impl Fn(usize) -> bool) -> &'i [u32] {
-        let Some(number) = self.number(hash, same) else { return &[] };
-        let run = self.keys.get(2 * number + 1).zip(self.keys.get(2 * number + 3));
-        let Some((&begin, &end)) = run else { return &[] };
-        self.lines.get(begin as usize..end as usize).unwrap_or_default()
+    pub(crate) fn lines(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<&'i [u32]> {
+        let place = |number: usize| self.keys.get(KEY * number);
+        let is_key = |&number: &usize| place(number).is_some_and(|&at| same(at as usize));
+        let number = self.numbers.candidates(hash).find(is_key)?;
+        // A run begins where the one before it ends.
+        let end = |number: usize| self.keys.get(KEY * number + 1).map(|&end| end as usize);
+        let begin = number.checked_sub(1).and_then(end).unwrap_or(0);
+        self.lines.get(begin..end(number)?)
     }
 }
 
@@ -289,32 +270,34 @@ mod tests {
     fn an_index_of_nothing_finds_nothing() {
         let index = IndexBuilder::new(0, 0).unwrap();
         assert_eq!(index.index().candidates(Key::id(0).hash).next(), None);
-        let multi = MultiIndexBuilder::new(0).unwrap().make_room().unwrap().finish();
-        let multi = MultiIndex::new(&multi).unwrap();
-        assert!(multi.lines(Key::id(0).hash, |_| true).is_empty());
+        let multi = MultiIndexBuilder::new(0).unwrap().finish().unwrap();
+        assert_eq!(MultiIndex::new(&multi).unwrap().lines(Key::id(0).hash, |_| true), None);
     }
 
     #[test]
     fn all_lines_of_a_key_are_found_in_order() {
-        // Key n % 7 stands at place n, on line 10 n.
+        // Key n % 7 stands at place n, and there is a line for every two places.
         let key = |place: usize| u32::try_from(place % 7).unwrap();
         let mut multi = MultiIndexBuilder::new(100).unwrap();
-        for place in 0..100_u32 {
-            let own = key(place as usize);
-            multi.count(Key::id(own).hash, place, |other| key(other) == own).unwrap();
+        for is_counted in [false, true] {
+            if is_counted {
+                multi.make_room().unwrap();
+            }
+            for place in 0..100_u32 {
+                let own = key(place as usize);
+                let (hash, same) = (Key::id(own).hash, |other| key(other) == own);
+                multi.add(hash, place, place / 2, same).unwrap();
+                multi.add(hash, place, place / 2, same).unwrap();
+            }
         }
-        let mut multi = multi.make_room().unwrap();
-        for place in 0..100_u32 {
-            let own = key(place as usize);
-            multi.add(Key::id(own).hash, 10 * place, |other| key(other) == own);
-        }
-        let multi = multi.finish();
+        let multi = multi.finish().unwrap();
         let multi = MultiIndex::new(&multi).unwrap();
+        let lines = |own: u32| multi.lines(Key::id(own).hash, |at| key(at) == own);
         for own in 0..7 {
-            let want: Vec<u32> = (0..100).filter(|n| n % 7 == own).map(|n| 10 * n).collect();
-            assert_eq!(multi.lines(Key::id(own).hash, |at| key(at) == own), want);
+            let want: Vec<u32> = (0..100).filter(|n| n % 7 == own).map(|n| n / 2).collect();
+            assert_eq!(lines(own), Some(&want[..]));
         }
-        assert!(multi.lines(Key::id(7).hash, |at| key(at) == 7).is_empty());
+        assert_eq!(lines(7), None);
     }
 
     #[test]

@@ -96,10 +96,7 @@ fn has<D: Database>(row: &D::Row<'_>, key: &Key<'_>) -> bool {
 impl Table {
     /// A table for a file's bytes, which [`Table::fill`] puts into it; and where the first row with the key is, which is
     /// found while all lines are read.
-    pub(crate) fn of<D: Database>(
-        text: &ScratchText,
-        mut key: Option<&Key<'_>>,
-    ) -> (Self, Sought) {
+    pub(crate) fn of<D: Database>(text: &ScratchText, mut key: Option<&Key<'_>>) -> (Self, Sought) {
         let (mut at, mut malformed, mut rows) = (0, 0, 0);
         let (has_nul, mut is_plain) = (memchr::memchr(0, text).is_some(), true);
         let mut sought = if key.is_some() { Sought::Nowhere } else { Sought::Unknown };

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use super::{PARSING_SEARCHES, Table};
 use crate::db::Database;
 use crate::db::key::{Key, What};
-use crate::file::index::{IndexBuilder, MultiIndex, MultiIndexBuilder};
+use crate::file::index::{MultiIndex, MultiIndexBuilder};
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 
@@ -20,7 +20,8 @@ impl Table {
         }
         let index = self.indexes.by_listed.get().and_then(MultiIndex::new);
         let is_key = |place| self.is_listed::<D>(place, key);
-        Ok(Lines::Indexed(index.map_or(&[], |index| index.lines(key.hash, is_key))))
+        let lines = index.and_then(|index| index.lines(key.hash, is_key));
+        Ok(Lines::Indexed(lines.unwrap_or_default()))
     }
 
     /// The rows of lines that [`Table::find_all`] gave.
@@ -35,17 +36,10 @@ impl Table {
     fn is_listed<D: Database>(&self, place: usize, key: &Key<'_>) -> bool {
         let file = self.text.get(place..).unwrap_or_default();
         let ends_at = |at: usize| file.get(at).is_none_or(|&byte| D::ends_listed(byte));
-        match key.what {
-            // The name is the same, byte for byte.
-            What::Name(name) | What::Host(name)
-                if file.starts_with(name) && ends_at(name.len()) =>
-            {
-                true
-            }
-            _ => {
-                let end = file.iter().position(|&byte| D::ends_listed(byte));
-                key.is_name(file.get(..end.unwrap_or(file.len())).unwrap_or_default())
-            }
+        // Most often the name is the same, byte for byte.
+        key.text().is_some_and(|name| file.starts_with(name) && ends_at(name.len())) || {
+            let end = file.iter().position(|&byte| D::ends_listed(byte));
+            key.is_name(file.get(..end.unwrap_or(file.len())).unwrap_or_default())
         }
     }
 
@@ -76,54 +70,21 @@ impl Table {
     fn make_multi_index<D: Database>(&self) -> Result<ScratchBuf<u32>, Errno> {
         let count = self.rows_from::<D>(0).map(|(_, row, _)| D::all_keys(&row).count()).sum();
         let mut index = MultiIndexBuilder::new(count)?;
-        for (begin, row, next) in self.rows_from::<D>(0) {
-            self.each_listed::<D>(begin, &row, next, |key, place, _| {
-                index.count(key.hash, place, |other| self.is_listed::<D>(other, key))
-            })?;
-        }
-        let mut index = index.make_room()?;
-        for (begin, row, next) in self.rows_from::<D>(0) {
-            self.each_listed::<D>(begin, &row, next, |key, _, line| {
-                index.add(key.hash, line, |other| self.is_listed::<D>(other, key));
-                Ok(())
-            })?;
-        }
-        Ok(index.finish())
+        self.add_lines::<D>(&mut index)?;
+        index.make_room()?;
+        self.add_lines::<D>(&mut index)?;
+        index.finish()
     }
 
-    /// Calls `each` with the names that a row lists, where they stand, and where the line begins. If a line lists a name
-    /// twice, that counts once.
-    fn each_listed<'a, D: Database>(
-        &'a self,
-        begin: usize,
-        row: &D::Row<'a>,
-        next: usize,
-        mut each: impl FnMut(&Key<'_>, u32, u32) -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
-        /// For lines with more names than this repeated ones are found by an index.
-        const FEW: usize = 16;
+    fn add_lines<D: Database>(&self, index: &mut MultiIndexBuilder) -> Result<(), Errno> {
         let start = self.text.as_ptr().addr();
-        let place_of = |key: &Key<'_>| match key.what {
-            What::Name(name) | What::Host(name) if !name.is_empty() => {
-                name.as_ptr().addr().wrapping_sub(start)
-            }
-            // A host without a name counts as having an empty one, at the line's end.
-            _ => next - 1,
-        };
-        let count = D::all_keys(row).count();
-        let mut seen = IndexBuilder::new(if count > FEW { count } else { 0 }, self.text.len() + 1)?;
-        for (n, key) in D::all_keys(row).enumerate() {
-            let place = place_of(&key);
-            let is_again = if count > FEW {
-                seen.insert(key.hash, place, |other| self.is_listed::<D>(other, &key)).is_some()
-            } else {
-                D::all_keys(row).take(n).any(|other| is_equal(&other, &key))
-            };
-            let (Ok(place), Ok(line)) = (u32::try_from(place), u32::try_from(begin)) else {
-                continue;
-            };
-            if !is_again {
-                each(&key, place, line)?;
+        for (line, row, _) in self.rows_from::<D>(0) {
+            for key in D::all_keys(&row) {
+                let place = key.text().map(|name| name.as_ptr().addr().wrapping_sub(start));
+                let place = place.and_then(|place| u32::try_from(place).ok());
+                if let (Some(place), Ok(line)) = (place, u32::try_from(line)) {
+                    index.add(key.hash, place, line, |at| self.is_listed::<D>(at, &key))?;
+                }
             }
         }
         Ok(())
@@ -132,10 +93,7 @@ impl Table {
 
 /// True if both keys are the same name.
 fn is_equal(one: &Key<'_>, other: &Key<'_>) -> bool {
-    match one.what {
-        What::Name(name) | What::Host(name) => one.hash == other.hash && other.is_name(name),
-        What::Id(_) | What::Address(_) => false,
-    }
+    one.hash == other.hash && one.text().is_some_and(|name| other.is_name(name))
 }
 
 /// The beginnings of the lines that have a key, in the file's order.
