@@ -300,23 +300,18 @@ impl Table {
     #[cold]
     fn search<D: Database>(&self, key: &Key<'_>) -> Option<D::Row<'_>> {
         let mut buf = Needle::new();
+        let is_sought = |(_, row): &(usize, D::Row<'_>)| has::<D>(row, key);
+        let mut rows = self.rows_from::<D>(0).map(|(at, row, _)| (at, row));
         let (found, cost) = match buf.of(key).filter(|_| self.is_plain) {
+            // The first line has no newline before it.
             Some(needle) => {
-                // The first line has no newline before it.
-                let first = self.row_from::<D>(0).into_iter().map(|(row, _)| row);
-                let mut rows = first.chain(self.rows_with::<D>(needle).map(|(_, row)| row));
-                (rows.find(|row| has::<D>(row, key)), 1)
+                (rows.next().into_iter().chain(self.rows_with::<D>(needle)).find(is_sought), 1)
             }
-            None => {
-                let mut rows = self.rows_from::<D>(0).map(|(_, row, _)| row);
-                (rows.find(|row| has::<D>(row, key)), PARSING_SEARCHES)
-            }
+            None => (rows.find(is_sought), PARSING_SEARCHES),
         };
-        let start = self.text.as_ptr().addr();
-        let end =
-            found.map_or(self.text.len(), |row| D::name(&row).as_ptr().addr().wrapping_sub(start));
-        self.searched.fetch_add((end.min(self.text.len()) + 1) * cost, Ordering::Relaxed);
-        found
+        let end = found.map_or(self.text.len(), |(at, _)| at);
+        self.searched.fetch_add((end + 1) * cost, Ordering::Relaxed);
+        found.map(|(_, row)| row)
     }
 
     /// The rows whose lines contain `text`, and where they begin. Only the first byte of `text` may be a newline. Other
