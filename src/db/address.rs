@@ -73,12 +73,8 @@ fn number(digits: &[u8]) -> Option<u32> {
         [b'0', rest @ ..] if !rest.is_empty() => (8, rest),
         all => (10, all),
     };
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u32, |value, &digit| {
-        value.checked_mul(base)?.checked_add(char::from(digit).to_digit(base)?)
-    })
+    let digits = core::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    u32::from_str_radix(digits, base).ok()
 }
 
 /// What a host name is that could be an address.
@@ -169,11 +165,6 @@ mod tests {
     #[cfg_attr(miri, ignore = "libc's functions")]
     fn addresses_are_those_of_libc() {
         ODD.split(' ').chain([""]).for_each(|text| compare(text.as_bytes()));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "libc's functions")]
-    fn random_text_is_an_address_where_it_is_one_for_libc() {
         let alphabet = b"0011223459afF::::....x%";
         let mut state = 1_u64;
         let mut random = |limit: usize| {

@@ -93,11 +93,10 @@ impl Database for Group {
     }
 
     fn write(row: &GroupRow<'_>, out: &mut OutBuf<'_, libc::group>) -> Result<(), Errno> {
-        let packed = match as_line(row, out.room()) {
-            Some(packed) => packed,
-            None => as_strings(row, out.room())?,
-        };
-        out.set(packed);
+        if !Self::write_line(row, out) {
+            let packed = as_strings(row, out.room())?;
+            out.set(packed);
+        }
         Ok(())
     }
 

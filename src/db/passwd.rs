@@ -73,11 +73,10 @@ impl Database for Passwd {
     }
 
     fn write(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
-        let packed = match as_line(row, out.room()) {
-            Some(packed) => packed,
-            None => as_strings(row, out.room())?,
-        };
-        out.set(packed);
+        if !Self::write_line(row, out) {
+            let packed = as_strings(row, out.room())?;
+            out.set(packed);
+        }
         Ok(())
     }
 

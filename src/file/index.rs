@@ -6,7 +6,7 @@
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 
-/// The first line of each key: a view of what [`IndexBuilder::finish`] gave.
+/// The first line of each key: a view of the slots that an [`IndexBuilder`] has filled.
 #[derive(Clone, Copy)]
 pub(crate) struct Index<'i> {
     pub(crate) slots: &'i [u32],
@@ -16,7 +16,7 @@ pub(crate) struct Index<'i> {
 
 /// An [`Index`] that is being made.
 pub(crate) struct IndexBuilder {
-    slots: ScratchBuf<u32>,
+    pub(crate) slots: ScratchBuf<u32>,
     offset_bits: u32,
 }
 
@@ -61,11 +61,6 @@ impl IndexBuilder {
 
     fn index(&self) -> Index<'_> {
         Index { slots: &self.slots, offset_bits: self.offset_bits }
-    }
-
-    /// The slots.
-    pub(crate) fn finish(self) -> ScratchBuf<u32> {
-        self.slots
     }
 }
 

@@ -109,9 +109,7 @@ impl Snapshot {
             Err(error) => self.outlives(error, chroot_fd),
         }
     }
-}
 
-impl Snapshot {
     /// The snapshot's address, for `Source::begin_walk`.
     pub(crate) fn address(&self) -> *const () {
         address_of(self)

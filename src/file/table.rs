@@ -285,7 +285,7 @@ impl Table {
                 index.insert(key.hash, at, |other| self.has_first_key::<D>(other, &key));
             }
         }
-        Ok(index.finish())
+        Ok(index.slots)
     }
 
     /// True if the line at `at` has the key.

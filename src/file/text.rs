@@ -54,12 +54,9 @@ impl ScratchText {
     /// A copy of bytes.
     #[inline(never)]
     pub(crate) fn copy_of(bytes: &[u8]) -> Result<Self, Errno> {
-        Self::read(bytes.len(), |into, at| {
-            let part = bytes.get(at..).unwrap_or_default();
-            let part = part.get(..into.len()).unwrap_or(part);
-            into.get_mut(..part.len()).unwrap_or_default().copy_from_slice(part);
-            Ok(part.len())
-        })
+        let mut memory = ScratchBuf::copy_of(bytes)?;
+        memory.extend(&[b'\n'; WINDOW_BYTES])?;
+        Ok(Self(memory))
     }
 
     /// The bytes and the newlines, for [`first_line`].

@@ -68,12 +68,6 @@ fn a_lookup_of_each_row_of_a_small_file_makes_no_index() {
 }
 
 #[test]
-fn large_ids_leave_a_file_plain() {
-    assert!(load::<Passwd>(b"a:x:1000680000:0:::\nb:x:4294967294:1:::\n").is_plain);
-    assert!(!load::<Passwd>(b"a:x:0100000000:0:::\n").is_plain);
-}
-
-#[test]
 fn a_group_whose_line_ends_with_its_id_is_found() {
     for file in [&b"a:x:7"[..], b"a:x:7\nb:x:8:\n", b"b:x:8:\na:x:7\n"] {
         for table in [load::<Group>(file), indexed::<Group>(file)] {
