@@ -235,9 +235,9 @@ impl Table {
     pub(crate) fn seek(&self, key: &Key<'_>) -> Sought {
         let Some(index) = self.index_for(key) else { return Sought::Unknown };
         let Some(at) = index.candidates(key.hash).next() else { return Sought::Nowhere };
-        let bytes: &[u8] = &self.text;
-        prefetch(bytes, at);
-        prefetch(bytes, at + 64);
+        let line = self.text.rest(at).unwrap_or_default();
+        prefetch(line, 0);
+        prefetch(line, 64);
         Sought::At(at)
     }
 

@@ -111,15 +111,16 @@ impl Text {
         unsafe { self.memory.release() };
     }
 
+    /// The bytes from `at` on, and the newlines after them.
     #[inline(always)]
-    fn memory(&self) -> &[u8] {
-        self.memory.get().unwrap_or_default()
+    pub(crate) fn rest(&self, at: usize) -> Option<&[u8]> {
+        self.memory.get()?.get(at..self.len + WINDOW_BYTES)
     }
 
     /// The line that begins at `at`; `None` at the end of the file.
     #[inline(always)]
     pub(crate) fn line(&self, at: usize) -> Option<Line<'_>> {
-        first_line(self.memory.get()?.get(at..self.len + WINDOW_BYTES)?)
+        first_line(self.rest(at)?)
     }
 }
 
@@ -158,7 +159,7 @@ impl Deref for Text {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        self.memory().get(..self.len).unwrap_or_default()
+        self.memory.get().and_then(|memory| memory.get(..self.len)).unwrap_or_default()
     }
 }
 
