@@ -145,16 +145,8 @@ impl FileKind {
 /// The settings. A variable takes precedence over the service's file, also if it is set to nothing.
 #[derive(Default)]
 pub(crate) struct Config {
-    /// `NSS_WRAPPER_PASSWD`: a passwd(5) file.
-    passwd: Option<Path>,
-    /// `NSS_WRAPPER_GROUP`: a group(5) file.
-    group: Option<Path>,
-    /// `NSS_WRAPPER_SHADOW`: a shadow(5) file.
-    shadow: Option<Path>,
-    /// `NSS_WRAPPER_HOSTS`: a hosts(5) file.
-    hosts: Option<Path>,
-    /// `/etc/passwd` and `/etc/group`, if there is a synthetic user.
-    system: Option<(Path, Path)>,
+    /// The files that are configured, in the order of [`FileKind::ALL`].
+    files: [Option<Path>; 6],
     /// `NSS_WRAPPER_MODULE_SO_PATH`, an NSS module as dlopen(3) takes it, and `NSS_WRAPPER_MODULE_FN_PREFIX`, the NAME in
     /// its `_nss_NAME_getpwnam_r`; only if both are set.
     module: Option<(OwnedCStr, OwnedCStr)>,
@@ -181,16 +173,16 @@ impl Config {
             service.report();
         }
         let user = text(USER)?;
-        let system = match user {
-            Some(_) => Some((Path::new(b"/etc/passwd")?, Path::new(b"/etc/group")?)),
-            None => None,
-        };
+        let system = |name| user.as_ref().map(|_| Path::new(name)).transpose();
         Ok(Self {
-            passwd: path(PASSWD)?,
-            group: path(GROUP)?,
-            shadow: path(SHADOW)?,
-            hosts: path(HOSTS)?,
-            system,
+            files: [
+                path(PASSWD)?,
+                path(GROUP)?,
+                path(SHADOW)?,
+                path(HOSTS)?,
+                system(b"/etc/passwd")?,
+                system(b"/etc/group")?,
+            ],
             module: match value(MODULE_SO_PATH) {
                 Some(path) => Some(file_or_soname(path)?).zip(text(MODULE_FN_PREFIX)?),
                 None => None,
@@ -207,14 +199,7 @@ impl Config {
     /// The file of that kind, if one is configured.
     #[inline(always)]
     pub(crate) fn file(&self, kind: FileKind) -> Option<&Path> {
-        match kind {
-            FileKind::Passwd => self.passwd.as_ref(),
-            FileKind::Group => self.group.as_ref(),
-            FileKind::Shadow => self.shadow.as_ref(),
-            FileKind::Hosts => self.hosts.as_ref(),
-            FileKind::SystemPasswd => self.system.as_ref().map(|(passwd, _)| passwd),
-            FileKind::SystemGroup => self.system.as_ref().map(|(_, group)| group),
-        }
+        self.files.get(kind as usize)?.as_ref()
     }
 
     /// True if a file of that kind is configured.
@@ -249,7 +234,6 @@ fn level(value: &[u8]) -> u8 {
 /// The configuration file of the NSS service. It counts in set-user-id programs, so only root may be able to write it.
 struct ServiceFile {
     text: ScratchBuf<u8>,
-    len: usize,
     /// Why the file is not used, if so.
     fault: Option<&'static str>,
 }
@@ -277,8 +261,8 @@ impl ServiceFile {
         } else {
             None
         };
-        let len = if fault.is_none() { len } else { 0 };
-        Ok(Self { text, len, fault })
+        text.truncate(if fault.is_none() { len } else { 0 });
+        Ok(Self { text, fault })
     }
 
     /// The file's value of a variable: the rest of the last line that begins with `NAME=`.
@@ -289,7 +273,7 @@ impl ServiceFile {
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.text.get(..self.len).unwrap_or_default().split(|&b| b == b'\n')
+        self.text.split(|&b| b == b'\n')
     }
 
     /// Logs what is not used.
@@ -393,7 +377,7 @@ mod tests {
             b"# c\nNSS_WRAPPER_USER=a:x:%u\nNSS_WRAPPER_USERS=b\nNSS_WRAPPER_GROUP=",
         )
         .unwrap();
-        let file = ServiceFile { len: text.len(), text, fault: None };
+        let file = ServiceFile { text, fault: None };
         assert_eq!(file.value(USER), Some(&b"a:x:%u"[..]));
         assert_eq!((file.value(PASSWD), file.value(GROUP)), (None, None));
     }

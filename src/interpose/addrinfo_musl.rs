@@ -5,13 +5,14 @@
 //! block. The file's name is written over that copy. So the text is made at least as long as the name.
 
 use core::ffi::{CStr, c_char, c_int};
+use core::fmt::Write;
 use core::net::IpAddr;
 
 use super::addrinfo::{NameQuery, Query, family_and_flags, ip_of, next_addresses, next_names};
 use crate::config;
 use crate::db::address::{Family, numeric};
 use crate::db::hosts::HostRow;
-use crate::resolve::hosts::{Matches, address_in_file, in_file, in_module};
+use crate::resolve::hosts::{Matches, address_in_file, find_all};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{Room, c_bytes};
@@ -69,7 +70,7 @@ pub(super) unsafe fn addresses(query: Query) -> c_int {
 }
 
 fn find(call: &mut Call, node: &[u8], family: c_int, flags: c_int) -> Result<NodeText, Errno> {
-    let (config, thread) = (config::get()?, call.thread());
+    let config = config::get()?;
     if let Some(ip) = numeric(node) {
         let found = address_in_file(config, call, ip)?;
         return found.map_or(Ok(NodeText::Given), |host| in_place_of(ip, host.name));
@@ -77,16 +78,10 @@ fn find(call: &mut Call, node: &[u8], family: c_int, flags: c_int) -> Result<Nod
     if flags & libc::AI_NUMERICHOST != 0 {
         return Ok(NodeText::Given);
     }
-    let suits = |matches: &Matches<'_>| match suiting(matches, family, flags) {
+    let Some(matches) = find_all(config, call, node)? else { return Ok(NodeText::Given) };
+    match suiting(&matches, family, flags) {
         Some((ip, host)) => in_place_of(ip, host.name),
         None => Ok(NodeText::NoAddress),
-    };
-    if let Some(matches) = in_file(config, call, node)? {
-        return suits(&matches);
-    }
-    match in_module(config, thread, node, None)? {
-        Some(matches) => suits(&matches),
-        None => Ok(NodeText::Given),
     }
 }
 
@@ -121,40 +116,28 @@ const LONGEST_NODE_BYTES: usize = 254;
 /// An address as a C string that is at least as long as `name`, unless that is longer than libc takes. It is filled with
 /// zeros that change nothing: before an octal number, or as the number of a scope.
 fn text(ip: IpAddr, name: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
-    let digit = |n: u32| b"0123456789abcdef".get((n & 15) as usize).copied().unwrap_or(b'0');
-    let (mut number, mut zeros) = (ScratchBuf::new(), ScratchBuf::new());
+    let len = name.len().min(LONGEST_NODE_BYTES);
+    let mut text = ScratchBuf::new();
     match ip {
         IpAddr::V4(ip) => {
-            for octet in ip.octets().map(u32::from) {
-                if !number.is_empty() {
-                    number.push(b'.')?;
-                }
-                number.extend(&[
-                    b'0',
-                    digit(octet >> 6),
-                    digit(octet >> 3 & 7),
-                    digit(octet & 7),
-                ])?;
+            for _ in "0000.0000.0000.0000".len()..len {
+                text.push(b'0')?;
             }
+            let [a, b, c, d] = ip.octets();
+            write!(text, "{a:04o}.{b:04o}.{c:04o}.{d:04o}")
         }
         IpAddr::V6(ip) => {
-            for group in ip.segments().map(u32::from) {
-                if !number.is_empty() {
-                    number.push(b':')?;
-                }
-                number.extend(&[12, 8, 4, 0].map(|shift| digit(group >> shift)))?;
-            }
-            if name.len() > number.len() {
-                number.extend(b"%0")?;
-            }
+            let [a, b, c, d, e, f, g, h] = ip.segments();
+            write!(text, "{a:04x}:{b:04x}:{c:04x}:{d:04x}:{e:04x}:{f:04x}:{g:04x}:{h:04x}")
         }
     }
-    for _ in number.len()..name.len().min(LONGEST_NODE_BYTES) {
-        zeros.push(b'0')?;
+    .map_err(|_| Errno::ENOMEM)?;
+    if text.len() < len {
+        text.extend(b"%0")?;
     }
-    let (head, tail) = if ip.is_ipv4() { (&zeros, &number) } else { (&number, &zeros) };
-    let mut text = ScratchBuf::copy_of(head)?;
-    text.extend(tail)?;
+    while text.len() < len {
+        text.push(b'0')?;
+    }
     text.push(0)?;
     Ok(text)
 }

@@ -9,21 +9,51 @@ use super::{call_next, interpose};
 use crate::config::Config;
 use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow, Status};
-use crate::resolve::{self, Interposed, LibcFunctions, cursor};
+use crate::resolve::cursor::{self, Asker};
+use crate::resolve::{self, Interposed, LibcFunctions};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
 
-/// Ends a `_r` function: stores the result pointer, and gives what the function returns, `missing` if there is no row;
-/// `None` if the next definition is to be called.
+/// The question for the row with a key.
 #[inline(always)]
-fn finish_r<C>(
-    status: Result<Status, Errno>,
-    out: &OutBuf<'_, C>,
-    mut found: Place<'_, *mut C>,
+pub(super) fn with_key<'k, D: Interposed>(
+    key: &'k Key<'k>,
+) -> impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno> + 'k {
+    move |config, call, out| resolve::find::<D>(config, call, key, out)
+}
+
+/// The question for the next row.
+fn next<D: Interposed>(
+    config: &'static Config,
+    call: &mut Call,
+    out: &mut OutBuf<'_, D::C>,
+) -> Result<Status, Errno> {
+    cursor::next::<D>(config, call, out, Asker::Program)
+}
+
+/// Answers a `_r` function: stores the result pointer, and gives what the function returns, `missing` if there is no
+/// row; `None` if the next definition is to be called.
+///
+/// # Safety
+///
+/// Until the exported function returns `out` and `found` are valid for writes, and so are `len` bytes at `buf`.
+#[inline(always)]
+unsafe fn answer_r<D: Database>(
+    out: *mut D::C,
+    buf: *mut c_char,
+    len: size_t,
+    found: *mut *mut D::C,
     missing: c_int,
+    ask: impl FnOnce(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Option<c_int> {
-    let (row, code) = match status {
+    // SAFETY: the caller promises that the row and the buffer are valid for writes for as long.
+    let mut out = unsafe { OutBuf::new(out, buf, len) };
+    // SAFETY: the caller promises that it is valid for writes for as long.
+    let mut found = unsafe { Place::new(found) };
+    let _guard = ErrnoGuard::new();
+    let answer = resolve::ask::<D, _>(Status::Pass, |config, call| ask(config, call, &mut out));
+    let (row, code) = match answer {
         Ok(Status::Found(())) => (out.row(), 0),
         Ok(Status::NotFound) => (null_mut(), missing),
         Ok(Status::Pass) => return None,
@@ -33,79 +63,41 @@ fn finish_r<C>(
     Some(code)
 }
 
-/// `getXnam_r` and `getXid_r`: gives what [`finish_r`] gives, 0 if there is no row.
-#[inline(always)]
-fn find_r<D: Interposed>(
-    key: Key<'_>,
-    out: &mut OutBuf<'_, D::C>,
-    found: Place<'_, *mut D::C>,
-) -> Option<c_int> {
-    let _guard = ErrnoGuard::new();
-    let status = match resolve::configured::<D>() {
-        Ok(Some(config)) => match Call::enter() {
-            Ok(mut call) => resolve::find::<D>(config, &mut call, &key, out),
-            Err(error) => Err(error),
-        },
-        // Without `Call::enter`, which may allocate memory for the thread.
-        Ok(None) => Ok(Status::Pass),
-        Err(error) => Err(error),
-    };
-    finish_r(status, out, found, 0)
-}
-
-/// `getXent_r`: gives what [`finish_r`] gives, `ENOENT` at the end.
-fn next_r<D: Interposed>(out: &mut OutBuf<'_, D::C>, found: Place<'_, *mut D::C>) -> Option<c_int> {
-    let _guard = ErrnoGuard::new();
-    let status = match resolve::configured::<D>() {
-        Ok(Some(_)) => Call::enter().and_then(|mut call| cursor::next::<D>(&mut call, out)),
-        Ok(None) => Ok(Status::Pass),
-        Err(error) => Err(error),
-    };
-    finish_r(status, out, found, libc::ENOENT)
-}
-
-/// Answers a function without `_r` with a row in the calling thread's memory; `None` if the next definition is to be
-/// called.
+/// Answers a function without `_r`; `None` if the next definition is to be called.
 fn answer_static<D: Database>(
     ask: impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Option<*mut D::C> {
-    let guard = ErrnoGuard::new();
-    let answer = match resolve::configured::<D>() {
-        Ok(Some(config)) => Call::enter().and_then(|mut call| {
-            static_row::<D>(&mut call, &mut |call, out| ask(config, call, out))
-        }),
-        Ok(None) => return None,
-        Err(error) => Err(error),
-    };
-    drop(guard);
-    answer.unwrap_or_else(|error| {
+    static_row::<D>(ask).unwrap_or_else(|error| {
         error.set();
         Some(null_mut())
     })
 }
 
-/// The row in the thread's memory, which grows as long as it is too small; null if there is no row, and `None` if the
-/// next definition is to be called.
+/// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None` if
+/// the next definition is to be called.
+#[inline(always)]
 pub(super) fn static_row<D: Database>(
-    call: &mut Call,
-    ask: &mut impl FnMut(&mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
+    mut ask: impl FnMut(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Result<Option<*mut D::C>, Errno> {
-    let result = D::static_result(call.level());
-    if result.memory().1.is_null() {
-        result.grow()?;
-    }
-    loop {
-        let (row, buffer, len) = result.memory();
-        // SAFETY: memory of the call's level, which no other call of the thread uses meanwhile.
-        let mut out = unsafe { OutBuf::new(row, buffer.cast(), len) };
-        match ask(call, &mut out) {
-            Err(Errno::ERANGE) => result.grow()?,
-            Err(error) => return Err(error),
-            Ok(Status::Found(())) => return Ok(Some(row)),
-            Ok(Status::NotFound) => return Ok(Some(null_mut())),
-            Ok(Status::Pass) => return Ok(None),
+    let _guard = ErrnoGuard::new();
+    resolve::ask::<D, _>(None, |config, call| {
+        let result = D::static_result(call.level());
+        if result.memory().1.is_null() {
+            result.grow()?;
         }
-    }
+        loop {
+            let (row, buffer, len) = result.memory();
+            // SAFETY: memory of the call's level, which no other call of the thread uses meanwhile.
+            let mut out = unsafe { OutBuf::new(row, buffer.cast(), len) };
+            match ask(config, call, &mut out) {
+                Err(Errno::ERANGE) => result.grow()?,
+                Err(error) => return Err(error),
+                Ok(Status::Found(())) => return Ok(Some(row)),
+                Ok(Status::NotFound) => return Ok(Some(null_mut())),
+                Ok(Status::Pass) => return Ok(None),
+            }
+        }
+    })
 }
 
 /// `setXent`: true if libc's enumeration is to be begun too. After an error the next `getXent` begins ours.
@@ -146,11 +138,10 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return libc::EINVAL };
-                // SAFETY: POSIX has the caller promise room for a row, and `len` bytes at `buf`.
-                let mut room = unsafe { OutBuf::new(out, buf, len) };
-                // SAFETY: POSIX has the caller promise room for a pointer.
-                let place = unsafe { Place::new(found) };
-                find_r::<$database>(Key::name(key), &mut room, place)
+                let key = Key::name(key);
+                let ask = with_key::<$database>(&key);
+                // SAFETY: POSIX has the caller promise room for a row, a pointer, and `len` bytes at `buf`.
+                unsafe { answer_r::<$database>(out, buf, len, found, 0, ask) }
                     .unwrap_or_else(|| call_next!($name_r(name, out, buf, len, found) or libc::ENOSYS))
             }
 
@@ -159,9 +150,7 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return null_mut() };
-                answer_static::<$database>(|config, call, out| {
-                    resolve::find::<$database>(config, call, &Key::name(key), out)
-                })
+                answer_static::<$database>(with_key::<$database>(&Key::name(key)))
                     .unwrap_or_else(|| call_next!($name(name) or null_mut()))
             }
 
@@ -171,19 +160,16 @@ macro_rules! getent {
                     id: $id_type, out: *mut $row, buf: *mut c_char, len: size_t,
                     found: *mut *mut $row,
                 ) -> c_int as libc {
-                    // SAFETY: POSIX has the caller promise room for a row, and `len` bytes at `buf`.
-                    let mut room = unsafe { OutBuf::new(out, buf, len) };
-                    // SAFETY: POSIX has the caller promise room for a pointer.
-                    let place = unsafe { Place::new(found) };
-                    find_r::<$database>(Key::id(id), &mut room, place)
+                    let key = Key::id(id);
+                let ask = with_key::<$database>(&key);
+                    // SAFETY: POSIX has the caller promise room for a row, a pointer, and `len` bytes at `buf`.
+                    unsafe { answer_r::<$database>(out, buf, len, found, 0, ask) }
                         .unwrap_or_else(|| call_next!($id_r(id, out, buf, len, found) or libc::ENOSYS))
                 }
 
                 /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
-                    answer_static::<$database>(|config, call, out| {
-                        resolve::find::<$database>(config, call, &Key::id(id), out)
-                    })
+                    answer_static::<$database>(with_key::<$database>(&Key::id(id)))
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
                 }
             )?
@@ -192,17 +178,15 @@ macro_rules! getent {
             fn $next_r(
                 out: *mut $row, buf: *mut c_char, len: size_t, found: *mut *mut $row,
             ) -> c_int as libc {
-                // SAFETY: getpwent_r(3) has the caller promise room for a row, and `len` bytes at `buf`.
-                let mut room = unsafe { OutBuf::new(out, buf, len) };
-                // SAFETY: getpwent_r(3) has the caller promise room for a pointer.
-                let place = unsafe { Place::new(found) };
-                next_r::<$database>(&mut room, place)
+                let ask = next::<$database>;
+                // SAFETY: getpwent_r(3) has the caller promise room for a row, a pointer, and `len` bytes at `buf`.
+                unsafe { answer_r::<$database>(out, buf, len, found, libc::ENOENT, ask) }
                     .unwrap_or_else(|| call_next!($next_r(out, buf, len, found) or libc::ENOSYS))
             }
 
             /// The next row, getpwent(3), with a result in the calling thread's memory.
             fn $next() -> *mut $row as libc {
-                answer_static::<$database>(|_, call, out| cursor::next::<$database>(call, out))
+                answer_static::<$database>(next::<$database>)
                     .unwrap_or_else(|| call_next!($next() or null_mut()))
             }
 

@@ -14,7 +14,7 @@ use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::log::log;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{REALLOC, SETGROUPS};
-use crate::rt::out_buf::{Place, c_bytes};
+use crate::rt::out_buf::c_bytes;
 use crate::rt::sys;
 use crate::rt::thread::{Call, InLibc};
 
@@ -188,7 +188,7 @@ export! {
             Ok(if groups.gids.len() > 1 { Status::Found(()) } else { Status::NotFound })
         };
         // SAFETY: libc gives room for a number.
-        answer::<Group>(unsafe { Place::new(errnop) }, ask)
+        unsafe { answer::<Group>(errnop, ask) }
     }
 }
 

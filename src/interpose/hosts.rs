@@ -8,11 +8,13 @@ use libc::{hostent, size_t, socklen_t};
 
 use super::getent::{self, static_row};
 use super::{call_next, interpose};
+use crate::config::Config;
 use crate::db::address::{Family, Literal, from_octets, literal};
 use crate::db::hosts::{HostRow, write_all};
 use crate::db::{Hosts, Status};
-use crate::resolve::hosts::{FOUND, HostStatus, find_address, find_name, is_on};
-use crate::resolve::{Interposed, LibcFunctions, cursor};
+use crate::resolve::cursor::{self, Asker};
+use crate::resolve::hosts::{FOUND, HostStatus, PASS, find_address, find_name};
+use crate::resolve::{self, Interposed, LibcFunctions};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
@@ -42,78 +44,74 @@ pub(super) unsafe fn c_address(
     from_octets(family, unsafe { core::slice::from_raw_parts(address.cast(), len as usize) })
 }
 
-/// A host by name. An address as text is a host too, though no file lists it.
-fn find_name_or_address(
-    call: &mut Call,
+/// The question for a host by name. An address as text is a host too, though no file lists it.
+#[inline(always)]
+fn by_name(
     name: &[u8],
     family: c_int,
-    out: &mut OutBuf<'_, hostent>,
-) -> Result<HostStatus, Errno> {
-    let family = Family::from_c(family);
-    // As in glibc the family may be wrong if the name is an address.
-    let asked = family.unwrap_or(Family::V4);
-    match (literal(name, asked), family) {
-        (Literal::Address(address), _) => {
-            let host = HostRow { address, name, alias_list: b"" };
-            write_all(core::iter::once(host), asked, out).map(|_| FOUND)
-        }
-        (Literal::Name, Some(family)) => find_name(call, name, family, out),
-        (Literal::Name, None) | (Literal::Wrong, _) => {
-            Ok((Status::NotFound, HostErrno::HOST_NOT_FOUND))
+) -> impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno> {
+    move |config, call, out| {
+        let family = Family::from_c(family);
+        // As in glibc the family may be wrong if the name is an address.
+        let asked = family.unwrap_or(Family::V4);
+        match (literal(name, asked), family) {
+            (Literal::Address(address), _) => {
+                let host = HostRow { address, name, alias_list: b"" };
+                write_all(core::iter::once(host), asked, out).map(|_| FOUND)
+            }
+            (Literal::Name, Some(family)) => find_name(config, call, name, family, out),
+            (Literal::Name, None) | (Literal::Wrong, _) => {
+                Ok((Status::NotFound, HostErrno::HOST_NOT_FOUND))
+            }
         }
     }
+}
+
+/// The question for the host of an address.
+fn by_address(
+    address: Option<IpAddr>,
+) -> impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno> {
+    move |config, call, out| find_address(config, call, address, out)
 }
 
 /// The next host of the enumeration, of either family.
-fn next(call: &mut Call, out: &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno> {
-    Ok((cursor::next::<Hosts>(call, out)?, HostErrno::HOST_NOT_FOUND))
-}
-
-/// Where a `_r` function puts the host, the pointer to it, and why there is none.
-struct HostOut<'o> {
-    row: OutBuf<'o, hostent>,
-    found: Place<'o, *mut hostent>,
-    reason: Place<'o, c_int>,
-}
-
-impl HostOut<'_> {
-    /// # Safety
-    ///
-    /// Until the exported function returns `out`, `found` and `reason` are valid for writes, and so are
-    /// `len` bytes at `buf`.
-    unsafe fn new(
-        out: *mut hostent,
-        buf: *mut c_char,
-        len: size_t,
-        found: *mut *mut hostent,
-        reason: *mut c_int,
-    ) -> Self {
-        // SAFETY: the caller promises that they are valid for writes for as long.
-        let row = unsafe { OutBuf::new(out, buf, len) };
-        // SAFETY: the caller promises that it is valid for writes for as long.
-        let found = unsafe { Place::new(found) };
-        // SAFETY: the caller promises that it is valid for writes for as long.
-        Self { row, found, reason: unsafe { Place::new(reason) } }
-    }
+fn next(
+    config: &'static Config,
+    call: &mut Call,
+    out: &mut OutBuf<'_, hostent>,
+) -> Result<HostStatus, Errno> {
+    let status = cursor::next::<Hosts>(config, call, out, Asker::Program)?;
+    Ok((status, HostErrno::HOST_NOT_FOUND))
 }
 
 /// Answers a `_r` function with the host or null, and stores the reason; `None` if the next definition is to be called.
 /// `missing` is what the function returns if there is no host.
+///
+/// # Safety
+///
+/// Until the exported function returns `out`, `found` and `reason` are valid for writes, and so are `len` bytes at
+/// `buf`.
 #[inline(always)]
-fn answer_r(
-    mut out: HostOut<'_>,
+unsafe fn answer_r(
+    out: *mut hostent,
+    buf: *mut c_char,
+    len: size_t,
+    found: *mut *mut hostent,
+    reason: *mut c_int,
     missing: c_int,
-    ask: impl FnOnce(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
+    ask: impl FnOnce(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
 ) -> Option<c_int> {
+    // SAFETY: the caller promises that the row and the buffer are valid for writes for as long.
+    let mut out = unsafe { OutBuf::new(out, buf, len) };
+    // SAFETY: the caller promises that it is valid for writes for as long.
+    let mut found = unsafe { Place::new(found) };
+    // SAFETY: the caller promises that it is valid for writes for as long.
+    let mut reason = unsafe { Place::new(reason) };
     let guard = ErrnoGuard::new();
-    let answer = match is_on() {
-        Ok(true) => Call::enter().and_then(|mut call| ask(&mut call, &mut out.row)),
-        Ok(false) => return None,
-        Err(error) => Err(error),
-    };
+    let answer = resolve::ask::<Hosts, _>(PASS, |config, call| ask(config, call, &mut out));
     drop(guard);
     let (row, code, why) = match answer {
-        Ok((Status::Found(()), _)) => (out.row.row(), 0, HostErrno::NETDB_SUCCESS),
+        Ok((Status::Found(()), _)) => (out.row(), 0, HostErrno::NETDB_SUCCESS),
         Ok((Status::NotFound, why)) => (null_mut(), missing, why),
         Ok((Status::Pass, _)) => return None,
         Err(error) => {
@@ -121,43 +119,29 @@ fn answer_r(
             (null_mut(), error.get(), error.into())
         }
     };
-    out.found.set(row);
-    out.reason.set(why.get());
+    found.set(row);
+    reason.set(why.get());
     Some(code)
-}
-
-/// Answers `gethostbyname2_r`.
-#[inline(always)]
-fn answer_name_r(out: HostOut<'_>, name: Option<&[u8]>, family: c_int) -> Option<c_int> {
-    let name = name.unwrap_or_default();
-    answer_r(out, 0, |call, out| find_name_or_address(call, name, family, out))
 }
 
 /// Answers a function without `_r` with a host in the thread's memory, and says in `h_errno` why there is none; `None`
 /// if the next definition is to be called.
 fn answer_static(
-    mut ask: impl FnMut(&mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
+    ask: impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
 ) -> Option<*mut hostent> {
-    let guard = ErrnoGuard::new();
-    if is_on() == Ok(false) {
-        return None;
-    }
     let mut why = HostErrno::NETDB_SUCCESS;
-    let mut ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| {
-        let (status, reason) = ask(call, out)?;
+    let answer = static_row::<Hosts>(|config, call, out| {
+        let (status, reason) = ask(config, call, out)?;
         why = reason;
         Ok(status)
-    };
-    let answer = Call::enter().and_then(|mut call| static_row::<Hosts>(&mut call, &mut ask));
-    drop(guard);
+    });
     match answer {
-        Ok(Some(host)) => {
-            if host.is_null() {
+        Ok(host) => {
+            if host.is_some_and(<*mut hostent>::is_null) {
                 why.set();
             }
-            Some(host)
+            host
         }
-        Ok(None) => None,
         Err(error) => {
             HostErrno::from(error).set();
             error.set();
@@ -173,10 +157,10 @@ interpose! {
         found: *mut *mut hostent, reason: *mut c_int,
     ) -> c_int {
         // SAFETY: gethostbyname_r(3) has the caller promise a C string.
-        let key = unsafe { c_bytes(name) };
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        let ask = by_name(key, libc::AF_INET);
         // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
-        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
-        answer_name_r(room, key, libc::AF_INET).unwrap_or_else(|| {
+        unsafe { answer_r(out, buf, len, found, reason, 0, ask) }.unwrap_or_else(|| {
             call_next!(gethostbyname_r(name, out, buf, len, found, reason) or libc::ENOSYS)
         })
     }
@@ -187,10 +171,10 @@ interpose! {
         found: *mut *mut hostent, reason: *mut c_int,
     ) -> c_int {
         // SAFETY: gethostbyname2_r(3) has the caller promise a C string.
-        let key = unsafe { c_bytes(name) };
-        // SAFETY: gethostbyname2_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
-        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
-        answer_name_r(room, key, family).unwrap_or_else(|| {
+        let key = unsafe { c_bytes(name) }.unwrap_or_default();
+        let ask = by_name(key, family);
+        // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
+        unsafe { answer_r(out, buf, len, found, reason, 0, ask) }.unwrap_or_else(|| {
             call_next!(gethostbyname2_r(name, family, out, buf, len, found, reason) or libc::ENOSYS)
         })
     }
@@ -202,10 +186,9 @@ interpose! {
     ) -> c_int {
         // SAFETY: the man page has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
+        let ask = by_address(key);
         // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
-        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
-        let ask = |call: &mut Call, out: &mut OutBuf<'_, hostent>| find_address(call, key, out);
-        answer_r(room, 0, ask).unwrap_or_else(|| call_next!(
+        unsafe { answer_r(out, buf, len, found, reason, 0, ask) }.unwrap_or_else(|| call_next!(
             gethostbyaddr_r(address, size, family, out, buf, len, found, reason) or libc::ENOSYS
         ))
     }
@@ -216,8 +199,7 @@ interpose! {
         reason: *mut c_int,
     ) -> c_int {
         // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
-        let room = unsafe { HostOut::new(out, buf, len, found, reason) };
-        answer_r(room, libc::ENOENT, next)
+        unsafe { answer_r(out, buf, len, found, reason, libc::ENOENT, next) }
             .unwrap_or_else(|| call_next!(gethostent_r(out, buf, len, found, reason) or libc::ENOENT))
     }
 
@@ -225,7 +207,7 @@ interpose! {
     fn gethostbyname(name: *const c_char) -> *mut hostent {
         // SAFETY: POSIX has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        answer_static(|call, out| find_name_or_address(call, key, libc::AF_INET, out))
+        answer_static(by_name(key, libc::AF_INET))
             .unwrap_or_else(|| call_next!(gethostbyname(name) or null_mut()))
     }
 
@@ -233,7 +215,7 @@ interpose! {
     fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
         // SAFETY: the man page has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        answer_static(|call, out| find_name_or_address(call, key, family, out))
+        answer_static(by_name(key, family))
             .unwrap_or_else(|| call_next!(gethostbyname2(name, family) or null_mut()))
     }
 
@@ -241,7 +223,7 @@ interpose! {
     fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent {
         // SAFETY: POSIX has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        answer_static(|call, out| find_address(call, key, out))
+        answer_static(by_address(key))
             .unwrap_or_else(|| call_next!(gethostbyaddr(address, size, family) or null_mut()))
     }
 

@@ -38,16 +38,10 @@ macro_rules! interpose {
 
         $($crate::interpose::check_type! { [$($libc)?] $name: unsafe extern "C" fn($($ty),*) $(-> $ret)? })*
 
-        $(
+        $crate::interpose::export! {$(
             $(#[$doc])*
-            ///
-            /// # Safety
-            ///
-            /// The caller keeps what the man page asks of it.
-            #[cfg_attr(not(any(test, fuzzing, miri)), unsafe(no_mangle))]
-            #[cfg_attr(any(test, fuzzing, miri), allow(dead_code, reason = "only C calls it"))]
-            pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
-        )*
+            fn $name($($arg: $ty),*) $(-> $ret)? $body
+        )*}
     };
 }
 use interpose;
@@ -78,7 +72,7 @@ macro_rules! call_next {
 }
 use call_next;
 
-/// Declares functions that libc calls, and exports them under their C names.
+/// Exports functions under their C names. (By itself: those that only libc calls.)
 macro_rules! export {
     ($(
         $(#[$doc:meta])*
@@ -88,10 +82,10 @@ macro_rules! export {
         ///
         /// # Safety
         ///
-        /// The caller keeps what glibc's `<nss.h>` asks of it.
+        /// The caller keeps what the man page or, for what libc calls, glibc's `<nss.h>` asks of it.
         #[cfg_attr(not(any(test, fuzzing, miri)), unsafe(no_mangle))]
         #[cfg_attr(any(test, fuzzing, miri), allow(dead_code, reason = "only C calls it"))]
-        pub(super) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
+        pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? $body
     )*};
 }
 use export;

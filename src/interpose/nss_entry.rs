@@ -1,39 +1,44 @@
 //! The functions of an NSS service, which libc itself calls: glibc's `<nss.h>`.
 
 use core::ffi::{c_char, c_int, c_void};
-use core::net::IpAddr;
 
 use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
 
 use super::export;
+use super::getent::with_key;
 use super::hosts::c_address;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::db::address::Family;
 use crate::db::hosts::{AddressTuple, TupleList, write_tuples};
 use crate::db::key::Key;
 use crate::db::{Database, Group, Hosts, Passwd, Shadow, Status};
 use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
-use crate::resolve::hosts::{HostStatus, find_address, find_name, in_file, in_module};
-use crate::resolve::{self, cursor};
+use crate::resolve::cursor::{self, Asker};
+use crate::resolve::hosts::{FOUND, HostStatus, PASS, find_address, find_all, find_name};
+use crate::resolve::{self, Interposed};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
-use crate::rt::out_buf::{OutBuf, Place, Room, c_bytes};
+use crate::rt::out_buf::{OutBuf, Room, c_bytes};
 use crate::rt::thread::{Call, InLibc, locals};
 
+/// Asks our sources for libc; `pass` if an export has asked them already, and then called libc.
+fn ask_ours<D: Database, T>(
+    pass: T,
+    ask: impl FnOnce(&'static Config, &mut Call) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let _guard = ErrnoGuard::new();
+    if InLibc::is_on() { Ok(pass) } else { resolve::ask::<D, T>(pass, ask) }
+}
+
 /// Answers as an NSS service does. `Pass` becomes "not found", and libc goes on to the next service if there is one.
-pub(super) fn answer<D: Database>(
-    mut errnop: Place<'_, c_int>,
+///
+/// # Safety
+///
+/// `errnop` is valid for writes.
+pub(super) unsafe fn answer<D: Database>(
+    errnop: *mut c_int,
     ask: impl FnOnce(&'static Config, &mut Call) -> Result<Status, Errno>,
 ) -> c_int {
-    let guard = ErrnoGuard::new();
-    let answer = match resolve::configured::<D>() {
-        // An export has asked our sources, and then called libc.
-        Ok(_) if InLibc::is_on() => Ok(Status::Pass),
-        Ok(Some(config)) => Call::enter().and_then(|mut call| ask(config, &mut call)),
-        Ok(None) => Ok(Status::Pass),
-        Err(error) => Err(error),
-    };
-    drop(guard);
-    let (status, error) = match answer {
+    let (status, error) = match ask_ours::<D, _>(Status::Pass, ask) {
         Ok(Status::Found(())) => return SUCCESS,
         Ok(_) => (NOTFOUND, Errno::ENOENT),
         // libc calls again, with a larger buffer.
@@ -41,8 +46,36 @@ pub(super) fn answer<D: Database>(
         Err(error @ (Errno::EAGAIN | Errno::ENOMEM)) => (TRYAGAIN, error),
         Err(error) => (UNAVAIL, error),
     };
-    errnop.set(error.get());
+    // SAFETY: the caller promises that it is valid for writes.
+    unsafe { errnop.write(error.get()) };
     status
+}
+
+/// The same with a row.
+///
+/// # Safety
+///
+/// Until the exported function returns `out` and `errnop` are valid for writes, and so are `len` bytes at `buf`.
+unsafe fn answer_row<D: Database>(
+    out: *mut D::C,
+    buf: *mut c_char,
+    len: size_t,
+    errnop: *mut c_int,
+    ask: impl FnOnce(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
+) -> c_int {
+    // SAFETY: the caller promises that the row and the buffer are valid for writes for as long.
+    let mut out = unsafe { OutBuf::new(out, buf, len) };
+    // SAFETY: the caller promises that it is valid for writes.
+    unsafe { answer::<D>(errnop, |config, call| ask(config, call, &mut out)) }
+}
+
+/// The question for the next row of ours.
+fn next<D: Interposed>(
+    config: &'static Config,
+    call: &mut Call,
+    out: &mut OutBuf<'_, D::C>,
+) -> Result<Status, Errno> {
+    cursor::next::<D>(config, call, out, Asker::Libc)
 }
 
 /// Begins or ends an enumeration, and gives an NSS status.
@@ -68,21 +101,19 @@ pub(super) fn begin_addresses() -> usize {
 }
 
 /// Answers for hosts. `unknown` is the NSS status for a host that our sources do not have.
-fn answer_host(
-    (mut errnop, mut reason): (Place<'_, c_int>, Place<'_, c_int>),
+///
+/// # Safety
+///
+/// `errnop` and `reason` are valid for writes.
+unsafe fn answer_host(
+    errnop: *mut c_int,
+    reason: *mut c_int,
     unknown: c_int,
-    ask: impl FnOnce(&mut Call) -> Result<HostStatus, Errno>,
+    ask: impl FnOnce(&'static Config, &mut Call) -> Result<HostStatus, Errno>,
 ) -> c_int {
     let asked = &locals().hosts_asked;
     asked.set(asked.get().wrapping_add(1));
-    let guard = ErrnoGuard::new();
-    let answer = if InLibc::is_on() {
-        Ok((Status::Pass, HostErrno::NETDB_SUCCESS))
-    } else {
-        Call::enter().and_then(|mut call| ask(&mut call))
-    };
-    drop(guard);
-    let (status, error, why) = match answer {
+    let (status, error, why) = match ask_ours::<Hosts, _>(PASS, ask) {
         Ok((Status::Found(()), _)) => return SUCCESS,
         Ok((Status::Pass, _)) => (UNAVAIL, Errno::ENOENT, HostErrno::HOST_NOT_FOUND),
         // Like glibc's own files module: it does not distinguish this from an unknown host.
@@ -91,63 +122,44 @@ fn answer_host(
         // If it is ERANGE libc calls again, with a larger buffer.
         Err(error) => (TRYAGAIN, error, error.into()),
     };
-    errnop.set(error.get());
-    reason.set(why.get());
+    // SAFETY: the caller promises that it is valid for writes.
+    unsafe { errnop.write(error.get()) };
+    // SAFETY: the caller promises that it is valid for writes.
+    unsafe { reason.write(why.get()) };
     status
-}
-
-/// Where libc expects an error number and an `h_errno` value.
-///
-/// # Safety
-///
-/// Both are valid for writes until the exported function returns.
-unsafe fn places<'p>(
-    errnop: *mut c_int,
-    reason: *mut c_int,
-) -> (Place<'p, c_int>, Place<'p, c_int>) {
-    // SAFETY: the caller promises that it is valid for writes for as long.
-    let errnop = unsafe { Place::new(errnop) };
-    // SAFETY: the caller promises that it is valid for writes for as long.
-    (errnop, unsafe { Place::new(reason) })
 }
 
 /// The addresses of all families, as a list.
 fn find_tuples(
+    config: &'static Config,
     call: &mut Call,
     name: &[u8],
     list: TupleList<'_>,
     room: Room<'_>,
 ) -> Result<HostStatus, Errno> {
-    let (config, thread) = (config::get()?, call.thread());
-    let listed = in_file(config, call, name)?;
-    let matches = match listed {
-        Some(_) => listed,
-        None => in_module(config, thread, name, None)?,
-    };
-    let Some(matches) = matches else { return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND)) };
+    let thread = call.thread();
+    let Some(matches) = find_all(config, call, name)? else { return Ok(PASS) };
     let canonical = matches.rows().next().map_or(b"".as_slice(), |host| host.name);
     thread.remember_canonical(canonical)?;
     write_tuples(matches.rows(), list, room)?;
-    Ok(resolve::hosts::FOUND)
+    Ok(FOUND)
 }
 
 /// The addresses of a family; the canonical name is remembered for getaddrinfo.
 fn find_host(
+    config: &'static Config,
     call: &mut Call,
     name: &[u8],
     family: c_int,
     out: &mut OutBuf<'_, hostent>,
 ) -> Result<HostStatus, Errno> {
-    let Some(family) = Family::from_c(family) else {
-        return Ok((Status::Pass, HostErrno::HOST_NOT_FOUND));
-    };
-    let thread = call.thread();
-    let found = find_name(call, name, family, out)?;
-    if found.0 == Status::Found(()) {
+    let Some(family) = Family::from_c(family) else { return Ok(PASS) };
+    let found = find_name(config, call, name, family, out)?;
+    if found == FOUND {
         // SAFETY: `find_name` says `Found` once it has written the row.
         let canonical = unsafe { (*out.row()).h_name };
         // SAFETY: `write_all` has put a C string in the caller's buffer there.
-        thread.remember_canonical(unsafe { c_bytes(canonical) }.unwrap_or_default())?;
+        call.thread().remember_canonical(unsafe { c_bytes(canonical) }.unwrap_or_default())?;
     }
     Ok(found)
 }
@@ -166,11 +178,9 @@ macro_rules! entry_points {
             ) -> c_int {
                 // SAFETY: libc gives a C string.
                 let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
-                // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
-                let mut out = unsafe { OutBuf::new(out, buf, len) };
-                let ask = |config, call: &mut Call| resolve::find::<$database>(config, call, &key, &mut out);
-                // SAFETY: libc gives room for a number.
-                answer::<$database>(unsafe { Place::new(errnop) }, ask)
+                let ask = with_key::<$database>(&key);
+                // SAFETY: libc gives room for a row, `len` bytes at `buf`, and room for a number.
+                unsafe { answer_row::<$database>(out, buf, len, errnop, ask) }
             }
 
             $(
@@ -178,22 +188,18 @@ macro_rules! entry_points {
                 fn $by_id(
                     id: $id_type, out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int,
                 ) -> c_int {
-                    // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
-                    let mut out = unsafe { OutBuf::new(out, buf, len) };
-                    let ask =
-                        |config, call: &mut Call| resolve::find::<$database>(config, call, &Key::id(id), &mut out);
-                    // SAFETY: libc gives room for a number.
-                    answer::<$database>(unsafe { Place::new(errnop) }, ask)
+                    let key = Key::id(id);
+                let ask = with_key::<$database>(&key);
+                    // SAFETY: libc gives room for a row, `len` bytes at `buf`, and room for a number.
+                    unsafe { answer_row::<$database>(out, buf, len, errnop, ask) }
                 }
             )?
 
             /// libc asks for the next row.
             fn $next(out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int) -> c_int {
-                // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
-                let mut out = unsafe { OutBuf::new(out, buf, len) };
-                let ask = |_, call: &mut Call| cursor::next_of_ours::<$database>(call, &mut out);
-                // SAFETY: libc gives room for a number.
-                answer::<$database>(unsafe { Place::new(errnop) }, ask)
+                let ask = next::<$database>;
+                // SAFETY: libc gives room for a row, `len` bytes at `buf`, and room for a number.
+                unsafe { answer_row::<$database>(out, buf, len, errnop, ask) }
             }
 
             /// libc begins an enumeration.
@@ -230,9 +236,9 @@ export! {
         let room = unsafe { Room::new(buf.cast(), len) };
         // SAFETY: libc gives a list, empty or with a first tuple.
         let list = unsafe { TupleList::new(list) };
-        let ask = |call: &mut Call| find_tuples(call, key, list, room);
+        let ask = |config, call: &mut Call| find_tuples(config, call, key, list, room);
         // SAFETY: libc gives room for two numbers.
-        answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
+        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
     }
 
     /// libc asks for the addresses of a family, and the canonical name.
@@ -262,9 +268,9 @@ export! {
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let mut out = unsafe { OutBuf::new(out, buf, len) };
-        let ask = |call: &mut Call| find_host(call, key, family, &mut out);
+        let ask = |config, call: &mut Call| find_host(config, call, key, family, &mut out);
         // SAFETY: libc gives room for two numbers.
-        answer_host(unsafe { places(errnop, reason) }, UNAVAIL, ask)
+        unsafe { answer_host(errnop, reason, UNAVAIL, ask) }
     }
 
     /// libc asks for the IPv4 addresses of a host.
@@ -283,12 +289,12 @@ export! {
         len: size_t, errnop: *mut c_int, reason: *mut c_int,
     ) -> c_int {
         // SAFETY: libc gives so many bytes.
-        let key: Option<IpAddr> = unsafe { c_address(address, size, family) };
+        let key = unsafe { c_address(address, size, family) };
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let mut out = unsafe { OutBuf::new(out, buf, len) };
-        let ask = |call: &mut Call| find_address(call, key, &mut out);
+        let ask = |config, call: &mut Call| find_address(config, call, key, &mut out);
         // SAFETY: libc gives room for two numbers.
-        answer_host(unsafe { places(errnop, reason) }, NOTFOUND, ask)
+        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
     }
 
     /// As `_nss_wrapper_rs_gethostbyaddr_r`, by the name that newer libcs ask for first.
@@ -308,12 +314,11 @@ export! {
     ) -> c_int {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let mut out = unsafe { OutBuf::new(out, buf, len) };
-        let ask = |call: &mut Call| {
-            let status = cursor::next_of_ours::<Hosts>(call, &mut out)?;
-            Ok((status, HostErrno::HOST_NOT_FOUND))
+        let ask = |config, call: &mut Call| {
+            Ok((next::<Hosts>(config, call, &mut out)?, HostErrno::HOST_NOT_FOUND))
         };
         // SAFETY: libc gives room for two numbers.
-        answer_host(unsafe { places(errnop, reason) }, NOTFOUND, ask)
+        unsafe { answer_host(errnop, reason, NOTFOUND, ask) }
     }
 
     /// libc begins an enumeration of hosts.

@@ -1,9 +1,13 @@
 //! The hosts of a module.
 #![allow(unsafe_code, reason = "calls of foreign functions")]
 
+use core::net::IpAddr;
+
 use libc::socklen_t;
 
+use super::status::NOTFOUND;
 use super::{Function, as_c, ask, c_string, module};
+use crate::config::Config;
 use crate::db::address::Family;
 use crate::db::hosts::address_at;
 use crate::db::key::Key;
@@ -14,58 +18,74 @@ use crate::rt::thread::ThreadState;
 
 /// A host by name, with its addresses of the family; `None` if there is no module, or it cannot be loaded.
 pub(crate) fn host_by_name(
+    config: &Config,
     thread: &'static ThreadState,
     name: &[u8],
     family: Family,
 ) -> Result<Option<OwnedRow>, Errno> {
     let Status::Found(module) = module()? else { return Ok(None) };
     let question = Key::host(name).hash;
-    let (key, function) = (c_string(name)?, Function::HostByName);
-    if let Some(by_name2) = module.host_by_name2 {
-        let (family, _) = family.to_c();
-        return host(ask::<Hosts>(thread, function, question, None, |row, buf, len, error| {
-            let (key, mut reason) = (as_c(&key).as_ptr(), 0);
-            // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
-            unsafe { by_name2(key, family, row.cast(), buf, len, error, &raw mut reason) }
-        }));
-    }
-    // As in glibc, this function is asked for IPv4 only.
-    let Some(by_name) = module.host_by_name.filter(|_| family == Family::V4) else {
-        return Ok(None);
-    };
-    host(ask::<Hosts>(thread, function, question, None, |row, buf, len, error| {
-        let (key, mut reason) = (as_c(&key).as_ptr(), 0);
-        // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
-        unsafe { by_name(key, row.cast(), buf, len, error, &raw mut reason) }
-    }))
+    let (key, (number, _)) = (c_string(name)?, family.to_c());
+    let found =
+        ask::<Hosts>(thread, Function::HostByName, question, None, |row, buf, len, error| {
+            let (key, row, mut reason) = (as_c(&key).as_ptr(), row.cast(), 0);
+            match (module.host_by_name2, module.host_by_name) {
+                // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
+                (Some(ask), _) => unsafe {
+                    ask(key, number, row, buf, len, error, &raw mut reason)
+                },
+                // As in glibc, this function is asked for IPv4 only.
+                (None, Some(ask)) if family == Family::V4 => {
+                    // SAFETY: a C string, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
+                    unsafe { ask(key, row, buf, len, error, &raw mut reason) }
+                }
+                _ => NOTFOUND,
+            }
+        });
+    host(config, found)
 }
 
-/// A host by the bytes of an address.
+/// A host by an address.
 pub(crate) fn host_by_address(
+    config: &Config,
     thread: &'static ThreadState,
-    octets: &[u8],
-    family: Family,
+    address: IpAddr,
 ) -> Result<Option<OwnedRow>, Errno> {
     let Status::Found(module) = module()? else { return Ok(None) };
     let Some(by_address) = module.host_by_address else { return Ok(None) };
-    let question = Key::name(octets).hash;
-    let (family, _) = family.to_c();
+    let question = Key::address(address).hash;
+    let (family, _) = Family::of(address).to_c();
+    let (v4, v6);
+    let octets: &[u8] = match address {
+        IpAddr::V4(ip) => {
+            v4 = ip.octets();
+            &v4
+        }
+        IpAddr::V6(ip) => {
+            v6 = ip.octets();
+            &v6
+        }
+    };
     let size = socklen_t::try_from(octets.len()).unwrap_or(0);
-    host(ask::<Hosts>(thread, Function::HostByAddress, question, None, |row, buf, len, error| {
-        let (from, mut reason) = (octets.as_ptr().cast(), 0);
-        // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
-        unsafe { by_address(from, size, family, row.cast(), buf, len, error, &raw mut reason) }
-    }))
+    let found =
+        ask::<Hosts>(thread, Function::HostByAddress, question, None, |row, buf, len, error| {
+            let (from, row, mut reason) = (octets.as_ptr().cast(), row.cast(), 0);
+            // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
+            unsafe { by_address(from, size, family, row, buf, len, error, &raw mut reason) }
+        });
+    host(config, found)
 }
 
-fn host(found: Result<Status<OwnedRow>, Errno>) -> Result<Option<OwnedRow>, Errno> {
+/// The host that was found. If libc is asked next, the module's error is ignored unless there was no memory.
+fn host(
+    config: &Config,
+    found: Result<Status<OwnedRow>, Errno>,
+) -> Result<Option<OwnedRow>, Errno> {
     match found {
-        Ok(Status::Found(host)) => {
-            let has_address = address_at(&host, 0).is_some();
-            Ok(has_address.then_some(host))
-        }
+        Ok(Status::Found(host)) => Ok(address_at(&host, 0).is_some().then_some(host)),
         Ok(_) => Ok(None),
-        Err(error @ (Errno::ENOMEM | Errno::EAGAIN)) => Err(error),
+        Err(Errno::ENOMEM) => Err(Errno::ENOMEM),
+        Err(Errno::EAGAIN) if !config.fall_through => Err(Errno::EAGAIN),
         Err(error) => {
             log!(Debug, "hosts", "the module failed: {error}");
             Ok(None)

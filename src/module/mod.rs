@@ -85,17 +85,16 @@ fn module() -> Result<Status<&'static Module>, Errno> {
 
 /// The module's functions for a database; `Pass` if it has none.
 fn functions<D: Database>() -> Result<Status<&'static Functions>, Errno> {
-    let module = match module()? {
-        Status::Found(module) => module,
-        Status::NotFound => return Ok(Status::NotFound),
-        Status::Pass => return Ok(Status::Pass),
-    };
-    let functions = match D::FILE {
-        FileKind::Passwd => &module.passwd,
-        FileKind::Group => &module.group,
-        _ => return Ok(Status::Pass),
-    };
-    Ok(if functions.any() { Status::Found(functions) } else { Status::Pass })
+    Ok(match (module()?, D::FILE) {
+        (Status::Found(Module { passwd, .. }), FileKind::Passwd) if passwd.any() => {
+            Status::Found(passwd)
+        }
+        (Status::Found(Module { group, .. }), FileKind::Group) if group.any() => {
+            Status::Found(group)
+        }
+        (Status::NotFound, _) => Status::NotFound,
+        _ => Status::Pass,
+    })
 }
 
 /// True if a module is configured that has the database, or that cannot be loaded.
@@ -152,12 +151,9 @@ pub(crate) fn next<D: Database>(
     thread: &'static ThreadState,
     room: Option<usize>,
 ) -> Result<Status<OwnedRow>, Errno> {
-    let functions = match functions::<D>()? {
-        Status::Found(functions) => functions,
-        Status::NotFound => return Ok(Status::NotFound),
-        Status::Pass => return Ok(Status::Pass),
+    let Status::Found(Functions { next: Some(next), .. }) = functions::<D>()? else {
+        return Ok(Status::NotFound);
     };
-    let Some(next) = functions.next else { return Ok(Status::NotFound) };
     ask::<D>(thread, Function::Next, 0, room, |row, buf, len, error| {
         let len = room.map_or(len, |room| room.min(len));
         // SAFETY: what `ask` gives: a row, a buffer of `len` bytes, and where errno is.

@@ -13,8 +13,8 @@ use core::sync::atomic::Ordering;
 use super::position::{Phase, Position};
 use super::synthetic_user;
 use super::user_line::User;
-use super::{Interposed, LibcFunctions, asks_libc, asks_module};
-use crate::config::{self, Config, FileKind};
+use super::{Interposed, LibcFunctions, asks_libc, asks_module, configured};
+use crate::config::{Config, FileKind};
 use crate::db::key::Key;
 use crate::db::{Database, OwnedRow, Status};
 use crate::file::snapshot::Snapshot;
@@ -52,10 +52,7 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
 
 /// `setXent`: begins an enumeration. True if libc's is to be begun too.
 pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
-    let config = config::get()?;
-    if !super::has_sources::<D>(config) {
-        return Ok(true);
-    }
+    let Some(config) = configured::<D>()? else { return Ok(true) };
     let mut call = Call::enter()?;
     close_module::<D>(&mut call)?;
     start::<D>(config, &mut call, true)?;
@@ -65,10 +62,7 @@ pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
 
 /// `endXent`: ends the enumeration. True if libc's is to be ended too.
 pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
-    let config = config::get()?;
-    if !super::has_sources::<D>(config) {
-        return Ok(true);
-    }
+    let Some(config) = configured::<D>()? else { return Ok(true) };
     // Usually none has begun, and then this is all.
     if D::FILE.source().is_walked() {
         let mut call = Call::enter()?;
@@ -87,28 +81,22 @@ fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
     if is_begun { module::close::<D>(thread) } else { Ok(()) }
 }
 
-/// `getXent`: writes the next row. Begins an enumeration if none has begun.
+/// Who asks for the next row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The program, by `getXent`.
+    Program,
+    /// libc, which enumerates its other services itself.
+    Libc,
+}
+
+/// Writes the next row. Begins an enumeration if none has begun.
 pub(crate) fn next<D: Interposed>(
+    config: &'static Config,
     call: &mut Call,
     out: &mut OutBuf<'_, D::C>,
+    asker: Asker,
 ) -> Result<Status, Errno> {
-    next_with::<D>(call, out, true)
-}
-
-/// The same for libc, which enumerates its other services itself.
-pub(crate) fn next_of_ours<D: Interposed>(
-    call: &mut Call,
-    out: &mut OutBuf<'_, D::C>,
-) -> Result<Status, Errno> {
-    next_with::<D>(call, out, false)
-}
-
-fn next_with<D: Interposed>(
-    call: &mut Call,
-    out: &mut OutBuf<'_, D::C>,
-    walks_libc: bool,
-) -> Result<Status, Errno> {
-    let config = config::get()?;
     let thread = call.thread();
     loop {
         let Some((walk, snapshot)) = D::FILE.source().walk(call) else {
@@ -117,6 +105,8 @@ fn next_with<D: Interposed>(
         };
         let seen = walk.position.load(Ordering::Acquire);
         let position = Position::from_word(seen);
+        let has_synthetic = position.has_synthetic;
+        let earlier = EarlierRows { config, snapshot, has_synthetic, thread };
         let go_to = |phase| {
             let word = Position { phase, ..position }.to_word();
             walk.move_on(seen, word)
@@ -126,8 +116,7 @@ fn next_with<D: Interposed>(
                 let row = snapshot.and_then(|rows| rows.row_from::<D>(usize::try_from(at).ok()?));
                 match row {
                     Some((row, after)) => {
-                        let is_shown =
-                            !(position.has_synthetic && User::is_called(config, D::name(&row))?);
+                        let is_shown = !(has_synthetic && User::is_called(config, D::name(&row))?);
                         if is_shown {
                             D::write(&row, out)?;
                         }
@@ -141,15 +130,13 @@ fn next_with<D: Interposed>(
                 }
             }
             Phase::Module => {
-                let earlier =
-                    EarlierRows { config, snapshot, has_synthetic: position.has_synthetic, thread };
                 let written = asks_module::<D>(config) && next_of_module::<D>(&earlier, walk, out)?;
                 if !written {
                     go_to(Phase::Libc);
                 }
                 written
             }
-            Phase::Libc if !walks_libc || !asks_libc::<D>(config)? => {
+            Phase::Libc if asker == Asker::Libc || !asks_libc::<D>(config)? => {
                 go_to(Phase::Synthetic(0));
                 false
             }
@@ -159,8 +146,6 @@ fn next_with<D: Interposed>(
                     // The export has to call libc, with the caller's own arguments.
                     return Ok(Status::Pass);
                 }
-                let earlier =
-                    EarlierRows { config, snapshot, has_synthetic: position.has_synthetic, thread };
                 let written = next_of_libc::<D>(&earlier, out, &family)?;
                 if !written {
                     go_to(Phase::Synthetic(0));
@@ -169,7 +154,7 @@ fn next_with<D: Interposed>(
             }
             Phase::Synthetic(number) => {
                 // Even without the user, there may be groups of the process without a name.
-                let number = if position.has_synthetic { number } else { number.max(1) };
+                let number = if has_synthetic { number } else { number.max(1) };
                 let written = write_synthetic::<D>(config, call, number, out)?;
                 let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
                 let next = Position { phase: next, ..position }.to_word();
@@ -245,35 +230,27 @@ fn next_of_module<D: Database>(
 ) -> Result<bool, Errno> {
     loop {
         let (_, _, room) = out.raw();
+        let begin_again = |error| {
+            walk.module_epoch.store(STALE, Ordering::Relaxed);
+            error
+        };
         let copy = match next_in_module::<D>(earlier.thread, walk, room) {
             Ok(Some(copy)) => copy,
             Ok(None) => return Ok(false),
             // The module gives the row again next time.
             Err(Errno::ERANGE) => return Err(Errno::ERANGE),
-            Err(error) => {
-                // The module may have moved past a row for which there was no memory.
-                walk.module_epoch.store(STALE, Ordering::Relaxed);
-                return Err(error);
-            }
+            // The module may have moved past a row for which there was no memory.
+            Err(error) => return Err(begin_again(error)),
         };
         let row = D::row_of(&copy);
-        let written = match earlier.has::<D>(D::name(&row)) {
-            Ok(true) => Ok(false),
-            Ok(false) => D::write(&row, out).map(|()| true),
-            Err(error) => Err(error),
-        };
-        match written {
-            Err(error) => {
-                // The row has to be given again, so the module's enumeration begins again.
-                walk.module_epoch.store(STALE, Ordering::Relaxed);
-                return Err(error);
-            }
-            Ok(is_written) => {
-                walk.module_rows.fetch_add(1, Ordering::Relaxed);
-                if is_written {
-                    return Ok(true);
-                }
-            }
+        // After an error the row has to be given again.
+        let is_repeated = earlier.has::<D>(D::name(&row)).map_err(begin_again)?;
+        if !is_repeated {
+            D::write(&row, out).map_err(begin_again)?;
+        }
+        walk.module_rows.fetch_add(1, Ordering::Relaxed);
+        if !is_repeated {
+            return Ok(true);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-use crate::config::{self, Config};
+use super::configured;
+use crate::config::Config;
 use crate::db::address::Family;
 use crate::db::hosts::{HostRow, address_at, address_count, write_all};
 use crate::db::key::{Key, without_dot};
@@ -13,7 +14,6 @@ use crate::file::table::Lines;
 use crate::module;
 use crate::rt::errno::{Errno, HostErrno};
 use crate::rt::log::{Bytes, log};
-use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::OutBuf;
 use crate::rt::thread::{Call, ThreadState};
 
@@ -21,16 +21,16 @@ use crate::rt::thread::{Call, ThreadState};
 pub(crate) type HostStatus = (Status, HostErrno);
 
 pub(crate) const FOUND: HostStatus = (Status::Found(()), HostErrno::NETDB_SUCCESS);
-const PASS: HostStatus = (Status::Pass, HostErrno::NETDB_SUCCESS);
+pub(crate) const PASS: HostStatus = (Status::Pass, HostErrno::NETDB_SUCCESS);
 
 /// True if hosts are wrapped.
 pub(crate) fn is_on() -> Result<bool, Errno> {
-    Ok(config::get()?.file(Hosts::FILE).is_some())
+    Ok(configured::<Hosts>()?.is_some())
 }
 
 /// The status of a host that our sources do not have.
-fn unknown(config: &Config, reason: HostErrno) -> HostStatus {
-    if config.fall_through { PASS } else { (Status::NotFound, reason) }
+fn unknown(config: &Config) -> HostStatus {
+    if config.fall_through { PASS } else { (Status::NotFound, HostErrno::HOST_NOT_FOUND) }
 }
 
 /// All lines of a name, from the file or from the module.
@@ -145,29 +145,32 @@ pub(crate) fn address_in_file<'a>(
     Ok(found)
 }
 
-/// The module's hosts of a name, with addresses of the family, or of both. If the module fails and libc is asked next,
-/// the error is ignored.
-pub(crate) fn in_module(
+/// All lines of a name in the file or, if it has none, the module's hosts with addresses of both families.
+pub(crate) fn find_all<'a>(
+    config: &'static Config,
+    call: &'a mut Call,
+    name: &[u8],
+) -> Result<Option<Matches<'a>>, Errno> {
+    let thread = call.thread();
+    match in_file(config, call, name)? {
+        Some(found) => Ok(Some(found)),
+        None => in_module(config, thread, name, None),
+    }
+}
+
+/// The module's hosts of a name, with addresses of the family, or of both.
+#[cold]
+fn in_module(
     config: &Config,
     thread: &'static ThreadState,
     name: &[u8],
     family: Option<Family>,
 ) -> Result<Option<Matches<'static>>, Errno> {
-    if config.module().is_none() {
-        return Ok(None);
-    }
-    let families = match family {
-        Some(family) => [Some(family), None],
-        None => [Some(Family::V4), Some(Family::V6)],
+    let ask = |asked| match family {
+        Some(family) if family != asked => Ok(None),
+        _ => module::host_by_name(config, thread, without_dot(name), asked),
     };
-    let mut copies = [None, None];
-    for (copy, family) in copies.iter_mut().zip(families) {
-        let Some(family) = family else { continue };
-        *copy = match module::host_by_name(thread, without_dot(name), family) {
-            Err(error) if error != Errno::ENOMEM && config.fall_through => None,
-            found => found?,
-        };
-    }
+    let copies = [ask(Family::V4)?, ask(Family::V6)?];
     if copies.iter().all(Option::is_none) {
         return Ok(None);
     }
@@ -177,63 +180,48 @@ pub(crate) fn in_module(
 
 /// Writes the hosts of a name, with addresses of a family.
 pub(crate) fn find_name(
+    config: &'static Config,
     call: &mut Call,
     name: &[u8],
     family: Family,
     out: &mut OutBuf<'_, libc::hostent>,
 ) -> Result<HostStatus, Errno> {
-    let config = config::get()?;
-    if config.file(Hosts::FILE).is_none() {
-        return Ok(PASS);
-    }
     let thread = call.thread();
-    let found = in_file(config, call, name)?;
-    let found = match found {
+    // Not by `find_all`, whose result would be copied.
+    let is_written = match in_file(config, call, name)? {
         Some(found) => write_all(found.rows(), family, out)?,
         None => match in_module(config, thread, name, Some(family))? {
             Some(found) => write_all(found.rows(), family, out)?,
-            None => return Ok(unknown(config, HostErrno::HOST_NOT_FOUND)),
+            None => return Ok(unknown(config)),
         },
     };
-    // The host is known, but has no address of that family.
-    Ok(if found { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) })
+    // The host is known, but may have no address of that family.
+    Ok(if is_written { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) })
 }
 
 /// Writes the first host of an address. Without an address there is no host.
 pub(crate) fn find_address(
+    config: &'static Config,
     call: &mut Call,
     address: Option<IpAddr>,
     out: &mut OutBuf<'_, libc::hostent>,
 ) -> Result<HostStatus, Errno> {
-    let config = config::get()?;
-    if config.file(Hosts::FILE).is_none() {
-        return Ok(PASS);
-    }
     let Some(address) = address else {
         return Ok((Status::NotFound, HostErrno::HOST_NOT_FOUND));
     };
     let thread = call.thread();
-    let family = Family::of(address);
-    if let Some(host) = address_in_file(config, call, address)? {
-        let found = write_all(core::iter::once(host), family, out)?;
-        return Ok(if found { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) });
-    }
-    if config.module().is_some() {
-        let mut octets = ScratchBuf::<u8>::new();
-        match address {
-            IpAddr::V4(ip) => octets.extend(&ip.octets())?,
-            IpAddr::V6(ip) => octets.extend(&ip.octets())?,
-        }
-        let found = match module::host_by_address(thread, &octets, family) {
-            Err(error) if error != Errno::ENOMEM && config.fall_through => None,
-            found => found?,
-        };
-        if let Some(copy) = found {
-            log!(Trace, Hosts::NAME, "{address}: found by the module");
-            let row = HostRow { address, ..Hosts::row_of(&copy) };
-            write_all(core::iter::once(row), family, out)?;
-            return Ok(FOUND);
-        }
-    }
-    Ok(unknown(config, HostErrno::HOST_NOT_FOUND))
+    let copy;
+    let host = match address_in_file(config, call, address)? {
+        Some(host) => host,
+        None => match module::host_by_address(config, thread, address)? {
+            Some(found) => {
+                log!(Trace, Hosts::NAME, "{address}: found by the module");
+                copy = found;
+                HostRow { address, ..Hosts::row_of(&copy) }
+            }
+            None => return Ok(unknown(config)),
+        },
+    };
+    // It has the address, so it is written.
+    write_all(core::iter::once(host), Family::of(address), out).map(|_| FOUND)
 }

@@ -153,14 +153,23 @@ fn has_ids<D: Database>() -> bool {
 /// The configuration, if any source of ours can answer for the database; otherwise libc alone does.
 #[inline(always)]
 pub(crate) fn configured<D: Database>() -> Result<Option<&'static Config>, Errno> {
-    config::get().map(|config| Some(config).filter(|config| has_sources::<D>(config)))
+    let config = config::get()?;
+    let has_sources = config.file(D::FILE).is_some()
+        || has_ids::<D>() && (config.user.is_some() || config.module().is_some());
+    Ok(has_sources.then_some(config))
 }
 
-/// True if any source of ours can answer for the database.
+/// Asks a question in a call; `pass` if libc alone answers for the database. That is known without `Call::enter`, which
+/// may allocate memory for the thread.
 #[inline(always)]
-fn has_sources<D: Database>(config: &Config) -> bool {
-    config.file(D::FILE).is_some()
-        || has_ids::<D>() && (config.user.is_some() || config.module().is_some())
+pub(crate) fn ask<D: Database, T>(
+    pass: T,
+    ask: impl FnOnce(&'static Config, &mut Call) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    match configured::<D>()? {
+        Some(config) => ask(config, &mut Call::enter()?),
+        None => Ok(pass),
+    }
 }
 
 /// True if a module is asked for the database.
