@@ -75,7 +75,6 @@ fn answer_static<D: Database>(
 
 /// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None` if
 /// the next definition is to be called.
-#[inline(always)]
 pub(super) fn static_row<D: Database>(
     mut ask: impl FnMut(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Result<Option<*mut D::C>, Errno> {
@@ -150,7 +149,9 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return null_mut() };
-                answer_static::<$database>(with_key::<$database>(&Key::name(key)))
+                answer_static::<$database>(|config, call, out| {
+                    resolve::find::<$database>(config, call, &Key::name(key), out)
+                })
                     .unwrap_or_else(|| call_next!($name(name) or null_mut()))
             }
 
@@ -169,7 +170,9 @@ macro_rules! getent {
 
                 /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
-                    answer_static::<$database>(with_key::<$database>(&Key::id(id)))
+                    answer_static::<$database>(|config, call, out| {
+                    resolve::find::<$database>(config, call, &Key::id(id), out)
+                })
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
                 }
             )?
