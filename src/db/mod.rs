@@ -185,20 +185,13 @@ impl OwnedRow {
 /// `list` is null or such an array, which lives as long as the iterator.
 #[allow(unsafe_code, reason = "reads what C has filled")]
 unsafe fn pointers(
-    list: *const *mut core::ffi::c_char,
+    mut list: *const *mut core::ffi::c_char,
 ) -> impl Iterator<Item = *mut core::ffi::c_char> {
-    let mut at = list;
     core::iter::from_fn(move || {
-        if at.is_null() {
-            return None;
-        }
-        // SAFETY: the caller promises an array that ends in null, and no null has been seen yet.
-        let element = unsafe { *at };
-        if element.is_null() {
-            return None;
-        }
+        // SAFETY: the caller promises null or an array that ends in null, and no null has been seen in it yet.
+        let element = unsafe { list.as_ref() }.copied().filter(|element| !element.is_null())?;
         // SAFETY: this element was not the end, so there is another.
-        at = unsafe { at.add(1) };
+        list = unsafe { list.add(1) };
         Some(element)
     })
 }

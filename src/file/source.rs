@@ -1,9 +1,6 @@
 //! One configured file: its newest snapshot, and whether that is still the file's content.
 //!
-//! If nothing has changed a lookup makes one system call: fstat(2) of a descriptor that watches the file, or
-//! stat(2) of the path. A descriptor shows a rewrite, and, by link count and ctime, a rename over the file or an
-//! unlink. It does not show changes to a directory above. So stat(2) of the path is made too when the coarse
-//! clock has moved (every few milliseconds), and always if there is a symbolic link in the path.
+//! If nothing has changed a lookup makes one system call: docs/design.md, "What decides freshness".
 //!
 //! A thread's cache is the snapshot that its outermost level shows in its slot (`rt::thread`).
 #![allow(unsafe_code, reason = "slots whose type this file knows")]
