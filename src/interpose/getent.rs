@@ -10,27 +10,10 @@ use crate::config::Config;
 use crate::db::key::Key;
 use crate::db::{Database, Group, Passwd, Shadow, Status};
 use crate::resolve::cursor::{self, Asker};
-use crate::resolve::{self, Interposed, LibcFunctions};
+use crate::resolve::{self, Interposed, LibcFunctions, Question};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::thread::Call;
-
-/// The question for the row with a key.
-#[inline(always)]
-pub(super) fn with_key<'k, D: Interposed>(
-    key: &'k Key<'k>,
-) -> impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno> + 'k {
-    move |config, call, out| resolve::find::<D>(config, call, key, out)
-}
-
-/// The question for the next row.
-fn next<D: Interposed>(
-    config: &'static Config,
-    call: &mut Call,
-    out: &mut OutBuf<'_, D::C>,
-) -> Result<Status, Errno> {
-    cursor::next::<D>(config, call, out, Asker::Program)
-}
 
 /// Answers a `_r` function: stores the result pointer, and gives what the function returns, `missing` if there is no
 /// row; `None` if the next definition is to be called.
@@ -39,20 +22,26 @@ fn next<D: Interposed>(
 ///
 /// Until the exported function returns `out` and `found` are valid for writes, and so are `len` bytes at `buf`.
 #[inline(always)]
-unsafe fn answer_r<D: Database>(
+unsafe fn answer_r<D: Interposed>(
     out: *mut D::C,
     buf: *mut c_char,
     len: size_t,
     found: *mut *mut D::C,
     missing: c_int,
-    ask: impl FnOnce(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
+    question: &Question<'_>,
 ) -> Option<c_int> {
     // SAFETY: the caller promises that the row and the buffer are valid for writes for as long.
     let mut out = unsafe { OutBuf::new(out, buf, len) };
     // SAFETY: the caller promises that it is valid for writes for as long.
     let mut found = unsafe { Place::new(found) };
     let _guard = ErrnoGuard::new();
-    let answer = resolve::ask::<D, _>(Status::Pass, |config, call| ask(config, call, &mut out));
+    let answer = match resolve::configured::<D>() {
+        Ok(Some(config)) => {
+            Call::enter().and_then(|mut call| question.answer::<D>(config, &mut call, &mut out))
+        }
+        Ok(None) => return None,
+        Err(error) => Err(error),
+    };
     let (row, code) = match answer {
         Ok(Status::Found(())) => (out.row(), 0),
         Ok(Status::NotFound) => (null_mut(), missing),
@@ -64,10 +53,9 @@ unsafe fn answer_r<D: Database>(
 }
 
 /// Answers a function without `_r`; `None` if the next definition is to be called.
-fn answer_static<D: Database>(
-    ask: impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
-) -> Option<*mut D::C> {
-    static_row::<D>(ask).unwrap_or_else(|error| {
+fn answer_static<D: Interposed>(question: &Question<'_>) -> Option<*mut D::C> {
+    let answer = static_row::<D>(|config, call, out| question.answer::<D>(config, call, out));
+    answer.unwrap_or_else(|error| {
         error.set();
         Some(null_mut())
     })
@@ -137,10 +125,9 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return libc::EINVAL };
-                let key = Key::name(key);
-                let ask = with_key::<$database>(&key);
+                let question = Question::Row(Key::name(key));
                 // SAFETY: POSIX has the caller promise room for a row, a pointer, and `len` bytes at `buf`.
-                unsafe { answer_r::<$database>(out, buf, len, found, 0, ask) }
+                unsafe { answer_r::<$database>(out, buf, len, found, 0, &question) }
                     .unwrap_or_else(|| call_next!($name_r(name, out, buf, len, found) or libc::ENOSYS))
             }
 
@@ -149,9 +136,7 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return null_mut() };
-                answer_static::<$database>(|config, call, out| {
-                    resolve::find::<$database>(config, call, &Key::name(key), out)
-                })
+                answer_static::<$database>(&Question::Row(Key::name(key)))
                     .unwrap_or_else(|| call_next!($name(name) or null_mut()))
             }
 
@@ -161,18 +146,15 @@ macro_rules! getent {
                     id: $id_type, out: *mut $row, buf: *mut c_char, len: size_t,
                     found: *mut *mut $row,
                 ) -> c_int as libc {
-                    let key = Key::id(id);
-                let ask = with_key::<$database>(&key);
+                    let question = Question::Row(Key::id(id));
                     // SAFETY: POSIX has the caller promise room for a row, a pointer, and `len` bytes at `buf`.
-                    unsafe { answer_r::<$database>(out, buf, len, found, 0, ask) }
+                    unsafe { answer_r::<$database>(out, buf, len, found, 0, &question) }
                         .unwrap_or_else(|| call_next!($id_r(id, out, buf, len, found) or libc::ENOSYS))
                 }
 
                 /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
-                    answer_static::<$database>(|config, call, out| {
-                    resolve::find::<$database>(config, call, &Key::id(id), out)
-                })
+                    answer_static::<$database>(&Question::Row(Key::id(id)))
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
                 }
             )?
@@ -181,15 +163,15 @@ macro_rules! getent {
             fn $next_r(
                 out: *mut $row, buf: *mut c_char, len: size_t, found: *mut *mut $row,
             ) -> c_int as libc {
-                let ask = next::<$database>;
+                let question = Question::Next(Asker::Program);
                 // SAFETY: getpwent_r(3) has the caller promise room for a row, a pointer, and `len` bytes at `buf`.
-                unsafe { answer_r::<$database>(out, buf, len, found, libc::ENOENT, ask) }
+                unsafe { answer_r::<$database>(out, buf, len, found, libc::ENOENT, &question) }
                     .unwrap_or_else(|| call_next!($next_r(out, buf, len, found) or libc::ENOSYS))
             }
 
             /// The next row, getpwent(3), with a result in the calling thread's memory.
             fn $next() -> *mut $row as libc {
-                answer_static::<$database>(next::<$database>)
+                answer_static::<$database>(&Question::Next(Asker::Program))
                     .unwrap_or_else(|| call_next!($next() or null_mut()))
             }
 

@@ -5,7 +5,6 @@ use core::ffi::{c_char, c_int, c_void};
 use libc::{gid_t, group, hostent, passwd, size_t, socklen_t, spwd, uid_t};
 
 use super::export;
-use super::getent::with_key;
 use super::hosts::c_address;
 use crate::config::Config;
 use crate::db::address::Family;
@@ -15,7 +14,7 @@ use crate::db::{Database, Group, Hosts, Passwd, Shadow, Status};
 use crate::module::status::{NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL};
 use crate::resolve::cursor::{self, Asker};
 use crate::resolve::hosts::{FOUND, HostStatus, PASS, find_address, find_all, find_name};
-use crate::resolve::{self, Interposed};
+use crate::resolve::{self, Interposed, Question};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Room, c_bytes};
 use crate::rt::thread::{Call, InLibc, locals};
@@ -56,26 +55,17 @@ pub(super) unsafe fn answer<D: Database>(
 /// # Safety
 ///
 /// Until the exported function returns `out` and `errnop` are valid for writes, and so are `len` bytes at `buf`.
-unsafe fn answer_row<D: Database>(
+unsafe fn answer_row<D: Interposed>(
     out: *mut D::C,
     buf: *mut c_char,
     len: size_t,
     errnop: *mut c_int,
-    ask: impl FnOnce(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
+    question: &Question<'_>,
 ) -> c_int {
     // SAFETY: the caller promises that the row and the buffer are valid for writes for as long.
     let mut out = unsafe { OutBuf::new(out, buf, len) };
     // SAFETY: the caller promises that it is valid for writes.
-    unsafe { answer::<D>(errnop, |config, call| ask(config, call, &mut out)) }
-}
-
-/// The question for the next row of ours.
-fn next<D: Interposed>(
-    config: &'static Config,
-    call: &mut Call,
-    out: &mut OutBuf<'_, D::C>,
-) -> Result<Status, Errno> {
-    cursor::next::<D>(config, call, out, Asker::Libc)
+    unsafe { answer::<D>(errnop, |config, call| question.answer::<D>(config, call, &mut out)) }
 }
 
 /// Begins or ends an enumeration, and gives an NSS status.
@@ -178,9 +168,9 @@ macro_rules! entry_points {
             ) -> c_int {
                 // SAFETY: libc gives a C string.
                 let key = Key::name(unsafe { c_bytes(name) }.unwrap_or_default());
-                let ask = with_key::<$database>(&key);
+                let question = Question::Row(key);
                 // SAFETY: libc gives room for a row, `len` bytes at `buf`, and room for a number.
-                unsafe { answer_row::<$database>(out, buf, len, errnop, ask) }
+                unsafe { answer_row::<$database>(out, buf, len, errnop, &question) }
             }
 
             $(
@@ -188,18 +178,17 @@ macro_rules! entry_points {
                 fn $by_id(
                     id: $id_type, out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int,
                 ) -> c_int {
-                    let key = Key::id(id);
-                let ask = with_key::<$database>(&key);
+                    let question = Question::Row(Key::id(id));
                     // SAFETY: libc gives room for a row, `len` bytes at `buf`, and room for a number.
-                    unsafe { answer_row::<$database>(out, buf, len, errnop, ask) }
+                    unsafe { answer_row::<$database>(out, buf, len, errnop, &question) }
                 }
             )?
 
             /// libc asks for the next row.
             fn $next(out: *mut $row, buf: *mut c_char, len: size_t, errnop: *mut c_int) -> c_int {
-                let ask = next::<$database>;
+                let question = Question::Next(Asker::Libc);
                 // SAFETY: libc gives room for a row, `len` bytes at `buf`, and room for a number.
-                unsafe { answer_row::<$database>(out, buf, len, errnop, ask) }
+                unsafe { answer_row::<$database>(out, buf, len, errnop, &question) }
             }
 
             /// libc begins an enumeration.
@@ -315,7 +304,7 @@ export! {
         // SAFETY: libc gives room for a row, and `len` bytes at `buf`.
         let mut out = unsafe { OutBuf::new(out, buf, len) };
         let ask = |config, call: &mut Call| {
-            Ok((next::<Hosts>(config, call, &mut out)?, HostErrno::HOST_NOT_FOUND))
+            Ok((cursor::next::<Hosts>(config, call, &mut out, Asker::Libc)?, HostErrno::HOST_NOT_FOUND))
         };
         // SAFETY: libc gives room for two numbers.
         unsafe { answer_host(errnop, reason, NOTFOUND, ask) }

@@ -13,6 +13,8 @@ pub(crate) mod user_line;
 
 use core::ffi::{c_char, c_int};
 
+use cursor::Asker;
+
 use crate::config::{self, Config};
 use crate::db::key::Key;
 use crate::db::{Database, Status};
@@ -169,6 +171,31 @@ pub(crate) fn ask<D: Database, T>(
     match configured::<D>()? {
         Some(config) => ask(config, &mut Call::enter()?),
         None => Ok(pass),
+    }
+}
+
+/// What is asked of a database with rows in one C struct.
+#[derive(Clone, Copy)]
+pub(crate) enum Question<'k> {
+    /// The row with a key.
+    Row(Key<'k>),
+    /// The next row of the enumeration.
+    Next(Asker),
+}
+
+impl Question<'_> {
+    /// Writes the row into the caller's buffer.
+    #[inline(always)]
+    pub(crate) fn answer<D: Interposed>(
+        &self,
+        config: &'static Config,
+        call: &mut Call,
+        out: &mut OutBuf<'_, D::C>,
+    ) -> Result<Status, Errno> {
+        match self {
+            Self::Row(key) => find::<D>(config, call, key, out),
+            Self::Next(asker) => cursor::next::<D>(config, call, out, *asker),
+        }
     }
 }
 
