@@ -29,7 +29,7 @@ pub(crate) struct Source {
     snapshot: Published<Snapshot>,
     /// Locked while the file is read and parsed again, so that one thread does it for all. The word that it guards is not used. A
     /// thread whose snapshot is current does not wait for it.
-    reloading: ForkMutex<u32>,
+    reloading: ForkMutex,
     /// How many loads have begun. An answer may come from any load that began after the question.
     loads: AtomicU32,
     /// The file cannot be read, and that was reported.
@@ -149,7 +149,7 @@ impl Source {
     const fn new() -> Self {
         Self {
             snapshot: Published::new(),
-            reloading: ForkMutex::new(0),
+            reloading: ForkMutex::new(),
             loads: AtomicU32::new(0),
             has_complained: AtomicBool::new(false),
             chroot_fd: AtomicI32::new(0),

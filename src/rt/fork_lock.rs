@@ -4,8 +4,8 @@
 //! there for ever. With `pthread_atfork` handlers every fork of the program would wait for our locks instead.
 //! So the lock's word holds the owner's address space and thread. The compare-and-swap from 0 admits one live owner,
 //! and a waiter takes the lock over only from an owner that cannot release it any more: one of another address space,
-//! a thread that has ended, or an abandoned call of this thread. Such a lock guards only one word, which is valid
-//! between any two instructions: `sync::OneWord`.
+//! a thread that has ended, or an abandoned call of this thread. Such a lock guards no data
+//! (`sync::ForkMutex`), because that would be half changed then.
 //!
 //! Waiting only saves work: a thread that may not wait, or has waited long enough, reads the file without the
 //! lock. So nobody waits here for ever.

@@ -1,4 +1,4 @@
-//! A word behind a lock that survives fork, and a value that is made once.
+//! A lock that survives fork with its guard, and a value that is made once.
 #![allow(unsafe_code, reason = "a lock")]
 
 use lock_api::{GuardNoSend, RawMutex};
@@ -30,20 +30,16 @@ unsafe impl RawMutex for ForkLock {
     }
 }
 
-/// A type of one word, which is valid between any two instructions, and so whenever a lock is taken over.
-pub(crate) trait OneWord: Copy {}
-impl OneWord for u32 {}
+/// A [`ForkLock`] with lock_api's guard. It guards no data, which would be half changed when the lock is taken over.
+pub(crate) struct ForkMutex(lock_api::Mutex<ForkLock, ()>);
 
-/// A word behind a [`ForkLock`].
-pub(crate) struct ForkMutex<T: OneWord>(lock_api::Mutex<ForkLock, T>);
-
-impl<T: OneWord> ForkMutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self(lock_api::Mutex::new(value))
+impl ForkMutex {
+    pub(crate) const fn new() -> Self {
+        Self(lock_api::Mutex::new(()))
     }
 
     /// Takes the lock, after a sleep if need be; `None` if it cannot wait, or has waited long enough.
-    pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, T>> {
+    pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, ()>> {
         // SAFETY: the lock is recorded and waited for, and not unlocked.
         let lock = unsafe { self.0.raw() };
         thread::set_lock(Some(lock));
