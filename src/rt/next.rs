@@ -86,15 +86,14 @@ impl<F> Next<F> {
     }
 }
 
-/// True if the address lies in this library.
+/// True if the function is this library's, whose code lies between its ELF header and its data.
 fn is_ours(at: NonNull<c_void>) -> bool {
     unsafe extern "C" {
         /// Where the library is loaded: its ELF header. Every linker defines it.
         static __ehdr_start: c_void;
     }
-    let start = (&raw const __ehdr_start).addr();
-    // The library is not longer than this.
-    at.as_ptr().addr().wrapping_sub(start) < (16 << 20)
+    // libc may be next to the library, so the end counts too.
+    ((&raw const __ehdr_start).addr()..(&raw const WEAK).addr()).contains(&at.as_ptr().addr())
 }
 
 impl<F: Copy> Next<F> {

@@ -97,6 +97,24 @@ fn without_a_hosts_file_hosts_are_libcs_as_with_the_peer() {
 }
 
 #[test]
+fn libc_is_given_the_modules_hosts_only_beside_a_hosts_file_too() {
+    let scene = ModuleScene::new();
+    // Not preloaded: libc loads the library as the service.
+    std::os::unix::fs::symlink(library(), scene.dir().join("libnss_wrapper_rs.so.2")).unwrap();
+    let found = |scene_of_module: Command| {
+        let mut getent = Command::new("getent");
+        getent.envs(scene_of_module.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        getent.env_remove("LD_PRELOAD").env("LD_LIBRARY_PATH", scene.dir());
+        let output = getent.args(["-s", "wrapper_rs", "ahosts", "h1"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let module = module("plain", &[]);
+    assert_eq!(found(scene.with_module(library(), &module, "plain")), "");
+    let listed = found(scene.hosts(library(), &module, "plain"));
+    assert!(listed.contains("10.9.0.1") && listed.contains("fd00::1"), "{listed}");
+}
+
+#[test]
 fn what_the_module_does_not_know_falls_through_to_libc_if_asked() {
     let scene = ModuleScene::new();
     expect(&mut plain(&scene), &[("gethostbyname localhost", NOT_FOUND)]);

@@ -127,12 +127,17 @@ fn what_a_module_is_told_while_it_is_being_loaded_is_what_glibc_tells_it() {
     assert_eq!(scene.log(), "load: static is known\n");
 }
 
-/// The command where Debian's module extrausers reads `users` and `groups`, and where libc's module files reads the
-/// scene's files.
-fn with_extrausers(scene: &ModuleScene, users: &str, groups: &str, command: &Command) -> Command {
+/// The command where libc asks these services, Debian's module extrausers reads `users` and `groups`, and libc's module
+/// files reads the scene's files.
+fn with_extrausers(
+    scene: &ModuleScene,
+    services: &str,
+    (users, groups): (&str, &str),
+    command: &Command,
+) -> Command {
     file(scene.dir(), "users", users);
     file(scene.dir(), "groups", groups);
-    file(scene.dir(), "nsswitch", "passwd: files extrausers\ngroup: files extrausers\n");
+    file(scene.dir(), "nsswitch", format!("passwd: {services}\ngroup: {services}\n"));
     let script = "mount -t tmpfs none /var/lib; mkdir /var/lib/extrausers; \
         cp users /var/lib/extrausers/passwd; cp groups /var/lib/extrausers/group; \
         mount --bind passwd /etc/passwd; mount --bind group /etc/group; \
@@ -140,6 +145,25 @@ fn with_extrausers(scene: &ModuleScene, users: &str, groups: &str, command: &Com
     let mut inside = after_mounts(script, &[], command);
     inside.current_dir(scene.dir());
     inside
+}
+
+#[test]
+fn as_a_service_the_library_finds_users_of_the_services_behind_it() {
+    let scene = ModuleScene::new();
+    std::os::unix::fs::symlink(library(), scene.dir().join("libnss_wrapper_rs.so.2")).unwrap();
+    let extrausers = debian("libnss_extrausers.so.2");
+    let others = extrausers.parent().expect("it is in a directory");
+    let asked = |id: &str| {
+        // Not preloaded: libc loads the library as the service.
+        let mut getent = Command::new("getent");
+        getent.args(["passwd", id]);
+        getent.env("LD_LIBRARY_PATH", format!("{}:{}", scene.dir().display(), others.display()));
+        getent.env("NSS_WRAPPER_USER", format!("magic:x:{id}:7000:::"));
+        let users = "extra:x:7001:7001:::\n";
+        stdout(&mut with_extrausers(&scene, "wrapper_rs extrausers", (users, ""), &getent))
+    };
+    assert_eq!(asked("7001"), "extra:x:7001:7001:::\n");
+    assert_eq!(asked("7002"), "magic:x:7002:7000:::\n");
 }
 
 #[test]
@@ -187,7 +211,10 @@ fn extrausers_answers_as_it_does_for_glibc_and_the_peer() {
     let mut glibc = Command::new(probe("ask"));
     glibc.env("LD_LIBRARY_PATH", extrausers.parent().expect("it is in a directory"));
     let say = |command: Command, questions: &[&str]| {
-        answers(&mut with_extrausers(&scene, &users, &groups, &command), questions)
+        answers(
+            &mut with_extrausers(&scene, "files extrausers", (&users, &groups), &command),
+            questions,
+        )
     };
     // Removes what glibc and the peer set errno to. For an unknown name the peer returns ENOENT, which becomes "none".
     let plain = |answers: Vec<String>| -> Vec<String> {
