@@ -27,8 +27,8 @@ use crate::rt::watch::{Watch, close_watch_fd, open_high};
 /// A configured file.
 pub(crate) struct Source {
     snapshot: Published<Snapshot>,
-    /// Locked while the file is read and parsed again, so that one thread does it for all. The word that it guards is not used. A
-    /// thread whose snapshot is current does not wait for it.
+    /// Locked while the file is read and parsed again, so that one thread does it for all. A thread whose snapshot is
+    /// current does not wait for it.
     reloading: ForkMutex,
     /// How many loads have begun. An answer may come from any load that began after the question.
     loads: AtomicU32,

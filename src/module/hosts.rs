@@ -7,7 +7,6 @@ use libc::socklen_t;
 
 use super::status::NOTFOUND;
 use super::{Function, as_c, ask, c_string, module};
-use crate::config::Config;
 use crate::db::address::Family;
 use crate::db::hosts::address_at;
 use crate::db::key::Key;
@@ -18,7 +17,6 @@ use crate::rt::thread::ThreadState;
 
 /// A host by name, with its addresses of the family; `None` if there is no module, or it cannot be loaded.
 pub(crate) fn host_by_name(
-    config: &Config,
     thread: &'static ThreadState,
     name: &[u8],
     family: Family,
@@ -42,12 +40,11 @@ pub(crate) fn host_by_name(
                 _ => NOTFOUND,
             }
         });
-    host(config, found)
+    host(found)
 }
 
 /// A host by an address.
 pub(crate) fn host_by_address(
-    config: &Config,
     thread: &'static ThreadState,
     address: IpAddr,
 ) -> Result<Option<OwnedRow>, Errno> {
@@ -73,19 +70,14 @@ pub(crate) fn host_by_address(
             // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
             unsafe { by_address(from, size, family, row, buf, len, error, &raw mut reason) }
         });
-    host(config, found)
+    host(found)
 }
 
-/// The host that was found. If libc is asked next, the module's error is ignored unless there was no memory.
-fn host(
-    config: &Config,
-    found: Result<Status<OwnedRow>, Errno>,
-) -> Result<Option<OwnedRow>, Errno> {
+fn host(found: Result<Status<OwnedRow>, Errno>) -> Result<Option<OwnedRow>, Errno> {
     match found {
         Ok(Status::Found(host)) => Ok(address_at(&host, 0).is_some().then_some(host)),
         Ok(_) => Ok(None),
-        Err(Errno::ENOMEM) => Err(Errno::ENOMEM),
-        Err(Errno::EAGAIN) if !config.fall_through => Err(Errno::EAGAIN),
+        Err(error @ (Errno::ENOMEM | Errno::EAGAIN)) => Err(error),
         Err(error) => {
             log!(Debug, "hosts", "the module failed: {error}");
             Ok(None)

@@ -33,6 +33,11 @@ fn unknown(config: &Config) -> HostStatus {
     if config.fall_through { PASS } else { (Status::NotFound, HostErrno::HOST_NOT_FOUND) }
 }
 
+/// The status of a host that is known, but may have no address of the family, so that nothing was written.
+fn known(is_written: bool) -> HostStatus {
+    if is_written { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) }
+}
+
 /// All lines of a name, from the file or from the module.
 pub(crate) enum Matches<'t> {
     Lines(FileLines<'t>),
@@ -158,6 +163,17 @@ pub(crate) fn find_all<'a>(
     }
 }
 
+/// What the module gave. If libc is asked next, the module's error is ignored unless there was no memory.
+fn of_module(
+    config: &Config,
+    found: Result<Option<OwnedRow>, Errno>,
+) -> Result<Option<OwnedRow>, Errno> {
+    match found {
+        Err(error) if error != Errno::ENOMEM && config.fall_through => Ok(None),
+        found => found,
+    }
+}
+
 /// The module's hosts of a name, with addresses of the family, or of both.
 #[cold]
 fn in_module(
@@ -168,7 +184,7 @@ fn in_module(
 ) -> Result<Option<Matches<'static>>, Errno> {
     let ask = |asked| match family {
         Some(family) if family != asked => Ok(None),
-        _ => module::host_by_name(config, thread, without_dot(name), asked),
+        _ => of_module(config, module::host_by_name(thread, without_dot(name), asked)),
     };
     let copies = [ask(Family::V4)?, ask(Family::V6)?];
     if copies.iter().all(Option::is_none) {
@@ -195,8 +211,7 @@ pub(crate) fn find_name(
             None => return Ok(unknown(config)),
         },
     };
-    // The host is known, but may have no address of that family.
-    Ok(if is_written { FOUND } else { (Status::NotFound, HostErrno::NO_DATA) })
+    Ok(known(is_written))
 }
 
 /// Writes the first host of an address. Without an address there is no host.
@@ -213,7 +228,7 @@ pub(crate) fn find_address(
     let copy;
     let host = match address_in_file(config, call, address)? {
         Some(host) => host,
-        None => match module::host_by_address(config, thread, address)? {
+        None => match of_module(config, module::host_by_address(thread, address))? {
             Some(found) => {
                 log!(Trace, Hosts::NAME, "{address}: found by the module");
                 copy = found;
@@ -222,6 +237,5 @@ pub(crate) fn find_address(
             None => return Ok(unknown(config)),
         },
     };
-    // It has the address, so it is written.
-    write_all(core::iter::once(host), Family::of(address), out).map(|_| FOUND)
+    write_all(core::iter::once(host), Family::of(address), out).map(known)
 }

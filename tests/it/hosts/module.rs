@@ -127,6 +127,22 @@ fn what_the_module_does_not_know_falls_through_to_libc_if_asked() {
 }
 
 #[test]
+fn without_a_free_descriptor_for_loading_a_host_is_an_error_and_no_absence() {
+    let scene = ModuleScene::new();
+    let error = "error EMFILE, NETDB_INTERNAL errno EMFILE";
+    let pairs = [
+        ("gethostbyname listed", "listed (also) 127.0.0.7"),
+        ("files 3", "done"),
+        ("gethostbyname_r h1", error),
+        ("gethostbyaddr_r 10.9.0.1", error),
+        ("files 99", "done"),
+        ("gethostbyname_r h1", "h1 (alias1) 10.9.0.1"),
+        ("gethostbyaddr_r 10.9.0.1", "h1 (alias1) 10.9.0.1"),
+    ];
+    expect(plain(&scene).env_remove("MODULE_LOG"), &pairs);
+}
+
+#[test]
 fn myhostname_answers_as_it_does_for_glibc() {
     let scene = ModuleScene::new();
     let myhostname = debian("libnss_myhostname.so.2");
