@@ -156,10 +156,10 @@ pub(crate) fn next<D: Interposed>(
                 // Even without the user, there may be groups of the process without a name.
                 let number = if has_synthetic { number } else { number.max(1) };
                 let written = write_synthetic::<D>(config, call, number, out)?;
-                let next = if written { Phase::Synthetic(number + 1) } else { Phase::End };
+                let next = written.map_or(Phase::End, |_| Phase::Synthetic(number + 1));
                 let next = Position { phase: next, ..position }.to_word();
                 let Some((walk, _)) = D::FILE.source().walk(call) else { continue };
-                walk.move_on(seen, next) && written
+                walk.move_on(seen, next) && written == Some(true)
             }
             Phase::End => return Ok(Status::NotFound),
         };
@@ -169,27 +169,31 @@ pub(crate) fn next<D: Interposed>(
     }
 }
 
-/// Writes the row of the synthetic user (number 0), or of a group of the process that nobody else names. False if there
-/// are no more.
+/// Writes the row of the synthetic user (number 0), or of a group of the process that nobody else names. False if that
+/// number has no row, `None` if there are no more.
 fn write_synthetic<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
     number: u64,
     out: &mut OutBuf<'_, D::C>,
-) -> Result<bool, Errno> {
+) -> Result<Option<bool>, Errno> {
     let Some(number) = number.checked_sub(1) else {
-        let Some(user) = User::current(config)? else { return Ok(false) };
-        let Some(row) = D::synthetic(&user.row()) else { return Ok(false) };
-        return D::write(&row, out).map(|()| true);
+        let Some(user) = User::current(config)? else { return Ok(None) };
+        let Some(row) = D::synthetic(&user.row()) else { return Ok(None) };
+        return D::write(&row, out).map(|()| Some(true));
     };
     if !matches!(D::FILE, FileKind::Group) {
-        return Ok(false);
+        return Ok(None);
     }
-    let nameless = synthetic_user::nameless_groups::<D>(config, call)?;
-    match usize::try_from(number).ok().and_then(|number| nameless.get(number)) {
-        Some(&gid) => synthetic_user::write_group::<D>(gid, out),
-        None => Ok(false),
-    }
+    let Some(user) = synthetic_user::used(config, call)? else { return Ok(None) };
+    let (groups, number) = (synthetic_user::groups_of_process()?, usize::try_from(number));
+    let Some((before, [gid, ..])) = number.ok().and_then(|number| groups.split_at_checked(number))
+    else {
+        return Ok(None);
+    };
+    let is_new =
+        !before.contains(gid) && synthetic_user::is_nameless::<D>(config, call, &user, *gid)?;
+    Ok(Some(is_new && synthetic_user::write_group::<D>(*gid, out)?))
 }
 
 /// The rows that were given already, so that later sources do not repeat them.

@@ -64,7 +64,7 @@ fn add_all(
         module::groups_of(call, user, first, gids)?;
     }
     if is_synthetic {
-        gids.extend(&synthetic_user::nameless_groups::<Group>(config, call)?)?;
+        synthetic_user::add_nameless(config, call, gids)?;
     }
     dedup_stable(gids)
 }

@@ -18,7 +18,7 @@ use super::{Interposed, nsswitch};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::{Key, What};
 use crate::db::passwd::PasswdRow;
-use crate::db::{Database, Passwd, Status};
+use crate::db::{Database, Group, Passwd, Status};
 use crate::file::source::{FileState, Request};
 use crate::file::table::Sought;
 use crate::module;
@@ -169,10 +169,11 @@ pub(crate) fn names_group<D: Interposed>(
         What::Host(_) | What::Address(_) => None,
     };
     let Some(gid) = gid.filter(|_| matches!(D::FILE, FileKind::Group)) else { return Ok(false) };
-    if !nameless_groups::<D>(config, call)?.contains(&gid) {
+    if !groups_of_process()?.contains(&gid) {
         return Ok(false);
     }
-    write_group::<D>(gid, out)
+    let Some(user) = used(config, call)? else { return Ok(false) };
+    Ok(is_nameless::<D>(config, call, &user, gid)? && write_group::<D>(gid, out)?)
 }
 
 /// Writes the row of such a group.
@@ -197,28 +198,46 @@ fn gid_in(name: &[u8]) -> Option<u32> {
     (is_printed && digits.iter().all(u8::is_ascii_digit)).then_some(gid)
 }
 
-/// The groups of the process that nobody else names; none if the synthetic user is not used. A process has few groups.
-pub(crate) fn nameless_groups<D: Interposed>(
+/// The synthetic user, if nobody else has its uid.
+pub(crate) fn used(config: &'static Config, call: &mut Call) -> Result<Option<User>, Errno> {
+    match User::current(config)? {
+        Some(user) if !is_named::<Passwd>(config, call, user.row().uid)? => Ok(Some(user)),
+        _ => Ok(None),
+    }
+}
+
+/// True if nobody names the group: neither the synthetic user, who is used, nor somebody else.
+pub(crate) fn is_nameless<D: Interposed>(
     config: &'static Config,
     call: &mut Call,
-) -> Result<ScratchBuf<u32>, Errno> {
-    let mut nameless = ScratchBuf::new();
-    let Some(user) = User::current(config)? else { return Ok(nameless) };
-    let user = user.row();
-    if is_named::<Passwd>(config, call, user.uid)? {
-        return Ok(nameless);
+    user: &User,
+    gid: u32,
+) -> Result<bool, Errno> {
+    Ok(gid != user.row().gid && !is_named::<D>(config, call, gid)?)
+}
+
+/// Adds the groups of the process that nobody names, if the synthetic user is used. One may be added twice.
+pub(crate) fn add_nameless(
+    config: &'static Config,
+    call: &mut Call,
+    gids: &mut ScratchBuf<u32>,
+) -> Result<(), Errno> {
+    let Some(user) = used(config, call)? else { return Ok(()) };
+    for &gid in groups_of_process()?.iter() {
+        if is_nameless::<Group>(config, call, &user, gid)? {
+            gids.push(gid)?;
+        }
     }
+    Ok(())
+}
+
+/// The groups of the process: the supplementary ones, then its own. A process may have 65,536.
+pub(crate) fn groups_of_process() -> Result<ScratchBuf<u32>, Errno> {
     let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []))?;
     let count = sys::groups(&mut all);
     all.truncate(count);
     all.push(sys::gid())?;
-    for &gid in all.iter() {
-        let is_known = gid == user.gid || nameless.contains(&gid);
-        if !is_known && !is_named::<D>(config, call, gid)? {
-            nameless.push(gid)?;
-        }
-    }
-    Ok(nameless)
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -88,6 +88,29 @@ fn every_group_of_the_process_has_a_name_both_ways_and_in_lists() {
     }
 }
 
+/// The work was once that of the cube of their number: 80 groups took `id` twelve seconds. Here it would take days.
+#[test]
+fn a_process_of_many_groups_has_their_names_in_time() {
+    if !is_root() {
+        return assert!(failure(Command::new("setpriv").arg("--groups=77")).contains("not"));
+    }
+    let scene = Scene::new();
+    let groups: Vec<String> = (0..2000).map(|n| (1_000_680_000 + n).to_string()).collect();
+    let with = |args: &[&str]| {
+        let mut command = under(&scene.library, "timeout");
+        command.args(["300", "setpriv", "--reuid=10000", "--regid=10000", "--groups"]);
+        command.arg(groups.join(",")).arg("--").args(args);
+        stdout(command.env("NSS_WRAPPER_USER", USER).env_remove("NSS_WRAPPER_PASSWD"))
+    };
+    let names = groups.iter().map(|gid| format!("g{gid}"));
+    let want = format!("ipython {}\n", names.clone().collect::<Vec<_>>().join(" "));
+    assert_eq!(with(&["id", "-Gn"]), want);
+    let listed = with(&["getent", "group"]);
+    let listed =
+        listed.lines().filter_map(|line| line.split(':').next()).filter(|n| n.starts_with("g10"));
+    assert!(listed.eq(names));
+}
+
 #[test]
 fn whoever_has_an_entry_stays_who_they_are() {
     let scene = Scene::new();
