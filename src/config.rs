@@ -242,7 +242,7 @@ impl ServiceFile {
     /// `None` if there is no such file.
     fn read() -> Result<Option<Self>, Errno> {
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
-        let Ok(fd) = sys::open(SERVICE_FILE, flags, &sys::FdCell::new()) else {
+        let Ok(fd) = sys::open(SERVICE_FILE, flags, &sys::FdCell::default()) else {
             return Ok(None);
         };
         Self::read_open(fd).map(Some)

@@ -247,18 +247,18 @@ mod tests {
 
     #[test]
     fn what_was_inserted_first_is_found() {
-        let keys: Vec<u32> = (0..5000).map(|i| i % 4000).collect();
+        let count = if cfg!(miri) { 40 } else { 4000 };
+        let keys: Vec<u32> = (0..count + count / 4).map(|i| i % count).collect();
         let mut index = IndexBuilder::new(keys.len(), keys.len()).unwrap();
         for (at, &key) in keys.iter().enumerate() {
             let earlier = index.insert(Key::id(key).hash, at, |other| keys[other] == key);
-            assert_eq!(earlier, (at >= 4000).then(|| at - 4000));
+            assert_eq!(earlier, at.checked_sub(count as usize));
         }
         let index = index.index();
-        for key in 0..4000 {
+        for key in 0..=count {
             let found = index.candidates(Key::id(key).hash).find(|&at| keys[at] == key);
-            assert_eq!(found, Some(key as usize));
+            assert_eq!(found, (key < count).then_some(key as usize));
         }
-        assert_eq!(index.candidates(Key::id(4000).hash).find(|&at| keys[at] == 4000), None);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
             sharing = Some(Sharing::among_threads());
             continue;
         };
-        let own = FdCell::new();
+        let own = FdCell::default();
         let place = thread::opened().map_or(&own, |[place, ..]| place);
         let fd = sys::open(path.as_c(), READ_FLAGS, place)?;
         let text = read_open(fd, &stamp, among);

@@ -90,7 +90,7 @@ impl Snapshot {
     #[cold]
     fn outlives(&self, error: Errno, chroot_fd: &AtomicI32) -> bool {
         let is_held = || {
-            let fd = Fd::from_cell(chroot_fd.load(Ordering::Relaxed));
+            let fd = Fd::from_word(chroot_fd.load(Ordering::Relaxed));
             let now = fd.and_then(|fd| sys::fstat(fd).ok());
             now.is_some_and(|now| now.file() == self.stamp.file() && now.links > 0)
         };

@@ -131,14 +131,15 @@ unsafe fn shown_for<'a>(slot: &SlotRef<'_>) -> Option<&'a Snapshot> {
 pub(crate) fn open_before_chroot(config: &Config) -> Result<(), Errno> {
     let mut call = Call::enter()?;
     for kind in FileKind::ALL {
-        let (Some(path), source) = (config.file(kind), kind.source()) else { continue };
+        let file = config.file(kind).filter(|path| path.text().is_none());
+        let (Some(path), source) = (file, kind.source()) else { continue };
         let mut slot = call.snapshot_slot(kind.number());
         let Some(snapshot) = source.snapshot.get(&mut slot) else { continue };
-        let own = FdCell::new();
+        let own = FdCell::default();
         let place = thread::opened().map_or(&own, |[_, place, _]| place);
         if let Some(fd) = open_high(path.as_c(), &snapshot.stamp, place) {
-            let before = source.chroot_fd.swap(fd.to_cell(), Ordering::Relaxed);
-            place.set(Fd::from_cell(before));
+            let before = source.chroot_fd.swap(fd.to_word(), Ordering::Relaxed);
+            place.set(Fd::from_word(before));
             close_watch_fd(place, snapshot.stamp.file());
         }
     }
@@ -270,11 +271,7 @@ impl Source {
             self.walks.reclaim(&self.snapshot, walk_slot);
         }
         let fill = |snapshot: &'static Snapshot| snapshot.table.fill(read.text);
-        let (snapshot, is_ours) = if is_first {
-            self.snapshot.publish_first(snapshot, fill, slot)?
-        } else {
-            (self.snapshot.publish(snapshot, fill, slot)?, true)
-        };
+        let (snapshot, is_ours) = self.snapshot.publish(snapshot, fill, is_first, slot)?;
         // The same bytes with another stamp were reported already, and the system's files are not ours to report.
         if is_ours && !is_known && !what.kind.is_system() && snapshot.table.has_report() {
             (what.report)(snapshot, path);

@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 use core::ptr::null;
 
-use crate::rt::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::rt::atomic::{AtomicU32, AtomicU64, Ordering, const_fn};
 use crate::rt::errno::Errno;
 use crate::rt::published::{Published, SlotRef, Value, show};
 use crate::rt::thread;
@@ -49,16 +49,11 @@ pub(crate) struct Walks<T> {
 }
 
 impl<T: Value> Walks<T> {
-    /// No enumeration.
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
-    }
-
-    /// No enumeration.
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
+    const_fn! {
+        /// No enumeration.
+        pub(crate) fn new() -> Self {
+            Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
+        }
     }
 
     /// Begins an enumeration of the snapshot at `position`. With `anew` it replaces one that has begun; otherwise, if
@@ -81,11 +76,7 @@ impl<T: Value> Walks<T> {
             module_epoch: AtomicU64::new(0),
         };
         self.reclaim_walks();
-        if anew {
-            self.walk.publish(walk, |_| (), slot)?;
-        } else {
-            self.walk.publish_first(walk, |_| (), slot)?;
-        }
+        self.walk.publish(walk, |_| (), !anew, slot)?;
         // This must be after all threads can see the enumeration, and before the slot may show another snapshot:
         // see `reclaim`.
         self.begun.fetch_add(1, Ordering::SeqCst);

@@ -16,9 +16,11 @@ use libc::{addrinfo, sockaddr, socklen_t};
 
 use super::{addrinfo_musl, call_next, interpose, nss_entry, nss_service};
 use crate::config::{self, FileKind};
+use crate::db::Hosts;
 use crate::db::address::{Family, from_octets, numeric};
 use crate::db::hosts::HostRow;
-use crate::resolve::hosts::{Matches, address_in_file, in_file, is_on};
+use crate::resolve::configured;
+use crate::resolve::hosts::{Matches, address_in_file, in_file};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::memory::ScratchBuf;
 use crate::rt::next::{CONFIGURE_LOOKUP, FREEADDRINFO};
@@ -59,7 +61,7 @@ interpose! {
         list: *mut *mut addrinfo,
     ) -> c_int as libc {
         let query = Query { node, service, hints, list };
-        if node.is_null() || !is_on().unwrap_or(true) {
+        if node.is_null() || matches!(configured::<Hosts>(), Ok(None)) {
             call_next!(getaddrinfo(node, service, hints, list) or libc::EAI_SYSTEM)
         } else if CONFIGURE_LOOKUP.get().is_none() {
             // SAFETY: getaddrinfo(3) is asked of the program's own arguments; `node` is not null, as checked.
@@ -77,7 +79,7 @@ interpose! {
     ) -> c_int {
         let (node, service) = ((node, node_len), (service, service_len));
         let query = NameQuery { address, size, node, service, flags };
-        if !is_on().unwrap_or(true) {
+        if matches!(configured::<Hosts>(), Ok(None)) {
             call_next!(
                 getnameinfo(address, size, node.0, node.1, service.0, service.1, flags)
                     or libc::EAI_SYSTEM

@@ -4,9 +4,11 @@
 use core::ffi::CStr;
 
 use crate::config::{self, Config, FileKind};
+use crate::rt::errno::ErrnoGuard;
 
 /// What the configuration says; or, if there is no memory for it, whether the variables are set.
 fn is_configured(what: impl FnOnce(&Config) -> bool, names: &[&CStr]) -> bool {
+    let _guard = ErrnoGuard::new();
     config::get().map_or_else(|_| config::are_set(names), what)
 }
 

@@ -2,7 +2,6 @@
 
 use core::net::IpAddr;
 
-use super::configured;
 use crate::config::Config;
 use crate::db::address::Family;
 use crate::db::hosts::{HostRow, address_at, address_count, write_all};
@@ -22,11 +21,6 @@ pub(crate) type HostStatus = (Status, HostErrno);
 
 pub(crate) const FOUND: HostStatus = (Status::Found(()), HostErrno::NETDB_SUCCESS);
 pub(crate) const PASS: HostStatus = (Status::Pass, HostErrno::NETDB_SUCCESS);
-
-/// True if hosts are wrapped.
-pub(crate) fn is_on() -> Result<bool, Errno> {
-    Ok(configured::<Hosts>()?.is_some())
-}
 
 /// The status of a host that our sources do not have.
 fn unknown(config: &Config) -> HostStatus {

@@ -313,7 +313,7 @@ impl Library {
 
 /// True if no file can be opened now.
 fn is_without_descriptors() -> bool {
-    match sys::open(c"/", OFlags::PATH, &sys::FdCell::new()) {
+    match sys::open(c"/", OFlags::PATH, &sys::FdCell::default()) {
         Ok(fd) => {
             sys::close(fd);
             false

@@ -202,55 +202,37 @@ impl<T: Value> Published<T> {
         unsafe { value.as_ref() }
     }
 
-    /// Makes `value` the newest, and shows it in the slot. `fill` fills the cells of the value once it is in its
-    /// node.
+    /// Makes `value` the newest, and shows it in the slot. `fill` fills the cells of the value once it is in its node.
+    /// With `only_first` a value that is there already stays the newest; then that one is given, and false.
     pub(crate) fn publish<'s>(
         &'static self,
         value: T,
         fill: impl FnOnce(&'static T),
-        slot: &'s mut SlotRef<'_>,
-    ) -> Result<&'s T, Errno> {
-        let (node, value) = self.make(value, fill, slot)?;
-        self.newest.swap(node.value(), Ordering::SeqCst);
-        node.done();
-        Ok(value)
-    }
-
-    /// As [`Published::publish`] if there is no value yet; else gives the newest, and false.
-    pub(crate) fn publish_first<'s>(
-        &'static self,
-        value: T,
-        fill: impl FnOnce(&'static T),
+        only_first: bool,
         slot: &'s mut SlotRef<'_>,
     ) -> Result<(&'s T, bool), Errno> {
-        let (node, value) = self.make(value, fill, slot)?;
-        let (none, new) = (null_mut(), node.value());
-        let is_first =
-            self.newest.compare_exchange(none, new, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let node = self.free_node()?;
+        let new = node.value();
+        // SAFETY: the calling call owns the node, so nobody else reads or writes it. The value before was released.
+        unsafe { new.write(value) };
+        // SAFETY: just written.
+        let value = unsafe { &*new };
+        fill(value);
+        slot.0.set(new.cast());
+        annotate::releases(new);
+        let is_newest = if only_first {
+            let none = null_mut();
+            self.newest.compare_exchange(none, new, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        } else {
+            self.newest.swap(new, Ordering::SeqCst);
+            true
+        };
         node.done();
-        if is_first {
+        if is_newest {
             return Ok((value, true));
         }
         // Another thread was first: its value counts.
         self.get(slot).map(|first| (first, false)).ok_or(Errno::EAGAIN)
-    }
-
-    /// A node that the calling call owns, with the value, which the slot shows.
-    fn make(
-        &'static self,
-        value: T,
-        fill: impl FnOnce(&'static T),
-        slot: &mut SlotRef<'_>,
-    ) -> Result<(&'static Node<T>, &'static T), Errno> {
-        let node = self.free_node()?;
-        // SAFETY: the calling call owns the node, so nobody else reads or writes it. The value before was released.
-        unsafe { node.value().write(value) };
-        // SAFETY: just written.
-        let value = unsafe { &*node.value() };
-        fill(value);
-        slot.0.set(node.value().cast());
-        annotate::releases(node.value());
-        Ok((node, value))
     }
 
     /// A node without a value, which the calling call owns from now on.

@@ -71,7 +71,7 @@ struct ProcStatus {
 impl ProcStatus {
     /// `EINVAL` if the file is not as expected.
     fn read(path: &CStr) -> Result<Self, Errno> {
-        let own = FdCell::new();
+        let own = FdCell::default();
         let place = thread::opened().map_or(&own, |[.., place]| place);
         let fd = sys::open(path, READ_FLAGS, place)?;
         let opened = sys::fstat_as_libc(fd);

@@ -33,7 +33,7 @@ const NEVER: u32 = u32::MAX;
 impl Watch {
     pub(crate) const fn new() -> Self {
         Self {
-            fd: FdCell::new(),
+            fd: FdCell::new(None),
             file: Cell::new((0, 0)),
             uses: Cell::new(0),
             checked_at: Cell::new(0),
@@ -96,7 +96,7 @@ fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
 
 /// An `O_PATH` descriptor of the file, with a high number, if the file at `path` has that stamp.
 pub(crate) fn open_high(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
-    let own = FdCell::new();
+    let own = FdCell::default();
     let low = thread::opened().map_or(&own, |[low, ..]| low);
     let fd = sys::open(path, OFlags::PATH, low).ok()?;
     // The path may lead to another file by now.
@@ -182,7 +182,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = dir.path().canonicalize().unwrap().join("f");
         std::fs::write(&name, "").unwrap();
-        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE, &FdCell::new()), None);
+        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE, &FdCell::default()), None);
         let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
         let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
         assert!(!open.any(|fd| fd.is_ok_and(ours)));

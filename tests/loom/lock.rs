@@ -59,5 +59,5 @@ fn two_threads_hold_the_lock_one_at_a_time_and_no_wake_up_is_lost() {
 
 #[test]
 fn three_threads_hold_the_lock_one_at_a_time_and_no_wake_up_is_lost() {
-    threads(Some(4), 3, 1);
+    threads(Some(3), 3, 1);
 }

@@ -34,7 +34,10 @@ fn read_twice(published: &'static Published<Value>) {
 
 fn replace(published: &'static Published<Value>, number: u32) {
     let [mut slot, ..] = slots();
-    assert_eq!(published.publish(Value::new(number), |_| (), &mut slot).unwrap().number(), number);
+    assert_eq!(
+        published.publish(Value::new(number), |_| (), false, &mut slot).unwrap().0.number(),
+        number
+    );
     reclaim(published);
 }
 
@@ -138,7 +141,7 @@ fn of_first_values_published_at_once_one_counts_for_all() {
         let published = leak(Published::new());
         let first = |published: &'static Published<Value>, number| {
             let [mut slot, ..] = slots();
-            published.publish_first(Value::new(number), |_| (), &mut slot).unwrap().0.number()
+            published.publish(Value::new(number), |_| (), true, &mut slot).unwrap().0.number()
         };
         let other = spawn({
             let published = published;
@@ -163,13 +166,13 @@ fn a_first_value_may_be_taken_away_while_others_publish_theirs() {
                 set_name(2);
                 let [mut slot, ..] = slots();
                 // `EAGAIN` if the one that was first is gone again.
-                if let Ok((value, _)) = published.publish_first(Value::new(2), |_| (), &mut slot) {
+                if let Ok((value, _)) = published.publish(Value::new(2), |_| (), true, &mut slot) {
                     assert!([1, 2].contains(&value.number()));
                 }
             }
         });
         let [mut slot, ..] = slots();
-        assert!(published.publish_first(Value::new(1), |_| (), &mut slot).unwrap().0.number() > 0);
+        assert!(published.publish(Value::new(1), |_| (), true, &mut slot).unwrap().0.number() > 0);
         slot.clear();
         published.clear();
         reclaim(published);

@@ -23,7 +23,7 @@ impl Source {
     /// The file is read again: `Source::load`.
     fn load(&'static self, number: u32) {
         let [mut slot, mut walk_slot, _] = slots();
-        self.snapshot.publish(Value::new(number), |_| (), &mut slot).unwrap();
+        self.snapshot.publish(Value::new(number), |_| (), false, &mut slot).unwrap();
         self.walks.reclaim(&self.snapshot, &mut walk_slot);
     }
 

@@ -183,6 +183,7 @@ fn the_end_of_a_file_of_any_length_is_a_place() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "slow there")]
 fn addresses_of_two_families_find_room() {
     let text: String = (0..256).map(|n| format!("::ffff:10.0.0.{n} h{n}\n")).collect();
     let table = indexed::<Hosts>(text.as_bytes());

@@ -6,41 +6,56 @@
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_int};
+use core::num::NonZero;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fd::{BorrowedFd, IntoRawFd};
+use rustix::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, SeekFrom, Stat};
 
 use super::{euid, is_secure};
 use crate::rt::errno::Errno;
 pub(crate) use rustix::fs::OFlags;
 
-/// A descriptor's number; never negative.
+/// A descriptor's number plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fd(c_int);
+pub(crate) struct Fd(NonZero<c_int>);
+
+/// Where a call records a descriptor that it has open. All zeros are none.
+pub(crate) type FdCell = Cell<Option<Fd>>;
 
 impl Fd {
     /// Standard error.
-    pub(crate) const STDERR: Self = Self(2);
+    pub(crate) const STDERR: Self = match NonZero::new(2 + 1) {
+        Some(word) => Self(word),
+        None => unreachable!(),
+    };
 
-    /// A number in a cell that holds 0 for none, and else the number plus one.
-    #[inline(always)]
-    pub(crate) fn from_cell(value: c_int) -> Option<Self> {
-        if value > 0 { Some(Self(value - 1)) } else { None }
+    /// A descriptor that the kernel has just given, recorded in `place`.
+    fn new(fd: OwnedFd, place: &FdCell) -> Result<Self, Errno> {
+        place.set(Self::from_word(fd.into_raw_fd().wrapping_add(1)));
+        place.get().ok_or(Errno::EBADF)
     }
 
-    /// What such a cell holds.
-    pub(crate) fn to_cell(self) -> c_int {
-        self.0.wrapping_add(1)
+    /// The descriptor in a word that is 0 for none.
+    pub(crate) fn from_word(word: c_int) -> Option<Self> {
+        NonZero::new(word).map(Self)
+    }
+
+    /// Such a word.
+    pub(crate) fn to_word(self) -> c_int {
+        self.0.get()
+    }
+
+    #[inline(always)]
+    fn number(self) -> c_int {
+        self.0.get().wrapping_sub(1)
     }
 
     #[inline(always)]
     fn borrow(self) -> BorrowedFd<'static> {
-        // SAFETY: whoever makes an `Fd` has the number from the kernel, or is `from_cell`: never negative.
-        unsafe { core::hint::assert_unchecked(self.0 != -1) };
-        // SAFETY: not -1. If the number is closed, or is another file, the system call fails or reads that; no memory
-        // is touched wrongly.
-        unsafe { BorrowedFd::borrow_raw(self.0) }
+        // SAFETY: not -1, because the number plus one is not 0. If the number is closed, or is another file, the system
+        // call fails or reads that; no memory is touched wrongly.
+        unsafe { BorrowedFd::borrow_raw(self.number()) }
     }
 }
 
@@ -130,47 +145,13 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T, Errno>
 /// the few instructions between.
 pub(crate) fn open(path: &CStr, flags: OFlags, place: &FdCell) -> Result<Fd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
-    retry(|| {
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-        Ok(place.put(Fd(fd.into_raw_fd())))
-    })
-}
-
-/// Where a call records a descriptor that it has open. All zeros are none.
-pub(crate) struct FdCell(Cell<c_int>);
-
-impl FdCell {
-    pub(crate) const fn new() -> Self {
-        Self(Cell::new(0))
-    }
-
-    #[inline(always)]
-    fn put(&self, fd: Fd) -> Fd {
-        self.0.set(fd.to_cell());
-        fd
-    }
-
-    /// The descriptor, if there is one.
-    #[inline(always)]
-    pub(crate) fn get(&self) -> Option<Fd> {
-        Fd::from_cell(self.0.get())
-    }
-
-    /// Puts another descriptor there, or none.
-    pub(crate) fn set(&self, fd: Option<Fd>) {
-        self.0.set(fd.map_or(0, Fd::to_cell));
-    }
-
-    /// Empties the cell, and gives what it held.
-    pub(crate) fn take(&self) -> Option<Fd> {
-        Fd::from_cell(self.0.replace(0))
-    }
+    Fd::new(retry(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?, place)
 }
 
 /// close(2). The caller knows that the descriptor is the library's own.
 pub(crate) fn close(fd: Fd) {
     // SAFETY: closing a number touches no memory. `file::read` and `rt::watch` check first whose it is.
-    unsafe { rustix::io::close(fd.0) };
+    unsafe { rustix::io::close(fd.number()) };
 }
 
 /// pread(2): how many bytes came, 0 at the end of the file.
@@ -204,7 +185,7 @@ pub(crate) fn can_be_written(fd: Fd, wait_ms: i64) -> bool {
 
 /// A copy of `fd` on the lowest free number that is at least `least`, closed on exec: fcntl(2).
 pub(crate) fn dup_at_least(fd: Fd, least: c_int, place: &FdCell) -> Result<Fd, Errno> {
-    Ok(place.put(Fd(rustix::io::fcntl_dupfd_cloexec(fd.borrow(), least)?.into_raw_fd())))
+    Fd::new(rustix::io::fcntl_dupfd_cloexec(fd.borrow(), least)?, place)
 }
 
 /// How the descriptor was opened, and what fcntl(2) has changed since.

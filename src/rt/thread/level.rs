@@ -50,7 +50,7 @@ impl Level {
             walk: Slot::new(),
             walked: Slot::new(),
             scratch: ScratchList::new(),
-            opened: [const { FdCell::new() }; 3],
+            opened: [const { FdCell::new(None) }; 3],
             lock: Cell::new(None),
             owned: Cell::new(None),
             adopting: Cell::new(None),
