@@ -1,6 +1,6 @@
 //! The configuration: what the variables and the service's file say, read once, at the first question.
 //!
-//! Only this file of the library has the names of the variables.
+//! The library reads variables only here.
 #![allow(unsafe_code, reason = "getenv")]
 
 use core::ffi::{CStr, c_char};
@@ -147,8 +147,8 @@ impl FileKind {
 pub(crate) struct Config {
     /// The files that are configured, in the order of [`FileKind::ALL`].
     files: [Option<Path>; 6],
-    /// `NSS_WRAPPER_MODULE_SO_PATH`, an NSS module as dlopen(3) takes it, and `NSS_WRAPPER_MODULE_FN_PREFIX`, the NAME in
-    /// its `_nss_NAME_getpwnam_r`; only if both are set.
+    /// `NSS_WRAPPER_MODULE_SO_PATH`, an NSS module as dlopen(3) takes it, and `NSS_WRAPPER_MODULE_FN_PREFIX`, the NAME
+    /// in its `_nss_NAME_getpwnam_r`; only if both are set.
     module: Option<(OwnedCStr, OwnedCStr)>,
     /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
     pub(crate) user: Option<OwnedCStr>,

@@ -1,8 +1,8 @@
 //! getaddrinfo(3) and getnameinfo(3) where hosts are wrapped.
 //!
-//! glibc's own functions do the work, and ask this library, as an NSS service (`nss_service`), for the host. If the host
-//! has one address alone, glibc is given that in place of the name: it need not look for services and for changes of
-//! resolv.conf then, which takes most of its time. One thing is added, on which the peer's callers rely: the first
+//! glibc's own functions do the work, and ask this library, as an NSS service (`nss_service`), for the host. If the
+//! host has one address alone, glibc is given that in place of the name: it need not look for services and for changes
+//! of resolv.conf then, which takes most of its time. One thing is added, on which the peer's callers rely: the first
 //! result always has the canonical name, also if the program asks for an address that is in the file.
 //!
 //! musl knows no NSS services; its functions are given an address in place of the name.

@@ -41,8 +41,8 @@ interpose! {
         call_next!(chroot(path) or Errno::ENOSYS.fail())
     }
 
-    /// The function that `gethostname` becomes in a program that glibc's headers fortify. If the length is more than the
-    /// size of the buffer, libc ends the program.
+    /// The function that `gethostname` becomes in a program that glibc's headers fortify. If the length is more than
+    /// the size of the buffer, libc ends the program.
     fn __gethostname_chk(name: *mut c_char, len: size_t, size: size_t) -> c_int {
         match config::hostname().filter(|_| len <= size) {
             // SAFETY: POSIX has the caller promise `len` bytes at `name`.

@@ -1,8 +1,8 @@
 //! The synthetic user: the passwd(5) line of `NSS_WRAPPER_USER`.
 //!
-//! The line is used only if nobody else has an entry of its id: neither our files nor the system's services. So an
-//! image can set the variable for everyone. If it is used, every group of the process that nobody else names gets a
-//! name too.
+//! The line is used only if nobody else has an entry of its id: neither our files, nor the module, nor the system's
+//! services. So an image can set the variable for everyone. If it is used, every group of the process that nobody else
+//! names gets a name too.
 //!
 //! To know the system's users and groups this reads `/etc/passwd` and `/etc/group` like any other file. Only if
 //! nsswitch.conf(5) names more services than those files is libc asked too; its answer is remembered for a second.

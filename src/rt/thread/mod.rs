@@ -22,7 +22,7 @@ use crate::rt::watch::Watch;
 use level::present;
 pub(crate) use level::{Level, opened, scratch, set_adopting, set_lock, set_owned};
 
-/// How many sources have a slot and a watch of their own: `file::source::Kind`.
+/// How many sources have a slot and a watch of their own: one for each `config::FileKind`.
 pub(crate) const SOURCES: usize = 6;
 /// How deep calls can be nested, by signal handlers that interrupt and modules that ask. A deeper call fails with
 /// `EAGAIN`.
