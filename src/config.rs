@@ -100,7 +100,7 @@ impl Path {
     }
 }
 
-/// The name after the working directory. It is not inlined, because its buffer would take a page of the stack.
+/// The working directory and the name as one path. Not inlined, because the buffer would take a page of the stack.
 #[cold]
 #[inline(never)]
 fn absolute(name: &[u8]) -> Result<OwnedCStr, Errno> {
@@ -305,7 +305,7 @@ pub(crate) fn are_set(names: &[&CStr]) -> bool {
     names.iter().all(|name| variable(name).is_some())
 }
 
-/// `NSS_WRAPPER_HOSTNAME`. As by the peer it is read at each call, so that a test may change it in its own process.
+/// `NSS_WRAPPER_HOSTNAME`. As in the peer it is read at each call, so that a test may change it in its own process.
 pub(crate) fn hostname() -> Option<&'static [u8]> {
     variable(HOSTNAME)
 }

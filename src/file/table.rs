@@ -35,7 +35,7 @@ pub(crate) struct Table {
     searched: AtomicUsize,
     offset_bits: u32,
     indexes: Indexes,
-    /// `indexes`, once the table is in its node, where it stays.
+    /// A reference to `indexes`, once the table lies where it stays: in a node of `rt::published`.
     own_indexes: OnceRef<'static, Indexes>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) enum Sought {
     Unknown,
     /// There is no such row.
     Nowhere,
-    /// Probably there; if not, it has to be searched.
+    /// Probably at that offset. If it is not there, it has to be searched.
     At(usize),
 }
 

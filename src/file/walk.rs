@@ -49,13 +49,11 @@ pub(crate) struct Walks<T> {
 }
 
 impl<T: Value> Walks<T> {
-    /// No enumeration.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
         Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
     }
 
-    /// No enumeration.
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }

@@ -35,7 +35,7 @@ interpose! {
     /// `chroot(2)`: after it the paths lead elsewhere, but users that were known before are still known.
     fn chroot(path: *const c_char) -> c_int as libc {
         let guard = ErrnoGuard::new();
-        // If memory or descriptors are lacking, they are not.
+        // Without memory or descriptors the files are not opened, and their users are not known after the call.
         _ = config::get().and_then(source::open_before_chroot);
         drop(guard);
         call_next!(chroot(path) or Errno::ENOSYS.fail())

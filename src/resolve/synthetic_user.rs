@@ -136,7 +136,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     loop {
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
-        // The service that libc asks may ask us the same, but not for ever.
+        // A service that libc asks may ask this library the same; `enter` ends that.
         let Some(checking) = call.thread().in_system_check.enter(u64::from(id) << 1) else {
             return Ok(true);
         };
@@ -176,7 +176,7 @@ pub(crate) fn names_group<D: Interposed>(
     Ok(is_nameless::<D>(config, call, &user, gid)? && write_group::<D>(gid, out)?)
 }
 
-/// Writes the row of such a group.
+/// Writes a row for a group that nobody names: its name is `g` and its id.
 pub(crate) fn write_group<D: Database>(
     gid: u32,
     out: &mut OutBuf<'_, D::C>,

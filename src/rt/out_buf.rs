@@ -179,7 +179,6 @@ impl<'b, C> OutBuf<'b, C> {
         Self { row, room: unsafe { Room::new(buffer.cast(), len) } }
     }
 
-    /// The row's address.
     pub(crate) fn row(&self) -> *mut C {
         self.row
     }

@@ -225,13 +225,11 @@ impl Call {
         core::ptr::eq(self.level, &raw const self.state.outermost)
     }
 
-    /// The call's level.
     #[inline(always)]
     pub(crate) fn level(&self) -> &'static Level {
         self.level
     }
 
-    /// The calling thread's state.
     #[inline(always)]
     pub(crate) fn thread(&self) -> &'static ThreadState {
         self.state
