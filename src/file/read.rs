@@ -130,7 +130,7 @@ fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> boo
 #[cold]
 #[inline(never)]
 fn is_ours_among_threads(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
-    // The check without fcntl(2), which is less sure: the position of ours is still 0.
+    // Less sure than fcntl(2), but permitted in a sandbox: the position of our own descriptor is still 0.
     let is_unmoved = || match sys::position(fd) {
         Ok(position) => position == 0,
         Err(error) => is_refused(error) && is_same,

@@ -97,8 +97,8 @@ impl Snapshot {
         is_forbidden(error) || is_gone(error) && is_held()
     }
 
-    /// The same if the file could not be read for that reason. The snapshot also answers if the path still leads to its
-    /// file: the stamp is equal, and either settled, or the process just may not read the file any more.
+    /// As `outlives`, if the file could not be read for that reason. The snapshot also answers if the path still leads
+    /// to its file: the stamp is equal, and either settled, or the process just may not read the file any more.
     #[cold]
     pub(super) fn outlives_at(&self, path: &Path, chroot_fd: &AtomicI32, reason: Errno) -> bool {
         match sys::stat(path.as_c()) {

@@ -29,7 +29,7 @@ pub(crate) const SOURCES: usize = 6;
 const LEVELS: usize = 8;
 
 /// While this value lives, the calling thread is in a function of libc that the library called. If libc asks our
-/// service then, that finds nothing.
+/// service meanwhile, the service finds nothing.
 pub(crate) struct InLibc {
     _mark: Marked<'static>,
 }
