@@ -31,7 +31,7 @@ fn stand_ins(out: &Path) {
         "-nostdlib",
         // glibc finds NSS modules by this name, and takes the library that is already loaded.
         "-Wl,-soname,libnss_wrapper_rs.so.2",
-        // The thread-exit handler and atexit-free state must outlive a dlclose.
+        // Never unloaded, not even by dlclose(3): libc keeps the address of a pthread key's destructor.
         "-Wl,-z,nodelete",
         "-Wl,-z,now",
         "-Wl,-z,relro",

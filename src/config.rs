@@ -1,6 +1,6 @@
 //! The configuration: what the variables and the service's file say, read once, at the first question.
 //!
-//! Only this file of the library has the names of the variables.
+//! The library reads variables only here.
 #![allow(unsafe_code, reason = "getenv")]
 
 use core::ffi::{CStr, c_char};
@@ -100,7 +100,7 @@ impl Path {
     }
 }
 
-/// The name after the working directory. It is not inlined, because its buffer would take a page of the stack.
+/// The working directory and the name as one path. Not inlined, because the buffer would take a page of the stack.
 #[cold]
 #[inline(never)]
 fn absolute(name: &[u8]) -> Result<OwnedCStr, Errno> {
@@ -147,8 +147,8 @@ impl FileKind {
 pub(crate) struct Config {
     /// The files that are configured, in the order of [`FileKind::ALL`].
     files: [Option<Path>; 6],
-    /// `NSS_WRAPPER_MODULE_SO_PATH`, an NSS module as dlopen(3) takes it, and `NSS_WRAPPER_MODULE_FN_PREFIX`, the NAME in
-    /// its `_nss_NAME_getpwnam_r`; only if both are set.
+    /// `NSS_WRAPPER_MODULE_SO_PATH`, an NSS module as dlopen(3) takes it, and `NSS_WRAPPER_MODULE_FN_PREFIX`, the NAME
+    /// in its `_nss_NAME_getpwnam_r`; only if both are set.
     module: Option<(OwnedCStr, OwnedCStr)>,
     /// `NSS_WRAPPER_USER`: a passwd(5) line for whoever runs the process.
     pub(crate) user: Option<OwnedCStr>,
@@ -305,7 +305,7 @@ pub(crate) fn are_set(names: &[&CStr]) -> bool {
     names.iter().all(|name| variable(name).is_some())
 }
 
-/// `NSS_WRAPPER_HOSTNAME`. As by the peer it is read at each call, so that a test may change it in its own process.
+/// `NSS_WRAPPER_HOSTNAME`. As in the peer it is read at each call, so that a test may change it in its own process.
 pub(crate) fn hostname() -> Option<&'static [u8]> {
     variable(HOSTNAME)
 }

@@ -101,7 +101,7 @@ mod vector {
     }
 }
 
-/// The two words of a quarter, as their bytes lie in memory from the lowest on.
+/// The two halves of a quarter as little-endian words.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the halves")]
 fn words_of(part: &[u8; QUARTER]) -> [u64; 2] {

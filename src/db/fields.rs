@@ -23,7 +23,7 @@ pub(crate) const WINDOW_BYTES: usize = 3 * BLOCK;
 /// Why a line is not a row, for the log.
 pub(crate) type Reason = &'static str;
 
-/// The reason for a line with a NUL byte. Not the parsers look for it, but whoever has the whole file.
+/// The reason for a line with a NUL byte. The parsers do not look for one: whoever has the whole file does.
 pub(crate) const NUL: Reason = "NUL byte";
 
 /// A line of a file.

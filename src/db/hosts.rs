@@ -28,12 +28,12 @@ pub(crate) struct HostRow<'a> {
     pub(crate) address: IpAddr,
     /// The canonical name.
     pub(crate) name: &'a [u8],
-    /// The names as the file has them; [`HostRow::aliases`] takes them apart.
+    /// The other names as the file has them; [`HostRow::aliases`] takes them apart.
     pub(crate) alias_list: &'a [u8],
 }
 
 impl<'a> HostRow<'a> {
-    /// The other names in the file's order.
+    /// The aliases in the file's order.
     pub(crate) fn aliases(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let mut rest = self.alias_list;
         core::iter::from_fn(move || {

@@ -30,26 +30,22 @@ pub(crate) enum What<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// A name.
     #[inline(always)]
     pub(crate) fn name(name: &'a [u8]) -> Self {
         Self { what: What::Name(name), hash: hash_of_bytes(secret(), name, 0) }
     }
 
-    /// A uid or gid.
     #[inline(always)]
     pub(crate) fn id(id: u32) -> Self {
         Self { what: What::Id(id), hash: hash_of_number(secret(), id) }
     }
 
-    /// A host's name.
     pub(crate) fn host(name: &'a [u8]) -> Self {
         // In this bit the two cases of a letter differ.
         let hash = hash_of_bytes(secret(), without_dot(name), 0x2020_2020_2020_2020);
         Self { what: What::Host(name), hash }
     }
 
-    /// A host's address.
     pub(crate) fn address(address: IpAddr) -> Self {
         let hash = match address {
             IpAddr::V4(ip) => hash_of_bytes(secret(), &ip.octets(), 0),
@@ -145,7 +141,7 @@ fn mix(a: u64, b: u64) -> u64 {
     folded
 }
 
-/// Something that no key resembles.
+/// A number that no key is likely to equal.
 const SALT: u64 = 0xa076_1d64_78bd_642f;
 
 // Whatever part of a key differs is mixed twice: the products of numbers in a row are as regular as the
@@ -212,7 +208,6 @@ pub(crate) struct Needle {
 }
 
 impl Needle {
-    /// Nothing yet.
     pub(crate) fn new() -> Self {
         Self { bytes: [0; 64], len: 0 }
     }

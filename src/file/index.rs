@@ -37,7 +37,7 @@ impl IndexBuilder {
         Ok(Self { slots, offset_bits: offset_bits(size) })
     }
 
-    /// Adds the line at `offset`, unless there is an earlier one for which `same` says that it has the key. Gives that.
+    /// Adds the line at `offset`, or returns an earlier one for which `same` says that it has the key.
     #[inline(always)]
     pub(crate) fn insert(
         &mut self,

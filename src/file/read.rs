@@ -35,11 +35,11 @@ impl Clocks {
     }
 }
 
-/// How often a file that changes meanwhile is read again. Then the content is taken, and not trusted for long.
+/// How often a file that changes meanwhile is read again. The last content is taken, and the next lookup reads anew.
 const TRIES: u32 = 8;
 
-/// Reads a file. A character device, like `/dev/null`, counts as an empty file. Anything else that is not a regular file
-/// is an error, and is not opened: that could block, or have an effect at the other end.
+/// Reads a file. A character device, like `/dev/null`, counts as an empty file. Anything else that is not a regular
+/// file is an error, and is not opened: that could block, or have an effect at the other end.
 pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
     let mut sharing = is_single_threaded().then_some(Sharing::Alone);
     for tries_left in (0..=TRIES).rev() {
@@ -130,7 +130,7 @@ fn close_if_ours(fd: Fd, place: &FdCell, sharing: Sharing, is_same: bool) -> boo
 #[cold]
 #[inline(never)]
 fn is_ours_among_threads(fd: Fd, sharing: Sharing, is_same: bool) -> bool {
-    // The check without fcntl(2), which is less sure: the position of ours is still 0.
+    // Less sure than fcntl(2), but permitted in a sandbox: the position of our own descriptor is still 0.
     let is_unmoved = || match sys::position(fd) {
         Ok(position) => position == 0,
         Err(error) => is_refused(error) && is_same,
@@ -154,10 +154,10 @@ fn has_content(stamp: &Stamp) -> Result<bool, Errno> {
     }
 }
 
-/// write(2) first sets the file's times and then copies the bytes. If a writer is stopped in between (by the scheduler,
-/// a CPU quota, a page fault), the bytes change later, under the same stamp.
+/// How old a stamp has to be. write(2) first sets the file's times and then copies the bytes. If a writer is stopped in
+/// between (by the scheduler, a CPU quota, a page fault), the bytes change later, under the same stamp.
 const SETTLE_NS: i64 = 200_000_000;
-/// The same on a file system that stores whole seconds, or, like FAT, every second one.
+/// The same on a file system that stores whole seconds or, like FAT, even ones only.
 const COARSE_SETTLE_NS: i64 = 3_000_000_000;
 
 /// How old a stamp has to be, so that a later change surely has another one.

@@ -16,7 +16,7 @@ use crate::rt::watch::Watch;
 pub(crate) struct Snapshot {
     pub(super) table: Table,
     pub(super) stamp: Stamp,
-    /// The number of the load that made it; `Source::loads`.
+    /// The number of the last load that found this content; `Source::loads`.
     pub(super) load: AtomicU32,
     /// Any later change of the file will have another stamp.
     pub(super) is_settled: AtomicBool,
@@ -84,8 +84,8 @@ impl Snapshot {
         }
     }
 
-    /// True if the snapshot still answers although its path cannot be followed. A daemon may call chroot(2), after which
-    /// the path leads elsewhere, or setuid(2), after which it may not use the path, and then make lookups. But a
+    /// True if the snapshot still answers although its path cannot be followed. A daemon may call chroot(2), after
+    /// which the path leads elsewhere, or setuid(2), after which it may not use the path, and then make lookups. But a
     /// deleted file no longer answers.
     #[cold]
     fn outlives(&self, error: Errno, chroot_fd: &AtomicI32) -> bool {
@@ -97,8 +97,8 @@ impl Snapshot {
         is_forbidden(error) || is_gone(error) && is_held()
     }
 
-    /// The same if the file could not be read for that reason. The snapshot also answers if the path still leads to its
-    /// file: the stamp is equal, and either settled, or the process just may not read the file any more.
+    /// As `outlives`, if the file could not be read for that reason. The snapshot also answers if the path still leads
+    /// to its file: the stamp is equal, and either settled, or the process just may not read the file any more.
     #[cold]
     pub(super) fn outlives_at(&self, path: &Path, chroot_fd: &AtomicI32, reason: Errno) -> bool {
         match sys::stat(path.as_c()) {
@@ -126,8 +126,8 @@ impl Deref for Snapshot {
 }
 
 /// True if any later change of the file will have another stamp: its last change was long enough before it was read. If
-/// the clocks do not agree (a stamp may be in the future), it is enough that our own clock has seen the stamp for as
-/// long.
+/// the clocks do not agree (a stamp may be in the future), it is enough that the stamp has been seen for as long by the
+/// monotonic clock.
 pub(super) fn is_trusted(read: &Read, first_seen_ns: i64) -> bool {
     let stood_ns = read.begun.monotonic_ns.saturating_sub(first_seen_ns);
     read.is_steady

@@ -158,7 +158,7 @@ impl Source {
         }
     }
 
-    /// The newest snapshot. If it is not current the file is loaded, or another load that began after this call is used.
+    /// The newest snapshot. If it is not current, the file is loaded, or a load that began after this call is used.
     #[cold]
     fn reload<'a>(
         &'static self,

@@ -35,7 +35,7 @@ pub(crate) struct Table {
     searched: AtomicUsize,
     offset_bits: u32,
     indexes: Indexes,
-    /// `indexes`, once the table is in its node, where it stays.
+    /// A reference to `indexes`, once the table lies where it stays: in a node of `rt::published`.
     own_indexes: OnceRef<'static, Indexes>,
 }
 
@@ -58,8 +58,8 @@ impl Indexes {
 
 /// Making an index takes about as long as this many searches through the whole file, and [`INDEX_BYTES`] more.
 const INDEX_SEARCHES: usize = 3;
-/// The memory of an index, and the pages of code that make it, cost a process about as much as a search through this many
-/// bytes. So a short process makes no index of a small file.
+/// The memory of an index, and the pages of code that make it, cost a process about as much as a search through this
+/// many bytes. So a short process makes no index of a small file.
 const INDEX_BYTES: usize = 1024;
 /// A search that parses each line takes as long as this many that do not.
 const PARSING_SEARCHES: usize = 4;
@@ -73,7 +73,7 @@ pub(crate) enum Sought {
     Unknown,
     /// There is no such row.
     Nowhere,
-    /// Probably there; if not, it has to be searched.
+    /// Probably at that offset. If it is not there, it has to be searched.
     At(usize),
 }
 
@@ -86,16 +86,16 @@ fn parse_line<'a, D: Database>(line: Line<'a>, may_have_nul: bool) -> Parsed<D::
     Fields::new(line).map(|mut fields| D::parse(&mut fields)).transpose()
 }
 
-/// [`Database::has`] for a search. Inlined into a loop, the compiler reads a key's name before it checks that the key is
-/// a name, which memcheck reports as an error.
+/// [`Database::has`] for a search. Inlined into a loop, the compiler reads a key's name before it checks that the key
+/// is a name, which memcheck reports as an error.
 #[inline(never)]
 fn has<D: Database>(row: &D::Row<'_>, key: &Key<'_>) -> bool {
     D::has(row, key)
 }
 
 impl Table {
-    /// A table for a file's bytes, which [`Table::fill`] puts into it; and where the first row with the key is, which is
-    /// found while all lines are read.
+    /// A table for a file's bytes, which [`Table::fill`] puts into it; and where the first row with the key is, which
+    /// is found while all lines are read.
     pub(crate) fn of<D: Database>(text: &ScratchText, mut key: Option<&Key<'_>>) -> (Self, Sought) {
         let (mut at, mut malformed, mut rows) = (0, 0, 0);
         let (has_nul, mut is_plain) = (memchr::memchr(0, text).is_some(), true);

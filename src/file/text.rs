@@ -19,8 +19,8 @@ pub(crate) struct Text {
 pub(crate) struct ScratchText(ScratchBuf<u8>);
 
 impl ScratchText {
-    /// Reads a text of about `size` bytes. `read` fills a slice from an offset on, and gives the number of bytes, 0 at the
-    /// end. If that goes on much longer the error is `EFBIG`.
+    /// Reads a text of about `size` bytes. `read` fills a slice from an offset on, and gives the number of bytes, 0 at
+    /// the end. If that goes on much longer the error is `EFBIG`.
     pub(crate) fn read(
         size: usize,
         mut read: impl FnMut(&mut [u8], usize) -> Result<usize, Errno>,

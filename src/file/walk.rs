@@ -50,7 +50,6 @@ pub(crate) struct Walks<T> {
 
 impl<T: Value> Walks<T> {
     const_fn! {
-        /// No enumeration.
         pub(crate) fn new() -> Self {
             Self { walk: Published::new(), begun: AtomicU32::new(0), of: PhantomData }
         }

@@ -1,8 +1,8 @@
 //! getaddrinfo(3) and getnameinfo(3) where hosts are wrapped.
 //!
-//! glibc's own functions do the work, and ask this library, as an NSS service (`nss_service`), for the host. If the host
-//! has one address alone, glibc is given that in place of the name: it need not look for services and for changes of
-//! resolv.conf then, which takes most of its time. One thing is added, on which the peer's callers rely: the first
+//! glibc's own functions do the work, and ask this library, as an NSS service (`nss_service`), for the host. If the
+//! host has one address alone, glibc is given that in place of the name: it need not look for services and for changes
+//! of resolv.conf then, which takes most of its time. One thing is added, on which the peer's callers rely: the first
 //! result always has the canonical name, also if the program asks for an address that is in the file.
 //!
 //! musl knows no NSS services; its functions are given an address in place of the name.
@@ -28,7 +28,7 @@ use crate::rt::out_buf::c_bytes;
 use crate::rt::thread::Call;
 
 /// The flags that mean the same for a name as for its only address. (With `AI_ALL` a name is looked for in IPv4 too,
-/// where `::1` stands for 127.0.0.1; the others concern how a name is written.)
+/// where `::1` stands for 127.0.0.1; `AI_NUMERICHOST` permits no name, and the IDN flags translate names.)
 const FLAGS_FOR_LITERALS: c_int = libc::AI_PASSIVE
     | libc::AI_CANONNAME
     | libc::AI_NUMERICSERV
@@ -157,7 +157,7 @@ unsafe fn addresses(query: Query) -> c_int {
 }
 
 /// Calls the next getaddrinfo with the only address of the host in place of its name. False if the host has several
-/// addresses or none of the family, or if libc reports an error: of a name it may report another one.
+/// addresses or none of the family, or if libc reports an error, because for the name it may report another one.
 ///
 /// # Safety
 ///
@@ -176,8 +176,8 @@ unsafe fn addresses_of_literal(query: Query) -> Result<bool, Errno> {
     let mut hosts = matches.rows();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return Ok(false) };
     let suits = family == libc::AF_UNSPEC || family == Family::of(host.address).to_c().0;
-    // Without a name to put in its place the literal would stay the canonical name. With AI_V4MAPPED glibc finds an
-    // IPv4 address that the file has in IPv6's form otherwise than the literal.
+    // Without a name to put in its place the literal would stay the canonical name. And with AI_V4MAPPED glibc treats
+    // an IPv4 address that the file writes as IPv6 in another way than the literal.
     if !suits || host.name.is_empty() || host.address != host.address.to_canonical() {
         return Ok(false);
     }

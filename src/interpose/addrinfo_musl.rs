@@ -1,7 +1,7 @@
 //! getaddrinfo(3) and getnameinfo(3) on a libc without NSS services: musl.
 //!
-//! musl's getaddrinfo is called with an address as text in place of the name: the first suitable one in the
-//! file, so a name has one address here. musl makes the list and the canonical name, a copy of the text, in one
+//! musl's getaddrinfo is called with an address as text in place of the name: the first suitable one of the file or the
+//! module, so a name has one address here. musl makes the list and the canonical name, a copy of the text, in one
 //! block. The file's name is written over that copy. So the text is made at least as long as the name.
 
 use core::ffi::{CStr, c_char, c_int};
@@ -20,11 +20,11 @@ use crate::rt::thread::{Call, InLibc};
 
 /// What libc is given as the node.
 enum NodeText {
-    /// The node itself, which is not in the file.
+    /// The node itself, for which our sources have no host.
     Given,
     /// An address as text, and its canonical name.
     Address(ScratchBuf<u8>, ScratchBuf<u8>),
-    /// Nothing: it is in the file, without an address of the family.
+    /// Nothing, because the host has no address of the family.
     NoAddress,
 }
 
@@ -113,8 +113,8 @@ fn in_place_of(ip: IpAddr, name: &[u8]) -> Result<NodeText, Errno> {
 /// musl takes no node longer than this.
 const LONGEST_NODE_BYTES: usize = 254;
 
-/// An address as a C string that is at least as long as `name`, unless that is longer than libc takes. It is filled with
-/// zeros that change nothing: before an octal number, or as the number of a scope.
+/// An address as a C string that is at least as long as `name`, unless that is longer than libc takes. It is filled
+/// with zeros that change nothing: before an octal number, or as the number of a scope.
 fn text(ip: IpAddr, name: &[u8]) -> Result<ScratchBuf<u8>, Errno> {
     let len = name.len().min(LONGEST_NODE_BYTES);
     let mut text = ScratchBuf::new();

@@ -41,8 +41,8 @@ extern "C" fn no_dlopen() -> usize {
     0
 }
 
-/// dlopen(3). The linker exports only Rust functions, so this one jumps to the assembler, with nothing on the stack
-/// (tests/it/packaging/exports.rs checks its instructions).
+/// dlopen(3). The linker exports only Rust functions, so this one jumps to the assembler, with nothing on the stack.
+/// tests/it/programs/deepbind.rs compares what a program sees of it with libc's own dlopen.
 ///
 /// # Safety
 ///

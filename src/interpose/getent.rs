@@ -61,8 +61,8 @@ fn answer_static<D: Interposed>(question: &Question<'_>) -> Option<*mut D::C> {
     })
 }
 
-/// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None` if
-/// the next definition is to be called.
+/// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None`
+/// if the next definition is to be called.
 pub(super) fn static_row<D: Database>(
     mut ask: impl FnMut(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Result<Option<*mut D::C>, Errno> {
@@ -87,7 +87,8 @@ pub(super) fn static_row<D: Database>(
     })
 }
 
-/// `setXent`: true if libc's enumeration is to be begun too. After an error the next `getXent` begins ours.
+/// `setXent`: true if libc's enumeration is to be begun too. After an error our enumeration stays where it was; if
+/// none has begun, the next `getXent` begins it.
 pub(super) fn set<D: Interposed>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::set::<D>() == Ok(true)

@@ -63,7 +63,7 @@ unsafe fn add_those_of_libc(
             gids.extend(&more)?;
             return dedup_stable(gids);
         }
-        // It has failed. If it was for lack of room, it has said how many there are.
+        // libc's function has failed. For lack of room it has stored how many groups there are.
         if needed <= room {
             return Ok(());
         }
@@ -89,8 +89,8 @@ unsafe fn store_gids(list: &[gid_t], gids: *mut gid_t, count: *mut c_int) -> c_i
 
 /// Gives the process the groups, by setgroups(2), and gives what initgroups(3) returns.
 ///
-/// If it fails for a privileged caller it reports that, so that nobody runs on with the old groups. A process
-/// without privilege, in a test harness without uid_wrapper, gets a warning and success, as with the peer.
+/// A failure is reported to a privileged caller, so that nobody runs on with the old groups. A process without
+/// privilege, in a test harness without uid_wrapper, gets a warning and success, as with the peer.
 fn set_groups(gids: &[gid_t]) -> c_int {
     let Some(set) = SETGROUPS.get() else { return Errno::ENOSYS.fail() };
     let guard = ErrnoGuard::new();

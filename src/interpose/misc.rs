@@ -35,14 +35,14 @@ interpose! {
     /// `chroot(2)`: after it the paths lead elsewhere, but users that were known before are still known.
     fn chroot(path: *const c_char) -> c_int as libc {
         let guard = ErrnoGuard::new();
-        // If memory or descriptors are lacking, they are not.
+        // Without memory or descriptors the files are not opened, and their users are not known after the call.
         _ = config::get().and_then(source::open_before_chroot);
         drop(guard);
         call_next!(chroot(path) or Errno::ENOSYS.fail())
     }
 
-    /// The function that `gethostname` becomes in a program that glibc's headers fortify. If the length is more than the
-    /// size of the buffer, libc ends the program.
+    /// The function that `gethostname` becomes in a program that glibc's headers fortify. If the length is more than
+    /// the size of the buffer, libc ends the program.
     fn __gethostname_chk(name: *mut c_char, len: size_t, size: size_t) -> c_int {
         match config::hostname().filter(|_| len <= size) {
             // SAFETY: POSIX has the caller promise `len` bytes at `name`.

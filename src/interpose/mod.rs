@@ -46,7 +46,7 @@ macro_rules! interpose {
 }
 use interpose;
 
-/// Checks a function's type against the `libc` crate, if that has it: for musl it lacks a few.
+/// Checks a function's type against the `libc` crate. Only for glibc, because for musl the crate lacks a few functions.
 macro_rules! check_type {
     ([] $name:ident: $ty:ty) => {};
     ([libc] $name:ident: $ty:ty) => {
@@ -72,7 +72,7 @@ macro_rules! call_next {
 }
 use call_next;
 
-/// Exports functions under their C names. (By itself: those that only libc calls.)
+/// Exports functions under their C names: those of `interpose!`, and those that only libc calls.
 macro_rules! export {
     ($(
         $(#[$doc:meta])*

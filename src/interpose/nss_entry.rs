@@ -50,7 +50,7 @@ pub(super) unsafe fn answer<D: Database>(
     status
 }
 
-/// The same with a row.
+/// As [`answer`], for a question whose answer is a row.
 ///
 /// # Safety
 ///
@@ -82,7 +82,7 @@ pub(super) fn times_asked() -> usize {
     locals().hosts_asked.get()
 }
 
-/// The same, and forgets the canonical name that was given to libc last.
+/// As [`times_asked`]; it also forgets the canonical name that was given to libc last.
 pub(super) fn begin_addresses() -> usize {
     if let Ok(call) = Call::enter() {
         call.thread().clear_canonical();

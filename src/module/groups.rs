@@ -47,7 +47,7 @@ pub(crate) fn groups_of(
     gids.extend(list.filled())
 }
 
-/// Counts how often [`groups_with`] has used the module's enumeration of groups, which the program's shares.
+/// Counts how often [`groups_with`] has used the module's enumeration of groups, which the program's own one uses too.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
 /// A number that changes when the module's enumeration was disturbed, and has to be begun again.

@@ -67,7 +67,7 @@ pub(crate) fn host_by_address(
     let found =
         ask::<Hosts>(thread, Function::HostByAddress, question, None, |row, buf, len, error| {
             let (from, row, mut reason) = (octets.as_ptr().cast(), row.cast(), 0);
-            // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, and where errno is.
+            // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, errno's place.
             unsafe { by_address(from, size, family, row, buf, len, error, &raw mut reason) }
         });
     host(found)

@@ -301,7 +301,7 @@ fn next_of_libc<D: Database>(
         } else if let Some(next) = next {
             // musl has no `getXent_r`, so the program has called `getXent`, whose result may point into libc's memory.
             let in_libc = InLibc::enter();
-            // SAFETY: getpwent(3) takes nothing; its result is the calling thread's or process's, and is copied at once.
+            // SAFETY: getpwent(3) takes nothing; its result is the thread's or the process's, and is copied at once.
             found = unsafe { next() };
             drop(in_libc);
         }

@@ -210,7 +210,7 @@ pub(crate) fn asks_libc<D: Database>(config: &Config) -> Result<bool, Errno> {
         return Ok(true);
     }
     let has_module = || {
-        // A jump out of the loading loses no memory: it is in the list of a call.
+        // The module is loaded in a call, so that a jump out of the loading loses no memory: `rt::memory`.
         let _call = Call::enter()?;
         module::serves::<D>()
     };

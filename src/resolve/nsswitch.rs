@@ -19,8 +19,8 @@ fn services<'a>(text: &'a [u8], database: &str) -> Option<&'a [u8]> {
     })
 }
 
-/// A line of services for libc: ours, then, if `goes_on`, the action and the services of nsswitch.conf(5), or `usual` if
-/// that has no line. It ends in NUL.
+/// A line of services for libc: ours, then, if `goes_on`, the action and the services of nsswitch.conf(5), or `usual`
+/// if that has no line. It ends in NUL.
 pub(crate) fn ours_first(
     database: &str,
     action: &str,

@@ -3,7 +3,7 @@
 /// Which row comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The one at that offset of the snapshot.
+    /// The first row at that offset of the snapshot or after it.
     File(u64),
     Module,
     Libc,

@@ -1,8 +1,8 @@
 //! The synthetic user: the passwd(5) line of `NSS_WRAPPER_USER`.
 //!
-//! The line is used only if nobody else has an entry of its id: neither our files nor the system's services. So an
-//! image can set the variable for everyone. If it is used, every group of the process that nobody else names gets a
-//! name too.
+//! The line is used only if nobody else has an entry of its id: neither our files, nor the module, nor the system's
+//! services. So an image can set the variable for everyone. If it is used, every group of the process that nobody else
+//! names gets a name too.
 //!
 //! To know the system's users and groups this reads `/etc/passwd` and `/etc/group` like any other file. Only if
 //! nsswitch.conf(5) names more services than those files is libc asked too; its answer is remembered for a second.
@@ -136,7 +136,7 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
     loop {
         let mut buf = ScratchBuf::<u8>::zeroed(size)?;
         let mut found = null_mut();
-        // The service that libc asks may ask us the same, but not for ever.
+        // A service that libc asks may ask this library the same; `enter` ends that.
         let Some(checking) = call.thread().in_system_check.enter(u64::from(id) << 1) else {
             return Ok(true);
         };
@@ -176,7 +176,7 @@ pub(crate) fn names_group<D: Interposed>(
     Ok(is_nameless::<D>(config, call, &user, gid)? && write_group::<D>(gid, out)?)
 }
 
-/// Writes the row of such a group.
+/// Writes a row for a group that nobody names: its name is `g` and its id.
 pub(crate) fn write_group<D: Database>(
     gid: u32,
     out: &mut OutBuf<'_, D::C>,

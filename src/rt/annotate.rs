@@ -1,5 +1,5 @@
-//! Tells valgrind's helgrind and drd which accesses an atomic operation orders. They cannot see it: to them an
-//! acquire is a plain load. Only with the cargo feature `annotate`, which the test build switches on.
+//! Tells valgrind's helgrind and drd which accesses an atomic operation orders. They cannot see that: to them an
+//! acquire is a plain load. The cargo feature `annotate`, which the test build switches on, puts the code in.
 //!
 //! A request is a few instructions that change nothing on a processor (`VALGRIND_DO_CLIENT_REQUEST` of
 //! valgrind.h). Both tools know that a read-modify-write is atomic, but take a store for a plain write. So

@@ -55,7 +55,7 @@ impl Errno {
         write(self.0);
     }
 
-    /// The symbolic text, empty for a number that has none here.
+    /// What the number means for a file; empty for a number that has no text here.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::ENOENT => "No such file or directory",

@@ -83,7 +83,7 @@ impl ForkLock {
             let now_ns = sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE);
             let (begun_ns, releases_before) = *first.get_or_insert((now_ns, releases));
             if now_ns.saturating_sub(begun_ns) >= WAIT_NS {
-                // If the lock was released meanwhile its owners are well, and it is just in demand.
+                // If the lock was released meanwhile, no owner is stuck: many threads want it.
                 if releases == releases_before {
                     self.given_up.swap(owner, Ordering::Relaxed);
                 }

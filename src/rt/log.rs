@@ -17,7 +17,7 @@ use crate::rt::sys::{self, Fd};
 /// What a line is about; shown from the `NSS_WRAPPER_DEBUGLEVEL` of the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogLevel {
-    /// Something the user asked for does not work. Shown always.
+    /// Something the user asked for does not work. Shown at every level.
     Error,
     /// It works, but perhaps not as meant.
     Warn,

@@ -65,7 +65,7 @@ pub(crate) fn frame_address() -> usize {
     (&raw const here).addr()
 }
 
-/// Marks of a function that may call the library itself, and must not call itself so for ever. Up to three calls
+/// Marks of a function that may call the library, and through it itself, but not for ever. Up to three calls
 /// of it can be nested, two of them with the same question: the second may come from a signal handler, or the
 /// first was abandoned and only seems to be live, because the next question comes from deeper in the stack.
 pub(crate) struct Reentry([Entry; 3]);

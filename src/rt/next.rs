@@ -221,7 +221,8 @@ pub(crate) fn is_musl() -> bool {
     CONFIGURE_LOOKUP.address().is_none()
 }
 
-/// What the loader tells debuggers, `<link.h>`. After the others, because an executable may have a copy.
+/// What the loader tells debuggers, `<link.h>`. Not that of the executable, which may be a copy that the loader does
+/// not change.
 // SAFETY: data.
 static R_DEBUG: Next<()> = unsafe { Next::new("_r_debug", Scope::After) };
 
@@ -246,14 +247,14 @@ struct LinkMap {
 /// Room for glibc's `struct dl_find_object`.
 type FoundObject = [u64; 32];
 
-/// True if the loader, interrupted by a signal handler, must not be called for the object: while it changes its list
-/// of objects that ends the program, and before it has relocated the object none of the object's functions works.
+/// True if the loader, interrupted by a signal handler, must not be called for the object. While it changes its list of
+/// objects, such a call ends the program. Before it has relocated the object, none of the object's functions works.
 fn is_loader_interrupted(dlopen: Dlopen, path: &CStr) -> bool {
     let is_changing = R_DEBUG.address().is_some_and(|at| {
         // SAFETY: `_r_debug` is a `struct r_debug` of the loader's, which is never unloaded.
         unsafe { at.cast::<LoaderState>().read_volatile() }.state != 0
     });
-    // glibc learns with the last step before the constructors which object has which addresses.
+    // The last step before the object's constructors run is that glibc records the object's addresses.
     let Some(find_object) = FIND_OBJECT.get().filter(|_| !is_changing) else { return is_changing };
     // SAFETY: `path` ends in NUL. Nothing is loaded.
     let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };

@@ -1,4 +1,4 @@
-//! The only writer into memory that C gives for a result.
+//! Writes a row, and all that it points to, into the memory that C gives for it.
 //!
 //! Nothing is written past the buffer's end, pointers are aligned even if the buffer is not, and all that a
 //! result points to is in the buffer: getpwnam_r(3). Taking room and checking room are one call.
@@ -179,7 +179,6 @@ impl<'b, C> OutBuf<'b, C> {
         Self { row, room: unsafe { Room::new(buffer.cast(), len) } }
     }
 
-    /// The row's address.
     pub(crate) fn row(&self) -> *mut C {
         self.row
     }

@@ -62,7 +62,7 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
     let locals = ThreadLocals::current();
     let is_loader = LOADER.load(Ordering::Relaxed) == core::ptr::from_ref(locals).addr();
     if is_loader {
-        // It is in use if another thread with the same address had it, which has ended.
+        // If the state is in use, it was that of a thread that has ended and had its words at the same address.
         if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
             FIRST.reset();
         }
@@ -230,7 +230,7 @@ pub(crate) fn owner_id() -> u64 {
     let before = state.address_space.load(Ordering::Relaxed);
     if before != space {
         // This thread has come through a fork (or was alone until now). The other threads of that time have not, so
-        // what they held is freed here; their watch descriptors are copies.
+        // what they held is freed here, with this process's copies of their watch descriptors.
         for other in states().filter(|other| !core::ptr::eq(*other, state)) {
             let is_lost = other.address_space.load(Ordering::SeqCst) == before && before != 0;
             if is_lost && other.in_use.load(Ordering::SeqCst) == 1 {

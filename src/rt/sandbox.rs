@@ -30,8 +30,7 @@ pub(crate) fn may_kill() -> bool {
     }
 }
 
-/// The same for what is done whenever a file changes: if the thread was in no sandbox less than a second ago, that
-/// counts.
+/// As [`may_kill`], for what is done whenever a file changes: an answer "no" of this thread counts for a second.
 pub(crate) fn may_kill_lately() -> bool {
     const LATELY_NS: i64 = 1_000_000_000;
     let Some(seen) = thread::unfiltered_at_ns() else { return may_kill() };

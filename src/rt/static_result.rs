@@ -41,7 +41,6 @@ impl<T> StaticResult<T> {
         Ok(())
     }
 
-    /// Frees the buffer.
     pub(super) fn free(&self) {
         self.buffer.set(None);
     }

@@ -1,4 +1,4 @@
-//! A lock that survives fork with its guard, and a value that is made once.
+//! The lock that survives fork, with a guard; and a value that is made once.
 #![allow(unsafe_code, reason = "a lock")]
 
 use lock_api::{GuardNoSend, RawMutex};

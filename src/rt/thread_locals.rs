@@ -1,9 +1,9 @@
 //! Four words for each thread.
 //!
-//! std's `thread_local!` would call `__tls_get_addr` at every access. These words lie in the memory that libc
-//! reserves for libraries that are loaded at the program's start (the initial-exec model), at a fixed distance
-//! from the thread pointer: two instructions. libc reserves a few bytes more, so that a program may also load
-//! the library later. On a machine for which there is no such access here, a pthread key finds the words.
+//! std's `thread_local!` would call `__tls_get_addr` at every access. These words lie in the memory that libc reserves
+//! for libraries that are loaded at the program's start (the initial-exec model), at a fixed distance from the thread
+//! pointer: two instructions. glibc reserves a few bytes more, so that a program may also load the library later; musl
+//! does not. On a machine for which there is no such access here, a pthread key finds the words.
 #![allow(unsafe_code, reason = "a thread-local variable in assembler")]
 
 use core::cell::Cell;

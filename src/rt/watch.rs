@@ -40,7 +40,6 @@ impl Watch {
         }
     }
 
-    /// The descriptor, if there is one.
     #[inline(always)]
     pub(crate) fn fd(&self) -> Option<Fd> {
         self.fd.get()

@@ -41,7 +41,7 @@ pub(super) fn allocate<T: Zero>(
     new_block(count, count.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?, list)
 }
 
-/// It is recorded before anything else is done with it: a call leaks it only if it is abandoned in the few
+/// Records the block before it does anything else with it: a call leaks it only if it is abandoned in the few
 /// instructions between.
 #[inline(never)]
 fn new_block(

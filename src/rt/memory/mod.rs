@@ -67,7 +67,7 @@ impl<T: Zero> Deref for OwnedBuf<T> {
 impl<T: Zero> DerefMut for OwnedBuf<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         let (first, count) = self.parts();
-        // SAFETY: `count` elements that were zeroed, which is a value of `T`, and borrowed for whoever calls this alone.
+        // SAFETY: `count` elements that were zeroed, which is a value of `T`, and borrowed for the caller alone.
         unsafe { core::slice::from_raw_parts_mut(first, count) }
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn fstat(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::fstat(fd.borrow())?))
 }
 
-/// The same by the call that glibc uses for it since 2.33 (newfstatat). A sandbox that lets a program start and read
+/// The same by the call that glibc 2.33 to 2.38 use for it (newfstatat). A sandbox that lets a program start and read
 /// files lets it pass. It is slower before Linux 6.11.
 pub(crate) fn fstat_as_libc(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::statat(fd.borrow(), c"", AtFlags::EMPTY_PATH)?))
@@ -199,7 +199,7 @@ pub(crate) fn only_root_writes(fd: Fd) -> bool {
         .is_ok_and(|st| Stamp::new(&st).kind() == libc::S_IFREG && is_roots(&st))
 }
 
-/// True if nobody but root can write what a path leads to.
+/// True if nobody but root can write what is at a path. A symbolic link, which is not followed, counts as writable.
 pub(crate) fn only_root_writes_path(path: &CStr) -> bool {
     rustix::fs::lstat(path).is_ok_and(|st| is_roots(&st))
 }

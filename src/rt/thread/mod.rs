@@ -22,14 +22,14 @@ use crate::rt::watch::Watch;
 use level::present;
 pub(crate) use level::{Level, opened, scratch, set_adopting, set_lock, set_owned};
 
-/// How many sources have a slot and a watch of their own: `file::source::Kind`.
+/// How many sources have a slot and a watch of their own: one for each `config::FileKind`.
 pub(crate) const SOURCES: usize = 6;
 /// How deep calls can be nested, by signal handlers that interrupt and modules that ask. A deeper call fails with
 /// `EAGAIN`.
 const LEVELS: usize = 8;
 
 /// While this value lives, the calling thread is in a function of libc that the library called. If libc asks our
-/// service then, that finds nothing.
+/// service meanwhile, the service finds nothing.
 pub(crate) struct InLibc {
     _mark: Marked<'static>,
 }
@@ -225,13 +225,11 @@ impl Call {
         core::ptr::eq(self.level, &raw const self.state.outermost)
     }
 
-    /// The call's level.
     #[inline(always)]
     pub(crate) fn level(&self) -> &'static Level {
         self.level
     }
 
-    /// The calling thread's state.
     #[inline(always)]
     pub(crate) fn thread(&self) -> &'static ThreadState {
         self.state
