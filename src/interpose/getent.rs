@@ -87,8 +87,7 @@ pub(super) fn static_row<D: Database>(
     })
 }
 
-/// `setXent`: true if libc's enumeration is to be begun too. After an error our enumeration stays where it was; if
-/// none has begun, the next `getXent` begins it.
+/// `setXent`: true if libc's enumeration is to be begun too. After an error the next `getXent` begins ours.
 pub(super) fn set<D: Interposed>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::set::<D>() == Ok(true)

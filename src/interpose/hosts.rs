@@ -232,7 +232,7 @@ interpose! {
         answer_static(next).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
     }
 
-    /// `sethostent(3)`: keeps the file's present snapshot. It cannot report an error.
+    /// `sethostent(3)`: keeps the file's present snapshot. It cannot report an error; the next host does.
     fn sethostent(stay_open: c_int) {
         if getent::set::<Hosts>() {
             call_next!(sethostent(stay_open) or ());

@@ -54,8 +54,12 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
 pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
     let Some(config) = configured::<D>()? else { return Ok(true) };
     let mut call = Call::enter()?;
-    close_module::<D>(&mut call)?;
-    start::<D>(config, &mut call, true)?;
+    let begun = close_module::<D>(&mut call).and_then(|()| start::<D>(config, &mut call, true));
+    if begun.is_err() {
+        // The one before does not go on: the next `getXent` begins an enumeration, or reports the error.
+        D::FILE.source().end_walk(&mut call);
+    }
+    begun?;
     drop(call);
     asks_libc::<D>(config)
 }

@@ -130,7 +130,7 @@ fn find_elsewhere<D: Interposed>(
             Ok(Status::NotFound) => is_ours = true,
             Ok(Status::Pass) => {}
             Err(error) => {
-                log!(Debug, D::NAME, "{key}: the module failed: {}", error.text());
+                log!(Debug, D::NAME, "{key}: the module failed: {error}");
                 // As in glibc the next service, libc's, is asked if there is one.
                 if error == Errno::ENOMEM || !config.fall_through {
                     return Err(error);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::ask::Session;
+use crate::support::{PYTHON, file, stdout, wrapped};
 
 /// Lines of `count` users, whose ids begin with `first`.
 fn users(first: u32, count: u32) -> Vec<String> {
@@ -103,4 +104,40 @@ fn threads_that_enumerate_together_get_each_row_once() {
         assert_eq!(session.ask("share getpwent_r"), "2000 rows, 2000 different");
         assert_eq!(session.ask("share getgrent_r"), "2000 rows, 2000 different");
     }
+}
+
+/// setpwent(3) cannot report an error, and the rows of the enumeration before it would be taken for those of the new one.
+#[test]
+fn after_a_failed_beginning_the_next_row_is_the_first_or_an_error() {
+    let script = r#"
+import ctypes, os, resource, sys
+libc = ctypes.CDLL(None, use_errno=True)
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+class Row(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p)]
+def limit(soft):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+for kind, path in [("pw", sys.argv[1]), ("gr", sys.argv[2]), ("sp", sys.argv[3])]:
+    row = getattr(libc, f"get{kind}ent")
+    row.restype = ctypes.POINTER(Row)
+    getattr(libc, f"set{kind}ent")()
+    first = row().contents.name
+    text = open(path).read()
+    with open(path, "w") as file:
+        file.write(text.replace("x", "y"))
+    limit(3)
+    getattr(libc, f"set{kind}ent")()
+    ctypes.set_errno(0)
+    without = bool(row()), os.strerror(ctypes.get_errno())
+    limit(hard)
+    print(first.decode(), without, row().contents.name.decode())
+"#;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let passwd = file(dir.path(), "passwd", "a:x:1:1:::\nb:x:2:2:::\n");
+    let group = file(dir.path(), "group", "a:x:1:\nb:x:2:\n");
+    let shadow = file(dir.path(), "shadow", "a:x:1:1:1::::\nb:x:1:1:1::::\n");
+    let mut command = wrapped(PYTHON, &*passwd, &*group);
+    command.args(["-c", script]).args([&passwd, &group, &shadow]);
+    let said = stdout(command.env("NSS_WRAPPER_SHADOW", &shadow));
+    assert_eq!(said, "a (False, 'Too many open files') a\n".repeat(3));
 }
