@@ -6,11 +6,6 @@
 use crate::rt::sys;
 use crate::rt::{annotate, log, registry};
 
-// Assembler comes before all functions in the object file, and so does the section that it names first. So the
-// constructor lies near what the loader reads anyway: the kernel maps 64 KiB around a missing page.
-#[cfg(not(any(test, fuzzing)))]
-core::arch::global_asm!(".pushsection .text.startup,\"ax\",%progbits", ".popsection");
-
 #[cfg_attr(not(any(test, fuzzing)), unsafe(link_section = ".init_array"))]
 #[cfg_attr(any(test, fuzzing), allow(dead_code, reason = "only a loader calls it"))]
 #[used]
