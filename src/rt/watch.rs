@@ -83,14 +83,22 @@ impl Watch {
 /// takes some milliseconds to make room for them, once.)
 const HIGH_NUMBERS: [c_int; 3] = [1024 - 16, 512 - 16, 256 - 16];
 
+/// Watch descriptors have lower numbers than this, so that many threads, each with a descriptor for each file, leave
+/// most numbers to the program. The threads that get none make stat(2) of the path.
+const WATCHES_END: c_int = 1024 + 128;
+
 /// A watch descriptor; `None` if a part of the path is a symbolic link, because a switched link does not change the
-/// file's inode, or in a sandbox that may kill for the system calls.
+/// file's inode, or in a sandbox that may kill for the system calls, or if there are many watches.
 fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
     if sandbox::may_kill() || has_symlink(path).unwrap_or(true) {
-        None
-    } else {
-        open_high(path, stamp, place)
+        return None;
     }
+    let fd = open_high(path, stamp, place)?;
+    if fd.is_below(WATCHES_END) {
+        return Some(fd);
+    }
+    close_watch_fd(place, stamp.file());
+    None
 }
 
 /// An `O_PATH` descriptor of the file, with a high number, if the file at `path` has that stamp.

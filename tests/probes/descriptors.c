@@ -291,6 +291,35 @@ static void ended(void)
     must(count_descriptors(1) == before, "replaced files left descriptors");
 }
 
+static pthread_barrier_t asked;
+
+static void *ask_and_stay(void *unused)
+{
+    settle();
+    pthread_barrier_wait(&asked);
+    pthread_barrier_wait(&asked);
+    return unused;
+}
+
+/* Many threads that ask often, in a process that may have 1500 descriptors. */
+static void many(void)
+{
+    enum { THREADS = 300, MOST = 1500, KEPT = 150 };
+    struct rlimit limit = { MOST, MOST };
+    must(!setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+    settle();
+    int before = count_descriptors(0);
+    must(!pthread_barrier_init(&asked, NULL, THREADS + 1), "a barrier");
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        must(!pthread_create(&thread, NULL, ask_and_stay, NULL), "pthread_create");
+    }
+    pthread_barrier_wait(&asked);
+    version = count_descriptors(1) - before;
+    must(version <= KEPT, "descriptors of the library");
+    pthread_barrier_wait(&asked);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
@@ -307,6 +336,8 @@ int main(int argc, char **argv)
         reuse(argv[1]);
     else if (!strcmp(argv[2], "ended"))
         ended();
+    else if (!strcmp(argv[2], "many"))
+        many();
     else
         full(atol(argv[2]));
     return 0;

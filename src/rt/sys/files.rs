@@ -51,6 +51,11 @@ impl Fd {
         self.0.get().wrapping_sub(1)
     }
 
+    /// True if its number is less than `end`.
+    pub(crate) fn is_below(self, end: c_int) -> bool {
+        self.0 < end
+    }
+
     #[inline(always)]
     fn borrow(self) -> BorrowedFd<'static> {
         // SAFETY: not -1, because the number plus one is not 0. If the number is closed, or is another file, the system

@@ -30,6 +30,12 @@ fn threads_that_end_and_files_that_are_replaced_leave_no_descriptor() {
     descriptors("ended");
 }
 
+/// Each thread would keep one for each file.
+#[test]
+fn many_threads_leave_the_program_most_of_its_descriptors() {
+    descriptors("many");
+}
+
 /// A file answers as long as it is unchanged. After a change a lookup fails with `EMFILE`, until a descriptor
 /// is free.
 #[test]
