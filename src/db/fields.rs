@@ -14,7 +14,8 @@
 //! The colons in a line's first 128 bytes are known before, because finding the line's end finds them too. So most
 //! fields are found without reading their bytes.
 
-use super::bytes::{BLOCK, skip_space};
+use super::bytes::{BLOCK, Split, skip_space};
+use super::key::{Key, What};
 
 /// How many bytes from a line's start on can be read, whatever its length: those in which its colons are known, and a
 /// block more.
@@ -208,6 +209,18 @@ fn eight_digits(rest: &[u8], from: usize, count: usize) -> Option<u32> {
 fn skipped(line: &[u8]) -> Option<usize> {
     let content = skip_space(line);
     (!matches!(content.first(), None | Some(b'#'))).then_some(line.len() - content.len())
+}
+
+/// True if the row at the start of `file`, which begins with a name, another field and perhaps an id, has the key; `None`
+/// if that takes the whole line. (A line with many members is long.)
+#[cold]
+pub(crate) fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
+    let mut fields = Split::<b':'>::new(skip_space(file));
+    let name = fields.next()?;
+    match key.what {
+        What::Id(id) => number_of_32_bits(fields.nth(1)?).map(|own| own == id),
+        _ => Some(key.is_name(name)),
+    }
 }
 
 /// A number of 32 bits; `None` for a larger one.

@@ -75,3 +75,23 @@ fn the_librarys_own_functions_say_what_is_wrapped() {
         assert_eq!(say(peer(), set), want, "{set:?}, the peer");
     }
 }
+
+/// A line may be long, and its key may stand in many lines after it.
+#[test]
+fn a_long_line_whose_key_many_lines_have_is_found_in_time() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let members = (0..1_000_000).map(|n| format!("m{n:06}")).collect::<Vec<_>>().join(",");
+    let (group, user) = (format!("lab:x:7:{members}\n"), format!("bob:x:7:7:{members}:/:/\n"));
+    let (same_group, same_user) = ("lab:x:7:\n".repeat(800_000), "bob:x:7:7:::\n".repeat(600_000));
+    let mut command = under(library(), "timeout");
+    command.arg("100").arg(probe("ask"));
+    command.env("NSS_WRAPPER_GROUP", file(dir.path(), "group", group + &same_group));
+    command.env("NSS_WRAPPER_PASSWD", file(dir.path(), "passwd", user + &same_user));
+    // After some searches there are indexes.
+    let mut questions = Vec::new();
+    for question in ["getgrnam none", "getgrgid 8", "getpwnam none", "getpwuid 8"] {
+        questions.extend([question; 6]);
+    }
+    let said = answers(&mut command, &questions);
+    assert_eq!(said, vec!["none"; questions.len()]);
+}
