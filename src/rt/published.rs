@@ -12,6 +12,7 @@
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
+use core::sync::atomic::AtomicUsize;
 
 use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering, const_fn};
 use crate::rt::buf_cell::OnceLeaked;
@@ -118,7 +119,14 @@ pub(crate) fn disown(state: &AtomicU64, owner: u64) {
 pub(crate) struct Published<T: Value> {
     newest: AtomicPtr<T>,
     first: Node<T>,
+    /// How many nodes the next call that reclaims passes over, because the last one has looked at them. (Any number will
+    /// do, so loom need not know of it.)
+    passed: AtomicUsize,
 }
+
+/// After so many replaced values that are in use a call that reclaims stops, and leaves the rest to the next one.
+/// Thousands of idle threads may each show another value, and for each value all their slots are looked at.
+const MOST_IN_USE: usize = 16;
 
 // SAFETY: gives `&T` to several threads, and frees what a `T` has in another thread than the one that made it.
 unsafe impl<T: Value + Send + Sync> Sync for Published<T> {}
@@ -166,7 +174,8 @@ impl<T: Value> Node<T> {
 impl<T: Value> Published<T> {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self { newest: AtomicPtr::new(null_mut()), first: Node::new() }
+            let passed = AtomicUsize::new(0);
+            Self { newest: AtomicPtr::new(null_mut()), first: Node::new(), passed }
         }
     }
 
@@ -278,15 +287,26 @@ impl<T: Value> Published<T> {
         self.nodes().any(|node| self.is_old(node, node.state.load(Ordering::SeqCst)))
     }
 
-    /// Frees the values that were replaced and are not in use.
+    /// Frees values that were replaced and are not in use: all, if few are in use.
     ///
     /// # Safety
     ///
     /// `is_used` is true for an address that any slot shows, and for one that a thread may still show by [`show`].
     pub(crate) unsafe fn reclaim(&'static self, is_used: impl Fn(*const ()) -> bool) {
-        for node in self.nodes() {
+        let mut in_use = 0;
+        let passed = self.passed.swap(0, Ordering::Relaxed);
+        for (at, node) in self.nodes().enumerate().skip(passed) {
             let (state, value) = (node.state.load(Ordering::SeqCst), node.value());
-            if self.is_old(node, state) && !is_used(value.cast_const().cast()) && node.own(state) {
+            if !self.is_old(node, state) {
+                continue;
+            }
+            if in_use == MOST_IN_USE {
+                self.passed.swap(at, Ordering::Relaxed);
+                break;
+            }
+            if is_used(value.cast_const().cast()) {
+                in_use += 1;
+            } else if node.own(state) {
                 annotate::forget(value);
                 // SAFETY: the node's, in which zeros and all that was written since are values.
                 let value = unsafe { &*value };
@@ -314,4 +334,46 @@ pub(crate) unsafe fn show<'s, T: Value>(slot: &'s mut SlotRef<'_>, address: *con
     // SAFETY: a node's memory is never freed; the value is used only once the caller has checked that it is
     // there.
     unsafe { &*address.cast::<T>() }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::collections::HashSet;
+
+    struct Number(#[allow(dead_code, reason = "a value has an address")] u32);
+
+    // SAFETY: a number.
+    unsafe impl Value for Number {
+        unsafe fn release(&self) {}
+    }
+
+    /// Each of a hundred idle threads may use a value of its own.
+    #[test]
+    fn a_call_looks_at_few_values_in_use_and_the_next_calls_at_the_others() {
+        let published: &'static _ = Box::leak(Box::new(Published::<Number>::new()));
+        let slot = Slot::new();
+        // SAFETY: nothing else has the slot.
+        let mut slot = unsafe { SlotRef::new(&slot) };
+        for number in 0..=100 {
+            published.publish(Number(number), |_| (), &mut slot).unwrap();
+        }
+        let seen = RefCell::new(HashSet::new());
+        for calls in 1..=7 {
+            let before = seen.borrow().len();
+            let note = |address| {
+                seen.borrow_mut().insert(address);
+                true
+            };
+            // SAFETY: nothing is freed.
+            unsafe { published.reclaim(note) };
+            let found = seen.borrow().len() - before;
+            assert!(found <= 16 && (found == 16 || calls == 7), "call {calls}: {found}");
+        }
+        assert_eq!(seen.borrow().len(), 100);
+        // SAFETY: only the newest is in use.
+        unsafe { published.reclaim(|_| false) };
+        assert!(!published.has_old());
+    }
 }
