@@ -48,7 +48,12 @@ pub(crate) fn at_load() {
 
 /// All states, in use or not. They are never freed.
 pub(super) fn states() -> impl Iterator<Item = &'static ThreadState> {
-    core::iter::successors(Some(&FIRST.0), |state| {
+    states_from(Some(&FIRST))
+}
+
+/// The same from one on.
+fn states_from(first: Option<&'static ThreadState>) -> impl Iterator<Item = &'static ThreadState> {
+    core::iter::successors(first, |state| {
         let next = state.next.load(Ordering::Acquire);
         annotate::acquired(next);
         // SAFETY: null, or one that `new_state` has leaked.
@@ -77,10 +82,7 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
 fn register_another(locals: &ThreadLocals) -> Result<&'static ThreadState, Errno> {
     HAS_THREADS.swap(true, Ordering::SeqCst);
     let space = address_space();
-    let free = states().skip(1).find(|state| {
-        state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-    });
-    let state = match free {
+    let state = match free_state() {
         Some(state) => {
             annotate::acquired(&raw const state.in_use);
             state
@@ -98,7 +100,28 @@ fn register_another(locals: &ThreadLocals) -> Result<&'static ThreadState, Errno
     Ok(state)
 }
 
-/// A new state, in use, at the end of the list.
+/// A state that was free, in use now. Only a part of a long list is searched, the next part by the next thread: where
+/// thousands of threads live, hardly any state is free.
+fn free_state() -> Option<&'static ThreadState> {
+    const MOST_SEARCHED: usize = 64;
+    /// Where the last search ended; null for the beginning.
+    static SEARCHED: AtomicPtr<ThreadState> = AtomicPtr::new(null_mut());
+    // SAFETY: null, or a state, which is never freed.
+    let before = unsafe { SEARCHED.load(Ordering::Acquire).as_ref() };
+    annotate::acquired(&raw const SEARCHED);
+    let mut last = None;
+    let part = states_from(before).chain(states().skip(1)).take(MOST_SEARCHED);
+    let free = part.inspect(|state| last = Some(*state)).find(|state| {
+        state.in_use.load(Ordering::Relaxed) == 0
+            && state.in_use.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    });
+    let last = last.map_or(null_mut(), |last| core::ptr::from_ref(last).cast_mut());
+    annotate::releases(&raw const SEARCHED);
+    SEARCHED.swap(last, Ordering::Release);
+    free
+}
+
+/// A new state, in use, behind the first one in the list.
 fn new_state() -> Result<&'static ThreadState, Errno> {
     // A child of fork goes on from the same number.
     static LAST: AtomicU32 = AtomicU32::new(1);
@@ -108,16 +131,14 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
     state.number.store(number, Ordering::Relaxed);
     let state: &'static ThreadState = alloc::boxed::Box::leak(state);
     let new = core::ptr::from_ref(state).cast_mut();
-    annotate::releases(new);
-    let mut last: &ThreadState = &FIRST;
+    let mut next = FIRST.next.load(Ordering::Acquire);
     loop {
-        match last.next.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+        annotate::acquired(next);
+        state.next.store(next, Ordering::Relaxed);
+        annotate::releases(new);
+        match FIRST.next.compare_exchange(next, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Ok(state),
-            Err(next) => {
-                annotate::acquired(next);
-                // SAFETY: not null, so a state that was leaked here.
-                last = unsafe { &*next };
-            }
+            Err(other) => next = other,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Threads that look up and fork while a writer replaces the files. The long form is `ci/stress`.
 
-use crate::support::{library, probe, stdout, under};
+use std::process::Command;
+
+use crate::support::{file, library, probe, run, stdout, under};
 
 /// Runs the probe, and returns how many lookups and edits it counted.
 fn counts(args: &[&str]) -> Vec<u64> {
@@ -39,4 +41,24 @@ fn a_result_without_r_is_the_threads_own_until_its_next_call() {
         command.env(format!("NSS_WRAPPER_{database}"), dir.path().join(database));
     }
     assert_eq!(stdout(&mut command), "fine\n");
+}
+
+/// How many instructions it takes to register so many threads, which all live at once.
+fn registering(count: u32) -> u64 {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--max-threads=1100"]);
+    command.arg("--toggle-collect=*::register_another").arg(probe("crowd")).arg(count.to_string());
+    command.env("NSS_WRAPPER_PASSWD", file(dir.path(), "passwd", "bob:x:1:1:::\n"));
+    let out = run(command.env("LD_PRELOAD", library()));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success() && out.stdout == b"fine\n", "{said}");
+    let counted = said.lines().find_map(|line| line.split("Collected : ").nth(1));
+    counted.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+}
+
+#[test]
+fn a_thread_is_registered_as_fast_beside_a_thousand_others_as_beside_a_hundred() {
+    let (hundred, thousand) = (registering(100), registering(1000));
+    assert!(hundred > 10_000 && thousand < 12 * hundred, "{hundred}, {thousand}");
 }
