@@ -123,6 +123,8 @@ impl Target {
         }
         environment.insert("LD_PRELOAD".into(), Some(preload.clone()));
         environment.insert(self.database.variable().into(), Some(self.value.clone()));
+        // Otherwise not all malformed lines are reported.
+        environment.insert(names::DEBUGLEVEL.into(), Some("1".into()));
         let failed = |e: io::Error| format!("{}: {}", self.shown, why(&e));
         let mut asking = Asking::start(self.database, None, &environment).map_err(failed)?;
         self.show_progress(&mut asking).map_err(failed)?;

@@ -64,6 +64,10 @@ const INDEX_BYTES: usize = 1024;
 /// A search that parses each line takes as long as this many that do not.
 const PARSING_SEARCHES: usize = 4;
 
+/// How many malformed lines are reported. A file in another form has no others, and each program that reads it would
+/// write a line for each of them, which takes longer than all else.
+const MOST_REPORTED: usize = 1000;
+
 /// A row, `None` for a blank line or a comment, or the reason why the line is malformed.
 type Parsed<T> = Result<Option<T>, Reason>;
 
@@ -164,16 +168,22 @@ impl Table {
         self.malformed > 0 || log::is_on(LogLevel::Debug)
     }
 
-    /// Logs what was loaded, and which lines are malformed.
+    /// Logs what was loaded, and which lines are malformed: all, if warnings are shown too, or the first ones.
     pub(crate) fn report<D: Database>(&self, path: &Path) {
         let path = Bytes(path.bytes());
-        let (mut at, mut number) = ((self.malformed > 0).then_some(0), 0_usize);
-        while let Some((row, next)) = at.and_then(|at| self.line::<D>(at)) {
+        let most = if log::is_on(LogLevel::Warn) { usize::MAX } else { MOST_REPORTED };
+        let (mut at, mut number, mut left) = (0, 0_usize, self.malformed.min(most));
+        while let Some((row, next)) = self.line::<D>(at).filter(|_| left > 0) {
             number += 1;
-            at = Some(next);
+            at = next;
             if let Err(reason) = row {
+                left -= 1;
                 log!(Error, D::NAME, "{path}:{number}: {reason}, line skipped");
             }
+        }
+        let more = self.malformed.saturating_sub(most);
+        if more > 0 {
+            log!(Error, D::NAME, "{path}: {more} more lines skipped, level 1 shows them");
         }
         log!(Debug, D::NAME, "loaded {} entries from {path}", self.rows);
     }

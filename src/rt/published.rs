@@ -357,7 +357,7 @@ mod tests {
         // SAFETY: nothing else has the slot.
         let mut slot = unsafe { SlotRef::new(&slot) };
         for number in 0..=100 {
-            published.publish(Number(number), |_| (), &mut slot).unwrap();
+            published.publish(Number(number), |_| (), false, &mut slot).unwrap();
         }
         let seen = RefCell::new(HashSet::new());
         for calls in 1..=7 {

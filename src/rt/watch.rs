@@ -94,7 +94,7 @@ fn open_watch_fd(path: &CStr, stamp: &Stamp, place: &FdCell) -> Option<Fd> {
         return None;
     }
     let fd = open_high(path, stamp, place)?;
-    if fd.is_below(WATCHES_END) {
+    if fd.number() < WATCHES_END {
         return Some(fd);
     }
     close_watch_fd(place, stamp.file());

@@ -47,13 +47,8 @@ impl Fd {
     }
 
     #[inline(always)]
-    fn number(self) -> c_int {
+    pub(crate) fn number(self) -> c_int {
         self.0.get().wrapping_sub(1)
-    }
-
-    /// True if its number is less than `end`.
-    pub(crate) fn is_below(self, end: c_int) -> bool {
-        self.0 < end
     }
 
     #[inline(always)]

@@ -29,6 +29,28 @@ fn a_reader_that_hangs_up_does_not_end_the_program() {
     session.end();
 }
 
+/// A file in another form, such as a list of hosts without addresses, has nothing but bad lines, and every program reads it.
+#[test]
+fn of_many_bad_lines_the_first_are_reported_unless_all_are_asked_for() {
+    for (bad, level, reported, more) in
+        [(1000, "0", 1000, 0), (1001, "0", 1000, 1), (5000, "0", 1000, 4000), (1001, "1", 1001, 0)]
+    {
+        let (_dir, path) = scene(bad);
+        let mut command = wrapped("getent", &*path, None);
+        let out = run(command.args(["passwd", "bob"]).env("NSS_WRAPPER_DEBUGLEVEL", level));
+        assert_eq!(out.stdout, b"bob:x:1:1:::\n");
+        let said = String::from_utf8(out.stderr).expect("text");
+        let file = path.display();
+        let reason = "the user id is not a number of 32 bits, line skipped";
+        let mut want: Vec<_> = (1..=reported).map(|n| format!("{file}:{n}: {reason}")).collect();
+        if more > 0 {
+            want.push(format!("{file}: {more} more lines skipped, level 1 shows them"));
+        }
+        let lines = said.lines().map(|line| line.split_once("passwd: ").map_or(line, |(_, it)| it));
+        assert!(lines.eq(want), "{bad} {level}: {} lines", said.lines().count());
+    }
+}
+
 /// The messages are far more than a pipe takes; the rest is lost.
 #[test]
 fn a_reader_that_does_not_read_does_not_stop_the_program() {
