@@ -44,18 +44,23 @@ fn main() -> ExitCode {
     }
     match Options::try_parse_from(&args) {
         Ok(options) => run(options).unwrap_or_else(|(code, message)| {
-            eprintln!("nss-wrapper: {message}");
+            complain(&message);
             ExitCode::from(code)
         }),
         Err(error) if error.use_stderr() => {
-            eprintln!("nss-wrapper: {}", one_line(&error.to_string()));
+            complain(&one_line(&error.to_string()));
             ExitCode::from(FAILED)
         }
         Err(help) => help.print().map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS),
     }
 }
 
-/// clap's message about a mistake, without the usage: its first paragraph, in one line.
+/// Writes to standard error. Nobody can be told if that fails; eprintln! would panic.
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "nss-wrapper: {message}");
+}
+
+/// clap's message about a mistake, without its tip and the usage, in one line.
 fn one_line(message: &str) -> String {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());

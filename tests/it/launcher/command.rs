@@ -190,6 +190,26 @@ fn the_exit_code_and_the_signal_are_the_commands() {
 }
 
 #[test]
+fn a_message_that_cannot_be_written_leaves_the_exit_code_as_it_is() {
+    let (scene, launcher) = scene();
+    let add = "--edit --action add --type passwd --passwd_path passwd --name root";
+    for (line, code) in [
+        ("./nothing 2>/dev/full".to_owned(), 127),
+        ("--no-such 2>/dev/full".to_owned(), 125),
+        ("--edit --action x >/dev/full".to_owned(), 1),
+        (format!("{add} 2>/dev/full"), 255),
+        ("--generate bash >/dev/full".to_owned(), 125),
+        ("--generate man >/dev/full".to_owned(), 125),
+        ("--print-env >/dev/full".to_owned(), 125),
+    ] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{launcher} {line}")]).current_dir(scene.dir.path());
+        let out = run(command.env_remove("LD_PRELOAD"));
+        assert_eq!(out.status.code(), Some(code), "{line}: {out:?}");
+    }
+}
+
+#[test]
 fn without_a_command_a_shell_runs() {
     let scene = scene().0;
     let mut command = as_ids(&scene, 10000, 0, ["--user", "magic"]);
