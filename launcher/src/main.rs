@@ -63,8 +63,11 @@ fn complain(message: &str) {
 /// clap's message about a mistake, without its tip and the usage, in one line.
 fn one_line(message: &str) -> String {
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());
-    paragraph.collect::<Vec<_>>().join(" ")
+    // A value that it shows may have empty lines too.
+    let ends = ["\n\n  tip:", "\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| message.find(end)).min().unwrap_or(message.len());
+    let lines = message[..end].lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 fn run(options: Options) -> Result<ExitCode, (u8, String)> {
@@ -138,6 +141,10 @@ mod tests {
         for (args, want) in [
             (&["--passwd"][..], "a value is required for '--passwd <FILE>' but none was supplied"),
             (&["--no-such"], "unexpected argument '--no-such' found"),
+            (
+                &["--host", "a\n\nb"],
+                "invalid value 'a b' for '--host <NAME=ADDR>': not of the form NAME=ADDR",
+            ),
             (
                 &["--module", "m.so"],
                 "the following required arguments were not provided: --module-prefix <NAME>",

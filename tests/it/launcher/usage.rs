@@ -79,6 +79,7 @@ fn a_mistake_in_an_option_is_one_line_that_names_it() {
         (&["--passwd"][..], "a value is required for '--passwd <FILE>' but none was supplied"),
         (&["--user"], "a value is required for '--user"),
         (&["--frob", "echo"], "unexpected argument '--frob' found"),
+        (&["--user", "a:x:%u:%g::/:/bin/sh\n\n"], "passwd(5) line has no control characters"),
         (&["--module", "m.so"], "required arguments were not provided: --module-prefix <NAME>"),
         (&["--user", "a:x:%u:%g:%z:/:/bin/sh", "echo"], "%z stands for nothing"),
         (&["--user", "a:x:%u:%g:50%:/:/bin/sh", "echo"], "%: stands for nothing"),
