@@ -290,12 +290,16 @@ fn the_library_is_found_beside_and_in_lib_and_where_it_is_said_to_be() {
         let path = file(place, name, "");
         assert_eq!(found(&program, None, &[]).as_ref(), Ok(&path));
         assert_eq!(found(&link, None, &[]).as_ref(), Ok(&path));
+        assert_eq!(found(&program, Some(Path::new("")), &[]).as_ref(), Ok(&path), "set to nothing");
     }
     let other = file(&lib, "other.so", "");
     assert_eq!(found(&program, None, &["--library", "other.so"]).as_ref(), Ok(&other));
     assert_eq!(found(&program, Some(&other), &[]).as_ref(), Ok(&other));
     let wrong = found(&program, None, &["--library", "none.so"]);
     has(&wrong.expect_err("there is none"), "none.so: No such file");
+    // The variable is no option that another one excludes.
+    let mut command = Command::new(&program);
+    stdout(command.args(["--generate", "man"]).env("NSS_WRAPPER_RS_LIBRARY", &other));
 }
 
 #[test]
