@@ -304,7 +304,9 @@ impl Found {
 /// True if a line of the passwd(5) or group(5) text has the id.
 #[must_use]
 pub fn has_id(text: &[u8], id: u32) -> bool {
-    text.split(|byte| *byte == b'\n').any(|line| {
+    // A comment and a line of the compat service are no entries.
+    let is_entry = |line: &&[u8]| !matches!(line.trim_ascii_start(), [b'#' | b'+' | b'-', ..]);
+    text.split(|byte| *byte == b'\n').filter(is_entry).any(|line| {
         let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
         std::str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
     })

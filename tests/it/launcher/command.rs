@@ -66,6 +66,19 @@ fn several_users_may_be_named_and_the_first_of_an_id_names_it() {
 }
 
 #[test]
+fn a_line_that_is_no_entry_has_no_id() {
+    let scene = scene().0;
+    file(&scene.home, "group", "#old:x:70008:\n +::70008:\n-old:x:70008:\n");
+    let args = ["--group", "group", "--user", "magic:70007:70008", "id", "magic"];
+    let want = "uid=70007(magic) gid=70008(magic) groups=70008(magic)\n";
+    assert_eq!(stdout(&mut as_ids(&scene, 10000, 0, args)), want);
+    // The caller is the only one to be added, so edits of the file are seen.
+    file(&scene.home, "passwd", "  #old:x:10000:0::/:/bin/sh\n");
+    let args = ["--passwd", "passwd", "--user", "magic", "--print-env"];
+    has(&stdout(&mut as_ids(&scene, 10000, 0, args)), "NSS_WRAPPER_USER=");
+}
+
+#[test]
 fn users_go_before_those_of_a_file_and_then_the_system_is_not_asked() {
     let scene = scene().0;
     let args = ["--passwd", "../passwd", "--user", "magic:1001:4242", "getent", "passwd"];

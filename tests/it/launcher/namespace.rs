@@ -63,6 +63,11 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     } else {
         has(&stdout(&mut command), "\nroot\n");
     }
+    // An entry that is commented out is none.
+    file(&scene.home, "commented", "root:x:0:0:::\n#app:x:10000:0::/:/bin/sh\n");
+    let args = ["--namespace", "--passwd", "commented", "--", "id", "-un"];
+    let mut command = as_ids(&scene, 10000, 0, args);
+    assert_eq!(stdout(command.env("NSS_WRAPPER_USER", line)), "app\n");
     for (value, why) in
         [("app:1:2:x", "NSS_WRAPPER_USER: neither"), (&line.replace("%h", "%k"), "%k")]
     {
