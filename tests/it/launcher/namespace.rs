@@ -63,6 +63,9 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     } else {
         has(&stdout(&mut command), "\nroot\n");
     }
+    // As docker takes it from a file with the line ends of Windows.
+    let mut command = as_ids(&scene, 10000, 0, ["--namespace", "id", "-un"]);
+    assert_eq!(stdout(command.env("NSS_WRAPPER_USER", format!("{line}\r"))), "app\n");
     // An entry that is commented out is none.
     file(&scene.home, "commented", "root:x:0:0:::\n#app:x:10000:0::/:/bin/sh\n");
     let args = ["--namespace", "--passwd", "commented", "--", "id", "-un"];
