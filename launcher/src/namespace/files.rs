@@ -147,8 +147,8 @@ fn end_line(text: &mut Vec<u8>) {
 
 /// The host name that is to be set.
 pub(crate) fn hostname(options: &Options) -> Option<Vec<u8>> {
-    let given = options.hostname.clone();
-    given.or_else(|| variables::value(names::HOSTNAME)).map(OsStringExt::into_vec)
+    let given = options.hostname.clone().or_else(|| variables::value(names::HOSTNAME));
+    given.filter(|name| !name.is_empty()).map(OsStringExt::into_vec)
 }
 
 #[cfg(test)]

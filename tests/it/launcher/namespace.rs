@@ -207,6 +207,11 @@ fn what_forbids_a_namespace_is_named_in_one_line_and_the_command_does_not_run() 
     let name = format!("--hostname={}", "x".repeat(65));
     let mut command = as_ids(&scene, 10000, 0, ["--namespace", &name, "echo", "ran"]);
     has(&failure(&mut command), "--hostname: longer than 64 bytes");
+    // Set to nothing, the name is the system's, as it is for the library.
+    let mut command = as_ids(&scene, 10000, 0, ["--namespace", "--hostname=", "readlink"]);
+    let own = fs::read_link("/proc/self/ns/uts").expect("a link");
+    let said = stdout(command.arg("/proc/self/ns/uts").env("NSS_WRAPPER_HOSTNAME", "it"));
+    assert_eq!(said.trim_end(), own.to_str().expect("plain"));
     for other in ["--print-env", "--install-service", "--module=m.so"] {
         let mut command = as_ids(&scene, 10000, 0, ["--namespace", other, "--module-prefix", "m"]);
         has(&failure(&mut command), "cannot be used with");
