@@ -37,10 +37,19 @@ pub(crate) fn replace<E: From<Failed>>(
         let mut old = Vec::new();
         file.read_to_end(&mut old).map_err(opened)?;
         let new = change(&old)?;
-        let copy = write(&beside, &new, &file).map_err(written)?;
-        // A program that does not use the lock may have put another file there.
-        if leads_to(path, &file).map_err(opened)? && leads_to(&beside, &copy).map_err(written)? {
-            fs::rename(&beside, path).map_err(renamed)?;
+        let is_replaced = write(&beside, &new, &file).map_err(written).and_then(|copy| {
+            // A program that does not use the lock may have put another file there.
+            let is_same = leads_to(path, &file).map_err(opened)?
+                && leads_to(&beside, &copy).map_err(written)?;
+            if is_same {
+                fs::rename(&beside, path).map_err(renamed)?;
+            }
+            Ok(is_same)
+        });
+        if is_replaced.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        if is_replaced? {
             break;
         }
     }

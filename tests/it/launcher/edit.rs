@@ -284,6 +284,20 @@ fn a_writer_killed_at_any_call_leaves_the_old_or_the_new_file_and_stops_nobody()
 }
 
 #[test]
+fn a_file_that_cannot_be_written_stays_and_nothing_is_left_beside_it() {
+    let place = Place::new(PASSWD, GROUP);
+    // Any write to a file fails.
+    let mut add = Command::new("sh");
+    add.args(["-c", "ulimit -f 0; trap '' XFSZ; exec \"$@\"", "sh", "../nss_wrapper.pl"]);
+    add.args(job("add", "passwd", "new")).current_dir(place.path("d")).env_remove("LD_PRELOAD");
+    let out = run(&mut add);
+    assert_eq!(out.status.code(), Some(27), "EFBIG: {out:?}");
+    has(&String::from_utf8_lossy(&out.stderr), "for write: File too large");
+    assert_eq!(place.read("passwd"), PASSWD);
+    assert_eq!(place.names(), BTreeSet::from(["passwd".into(), "group".into()]));
+}
+
+#[test]
 fn two_writers_lose_nothing_of_each_others_while_others_are_killed() {
     const EACH: usize = 200;
     let place = Place::new(PASSWD, GROUP);
