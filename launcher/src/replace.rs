@@ -53,11 +53,12 @@ pub(crate) fn replace<E: From<Failed>>(
             break;
         }
     }
-    // Without permission to read the directory the rename cannot be synchronised to the disk.
-    match path.parent().map(File::open) {
-        Some(Ok(directory)) => Ok(directory.sync_all().map_err(renamed)?),
-        _ => Ok(()),
+    // The file is replaced, whatever comes of this: not every file system synchronises a directory, and it may be one
+    // that the caller may not read.
+    if let Some(Ok(directory)) = path.parent().map(File::open) {
+        let _ = directory.sync_all();
     }
+    Ok(())
 }
 
 /// Opens the file that the path leads to, once no other writer holds it.

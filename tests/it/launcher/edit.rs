@@ -297,6 +297,16 @@ fn a_file_that_cannot_be_written_stays_and_nothing_is_left_beside_it() {
     assert_eq!(place.names(), BTreeSet::from(["passwd".into(), "group".into()]));
 }
 
+/// cifs and vboxsf are such file systems.
+#[test]
+fn a_file_system_that_does_not_synchronise_directories_will_do() {
+    let die = compiled("die", "cc", &["-shared", "-fPIC"]);
+    let place = Place::new(PASSWD, GROUP);
+    let mut add = place.command(&job("add", "passwd", "new"));
+    stdout(add.env("LD_PRELOAD", &die).env("NO_DIRECTORY_FSYNC", "1"));
+    has(&place.read("passwd"), "\nnew:x:1001:");
+}
+
 #[test]
 fn two_writers_lose_nothing_of_each_others_while_others_are_killed() {
     const EACH: usize = 200;
