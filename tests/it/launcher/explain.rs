@@ -1,6 +1,7 @@
 //! `nss-wrapper --explain` says which source answers a question, or why the library cannot answer it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::scene::{as_ids, as_self, on_layers, scene};
@@ -162,8 +163,8 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
     stdout(Command::new("chmod").arg("755").arg(text("script")));
     let mut programs = vec![
         (
-            text("suid"),
-            "suid is set-user-id, so that nothing is preloaded; only a service answers it",
+            "su".to_owned(),
+            "/su is set-user-id, so that nothing is preloaded; only a service answers it",
         ),
         (
             "/bin/busybox".to_owned(),
@@ -182,12 +183,24 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
         let mut command = Command::new("setcap");
         stdout(command.args(["cap_net_raw=ep", &text("capable")]));
         programs.push((text("capable"), "capable has file capabilities, so that nothing is"));
+        // As sudo on Fedora.
+        fs::copy("/usr/bin/env", text("hidden")).expect("readable");
+        stdout(Command::new("chmod").arg("4111").arg(text("hidden")));
+        programs.push((text("hidden"), "hidden is set-user-id, so that nothing is preloaded"));
     }
     for (program, want) in programs {
         let mut command = under(&scene, ["user", "root"]);
         has(&said(command.args(["--", &program]), 0), want);
     }
     assert!(!scene.home.join("ran").exists());
+    // Whoever owns such a program gets no more rights by it, and so does root by capabilities.
+    for program in ["suid", "capable"].map(text).iter().filter(|path| Path::new(path).exists()) {
+        let mut command = as_ids(&scene, 0, 0, ["--explain", "user", "root", "--", program]);
+        has(&said(&mut command, 0), "can be reached by the library\n");
+        let mut command = Command::new(program);
+        command.args(["id", "-un", "7"]).env("LD_PRELOAD", &scene.library);
+        assert_eq!(stdout(command.env("NSS_WRAPPER_PASSWD", "a:x:7:7::/:/\n")), "a\n");
+    }
 }
 
 #[test]
