@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::tree::Tree;
 use crate::options::{Options, User};
-use nss_wrapper_environment::{Database, names, template, why};
+use nss_wrapper_environment::{Database, names, template};
 
 /// Where the library reads it.
 pub(crate) const PATH: &str = "/etc/nss_wrapper_rs.conf";
@@ -162,11 +162,7 @@ fn trusted(tree: &Tree, file: &Path) -> Result<PathBuf, String> {
     if !file.is_absolute() {
         return Err(format!("{}: a service needs an absolute path", file.display()));
     }
-    let failed = |e| format!("{}: {}", file.display(), why(&e));
-    let found = tree.find(file).map_err(failed)?;
-    std::fs::metadata(&found).map_err(failed)?;
-    tree.check_only_root_writes(&found)?;
-    Ok(found)
+    tree.find_trusted(file)
 }
 
 fn text(path: &Path) -> Result<String, String> {

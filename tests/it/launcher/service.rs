@@ -301,6 +301,16 @@ fn what_others_than_root_can_write_is_refused_and_nothing_changes() {
         assert_eq!(out.status.code(), Some(125));
         has(&String::from_utf8_lossy(&out.stderr), "only root can install a service");
     }
+    // Whoever owns a link in such a directory can let it lead elsewhere.
+    let world = image.root.join("tmp");
+    fs::create_dir(&world).expect("the directory is ours");
+    fs::set_permissions(&world, Permissions::from_mode(0o1777)).expect("the directory is ours");
+    symlink("/data/passwd", world.join("link")).expect("the directory is ours");
+    symlink("../tmp/link", image.root.join("data/link")).expect("the directory is ours");
+    for link in ["/tmp/link", "/data/link"] {
+        let said = image.refused(&["--install-service", "--passwd", link]);
+        has(&said, &format!("the directory {} has the mode 1777", world.display()));
+    }
     stdout(&mut image.launcher(by_file));
 }
 
