@@ -70,6 +70,12 @@ impl Configuration {
         if let Some(level) = options.debug {
             all.set(names::DEBUGLEVEL, level.to_string());
         }
+        let settings = [names::FALLTHROUGH, names::DEBUGLEVEL];
+        if !all.is_empty() && all.0.keys().all(|name| settings.contains(name)) {
+            let message =
+                "nothing says what the service is to answer: --user LINE, or --passwd FILE";
+            return Err(message.to_owned());
+        }
         all.check_files(tree)?;
         check_length(&all.to_text())?;
         Ok(all)

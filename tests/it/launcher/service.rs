@@ -328,11 +328,15 @@ fn what_cannot_be_a_service_is_one_clear_line_and_nothing_changes() {
         (&["--install-service", "--user", &long], "bytes is too long for the library: 16383"),
         (&["--install-service", "--host", "a=::1"], "--hosts FILE"),
         (&["--install-service", "--user", LINE, "--library", "/etc/hosts"], "is no ELF file"),
+        (&["--install-service", "--debug", "1"], "nothing says what the service is to answer"),
         (&["--uninstall-service", "--user", LINE], "cannot be used with"),
         (&["--install-service", "--uninstall-service"], "cannot be used with"),
     ] {
         has(&image.refused(args), why);
     }
+    file(&image.root, CONF, format!("NSS_WRAPPER_USER={LINE}\n"));
+    let settings = ["--install-service", "--fall-through", "--debug", "1"];
+    has(&image.refused(&settings), "nothing says what the service is to answer");
     file(&image.root, CONF, "NSS_WRAPPER_USER=x\nLD_PRELOAD=/x\n");
     has(
         &image.refused(&["--install-service"]),
