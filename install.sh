@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the library, its header, the launcher, and the files by which build systems and shells find them.
 set -eu
+# Others are to find what root installs, also in directories that are made for it.
+umask 022
 
 usage() {
     cat <<'TEXT'

@@ -153,6 +153,18 @@ fn destdir_goes_before_every_path_and_into_no_file() {
 }
 
 #[test]
+fn others_can_read_what_is_installed_whatever_the_umask() {
+    let place = place();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(root().join("install.sh"));
+    command.args(["--compat", "PREFIX=/opt/it", "LIBDIR=/opt/it/lib"]);
+    command.arg(format!("DESTDIR={}", place.path().join("dest").display()));
+    stdout(command.env("CARGO_TARGET_DIR", built().parent().expect("target")));
+    let find = ["dest", "-mindepth", "1", "!", "-type", "l", "!", "-perm", "-o=r"];
+    assert_eq!(stdout(Command::new("find").args(find).current_dir(place.path())), "");
+}
+
+#[test]
 fn what_is_no_option_or_no_path_is_refused() {
     for args in [["--no-such"], ["PREFIX=relative"], ["PREFIX=/a b"], ["LIBDIR=/a|b"]] {
         let out = run(install(&args).arg("DESTDIR=/nonexistent/x"));
