@@ -84,9 +84,11 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         let database = Database::named(name).ok_or_else(|| own(format!("no database {name}")))?;
         ask::answer(database, options.ask_key.as_deref()).map_err(|e| own(e.to_string()))?;
     } else if options.check {
-        return if check::check(&options).map_err(own)? { done } else { Ok(ExitCode::FAILURE) };
+        let is_good = system::with_children(|| check::check(&options)).map_err(own)?;
+        return if is_good { done } else { Ok(ExitCode::FAILURE) };
     } else if let Some(question) = &options.explain {
-        let is_answered = explain::explain(question, &options).map_err(own)?;
+        let explained = system::with_children(|| explain::explain(question, &options));
+        let is_answered = explained.map_err(own)?;
         return if is_answered { done } else { Ok(ExitCode::FAILURE) };
     } else if options.install_service {
         print(&service::install(&options).map_err(own)?).map_err(own)?;
@@ -127,7 +129,9 @@ fn become_command(command: &[OsString], set: &Variables) -> (u8, String) {
         Some((program, rest)) => (program.clone(), rest),
         None => (shell(), &[][..]),
     };
-    let error = Command::new(&program).args(rest).envs(set).exec();
+    let mut command = Command::new(&program);
+    system::keep_sigpipe(&mut command);
+    let error = command.args(rest).envs(set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
     (code, format!("{}: {}", Path::new(&program).display(), why(&error)))
 }

@@ -33,7 +33,7 @@ pub(crate) fn enter(options: &Options) -> Result<(), String> {
     let covers = mounts::covers(files)?;
     match system::unshare(flags) {
         Ok(()) => {}
-        Err(Errno::PERM) => ids::unshare_with_user(flags)?,
+        Err(Errno::PERM) => system::with_children(|| ids::unshare_with_user(flags))?,
         Err(error) => return Err(refusal::of("unshare", error)),
     }
     mounts::lay(&covers)?;

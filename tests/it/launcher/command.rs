@@ -202,6 +202,27 @@ fn the_exit_code_and_the_signal_are_the_commands() {
     }
 }
 
+/// systemd starts services with SIGPIPE ignored, and whoever relies on that does so behind the launcher too.
+#[test]
+fn a_signal_that_the_caller_ignores_is_ignored_by_the_command_and_no_other() {
+    let (scene, launcher) = scene();
+    for trap in ["trap '' PIPE", "trap '' TERM", "trap '' CHLD", ":"] {
+        let ignored = |program: &[&str]| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("{trap}; exec \"$@\""), "sh"]).args(program);
+            command.args(["grep", "^Sig[BI]", "/proc/self/status"]).env_remove("LD_PRELOAD");
+            stdout(&mut command)
+        };
+        let without = ignored(&[]);
+        assert_eq!(ignored(&[&launcher, "--user", "magic:7", "--"]), without, "{trap}");
+        let namespace = [&launcher, "--namespace", "--user", "magic:7", "--"];
+        assert_eq!(ignored(&namespace), without, "{trap}, in a namespace");
+    }
+    // The launcher itself may have children then.
+    let check = format!("trap '' CHLD; exec {launcher} --check --passwd ../passwd");
+    stdout(Command::new("sh").args(["-c", &check]).current_dir(&scene.home));
+}
+
 #[test]
 fn a_message_that_cannot_be_written_leaves_the_exit_code_as_it_is() {
     let (scene, launcher) = scene();

@@ -150,8 +150,15 @@ fn root_without_the_right_to_mount_can_still_become_another_user_and_keeps_its_g
     }
     command.args(["--bounding-set=-sys_admin", "--groups=0,7777", &launcher, "--namespace"]);
     command.args(["--user", "own", "--user", "other:1234:1234", "sh", "-c", inside]);
-    let said = stdout(command.env_remove("LD_PRELOAD"));
-    assert_eq!(said, "0 7777\nroot g7777\nother\n");
+    command.env_remove("LD_PRELOAD").env("NSS_WRAPPER_RS_LIBRARY", &scene.library);
+    assert_eq!(stdout(&mut command), "0 7777\nroot g7777\nother\n");
+    // Where SIGCHLD is ignored, the child that maps the ids is waited for too.
+    let mut command = Command::new("setpriv");
+    let ignoring = "trap '' CHLD; exec \"$@\"";
+    command.args(["--bounding-set=-sys_admin", "sh", "-c", ignoring, "sh", &launcher]);
+    command.args(["--namespace", "--user", "other:1234:1234", "setpriv", "--reuid=1234"]);
+    let command = command.args(["--regid=1234", "--clear-groups", "id", "-un"]);
+    assert_eq!(stdout(command.env_remove("LD_PRELOAD")), "other\n");
 }
 
 #[test]
