@@ -99,6 +99,12 @@ def test_the_command_ignores_no_signal_that_only_python_ignores(tmp_path: Path) 
     assert out.returncode == -signal.SIGXFSZ
 
 
+def test_what_the_static_launcher_cannot_do_is_said() -> None:
+    command = [sys.executable, "-m", "nss_wrapper_rs", "--explain", "user", "root"]
+    out = subprocess.run(command, capture_output=True, text=True)
+    assert (out.returncode, "this one is static" in out.stderr) == (125, True)
+
+
 def test_the_command_is_the_launcher() -> None:
     command = [sys.executable, "-m", "nss_wrapper_rs", "--user", "magic:4242", "--", "id", "-u", "magic"]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "4242\n"
