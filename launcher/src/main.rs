@@ -113,8 +113,7 @@ fn preloaded(options: &Options) -> Result<ExitCode, (u8, String)> {
     let library = library(options.library.as_deref()).map_err(own)?;
     let present = std::env::var_os("LD_PRELOAD");
     let preload = ld_preload(&library, present.as_deref()).map_err(own)?;
-    let environment = variables::of(options).map_err(own)?;
-    let mut set = environment.variables().map_err(|e| own(e.to_string()))?;
+    let mut set = variables::of(options).map_err(own)?;
     set.insert("LD_PRELOAD", preload);
     if options.print_env {
         return print(variables::exports(&set)).map(|()| ExitCode::SUCCESS).map_err(own);

@@ -35,6 +35,21 @@ pub(crate) fn effective_ids() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
+/// Asks while the variable is set to nothing. The library reads it at the first question of this process.
+pub(crate) fn with_empty<T>(variable: &str, ask: impl FnOnce() -> T) -> T {
+    let before = std::env::var_os(variable);
+    // SAFETY: the launcher has one thread.
+    unsafe { std::env::set_var(variable, "") };
+    let answer = ask();
+    match before {
+        // SAFETY: the launcher has one thread.
+        Some(value) => unsafe { std::env::set_var(variable, value) },
+        // SAFETY: the launcher has one thread.
+        None => unsafe { std::env::remove_var(variable) },
+    }
+    answer
+}
+
 /// True if the process is root for the kernel.
 pub(crate) fn is_root() -> bool {
     effective_ids().0 == 0

@@ -78,6 +78,25 @@ fn a_line_that_is_no_entry_has_no_id() {
     has(&stdout(&mut as_ids(&scene, 10000, 0, args)), "NSS_WRAPPER_USER=");
 }
 
+/// As in a container whose image sets both variables.
+#[test]
+fn another_name_than_that_of_the_images_variables_is_the_groups_too() {
+    let (scene, launcher) = scene();
+    for (more, want) in [
+        (&["--user", "magic"][..], "uid=10000(magic) gid=10000(magic) groups=10000(magic)\n"),
+        (
+            &["--user", "other:7:8", "--user", "magic"],
+            "uid=10000(magic) gid=10000(magic) groups=10000(magic)\n",
+        ),
+        (&["--user", "other:7:8"], "uid=10000(app) gid=10000(app) groups=10000(app)\n"),
+        (&["--user", "other:7"], "uid=10000(app) gid=10000(app) groups=10000(app)\n"),
+    ] {
+        let mut command = scene.as_ids(10000, 10000, [&launcher]);
+        command.args(more).arg("id").env("NSS_WRAPPER_USER", "app:x:%u:%g::/:/bin/sh");
+        assert_eq!(stdout(&mut command), want, "{more:?}");
+    }
+}
+
 #[test]
 fn users_go_before_those_of_a_file_and_then_the_system_is_not_asked() {
     let scene = scene().0;
