@@ -125,7 +125,7 @@ impl Files {
     /// Names the groups of the process that have no name.
     fn name_groups(&mut self) {
         let groups = rustix::process::getgroups().unwrap_or_default();
-        for gid in groups.iter().map(|gid| gid.as_raw()) {
+        for gid in groups.iter().map(|gid| gid.as_raw()).chain([system::real_ids().1]) {
             if !has_id(self.text(Database::Group), gid) {
                 self.append(Database::Group, &format!("g{gid}:x:{gid}:"));
             }

@@ -53,6 +53,9 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     let said = stdout(command.env("NSS_WRAPPER_HOSTNAME", "box.example"));
     let want = "app\napp\napp:x:10000:7000:100%:/data/100%:/bin/ash\nbox.example\n";
     assert_eq!(said, want);
+    // The caller's own group gets a name, also if somebody else is named.
+    let args = ["--namespace", "--user", "other:7:8", "id", "-gn"];
+    assert_eq!(stdout(&mut as_ids(&scene, 10000, 7000, args)), "g7000\n");
     // A caller who has an entry keeps it, and no namespace is made.
     let mut command = as_root(&scene.path("nss-wrapper"));
     command.args(["--namespace", "sh", "-c", "readlink /proc/self/ns/mnt; id -un"]);
