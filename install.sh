@@ -65,7 +65,7 @@ case $target in '' | /*) ;; *) target=$PWD/$target ;; esac
 cd "$(dirname "$0")"
 built=${target:-target}/release
 if ! [ -f "$built/libnss_wrapper_rs.so" ] || ! [ -x "$built/nss-wrapper" ]; then
-    cargo build --release
+    cargo build --release --target-dir "${target:-target}"
 fi
 runnable=${RUNNABLE:-$built/nss-wrapper}
 version=$("$runnable" --version)

@@ -164,6 +164,26 @@ fn others_can_read_what_is_installed_whatever_the_umask() {
     assert_eq!(stdout(Command::new("find").args(find).current_dir(place.path())), "");
 }
 
+/// Also if cargo's configuration names another directory, or the caller is in another one.
+#[test]
+fn what_is_not_built_is_built_where_it_is_looked_for() {
+    let place = place();
+    let cargo = r#"#!/bin/sh
+        dir=$ELSEWHERE
+        case "$*" in *--target-dir*) dir=${*##*--target-dir } ;; esac
+        mkdir -p "$dir/release" && cp "$BUILT/nss-wrapper" "$BUILT/libnss_wrapper_rs.so" "$dir/release"
+    "#;
+    let cargo = file(place.path(), "cargo", cargo);
+    stdout(Command::new("chmod").arg("755").arg(&cargo));
+    let path = std::env::var("PATH").expect("text");
+    let mut command = install(&["PREFIX=/opt/it", "DESTDIR=dest"]);
+    command.env("PATH", format!("{}:{path}", place.path().display()));
+    command.env("CARGO_TARGET_DIR", "relative").env("ELSEWHERE", place.path().join("elsewhere"));
+    let target = built().parent().expect("target");
+    stdout(command.env("BUILT", target.join("release")).current_dir(place.path()));
+    assert_eq!(files(&place.path().join("dest/opt/it")), listed(&[OWN], "lib"));
+}
+
 #[test]
 fn what_is_no_option_or_no_path_is_refused() {
     for args in [["--no-such"], ["PREFIX=relative"], ["PREFIX=/a b"], ["LIBDIR=/a|b"]] {
