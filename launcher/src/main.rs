@@ -96,7 +96,7 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         print(&service::uninstall(&options).map_err(own)?).map_err(own)?;
     } else if options.namespace {
         namespace::enter(&options).map_err(own)?;
-        return Err(become_command(&options.command, &Variables::new()));
+        return Err(become_command(&options.command, &namespace::replaced(&options)));
     } else {
         return preloaded(&options);
     }

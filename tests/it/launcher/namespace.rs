@@ -228,6 +228,26 @@ fn what_forbids_a_namespace_is_named_in_one_line_and_the_command_does_not_run() 
     }
 }
 
+/// As in an image that sets LD_PRELOAD and NSS_WRAPPER_PASSWD: the command has the library preloaded then.
+#[test]
+fn an_option_counts_more_than_a_variable_of_the_preloaded_library() {
+    let (scene, launcher) = scene();
+    file(&scene.home, "hosts", "10.9.8.7 filed\n");
+    let ask = |args: &[&str], code: &str| {
+        let mut command = scene.as_ids(10000, 0, [&launcher, "--namespace"]);
+        command.args(args).args([PYTHON, "-c", &format!("import grp, pwd, socket; print({code})")]);
+        command.env("NSS_WRAPPER_PASSWD", "../passwd").env("NSS_WRAPPER_GROUP", "../group");
+        command.env("NSS_WRAPPER_HOSTS", "hosts").env("NSS_WRAPPER_HOSTNAME", "old");
+        stdout(&mut command)
+    };
+    let users = "pwd.getpwnam('magic')[2], grp.getgrgid(8)[0], pwd.getpwuid(10000)[0]";
+    assert_eq!(ask(&["--user", "magic:7:8"], users), "7 magic ipython\n");
+    let hosts = "*map(socket.gethostbyname, ['db', 'filed'])";
+    assert_eq!(ask(&["--host", "db=10.1.2.3"], hosts), "10.1.2.3 10.9.8.7\n");
+    assert_eq!(ask(&["--hostname", "new"], "socket.gethostname()"), "new\n");
+    assert_eq!(ask(&["--passwd", "/etc/passwd"], "pwd.getpwuid(1)[0]"), "daemon\n");
+}
+
 /// The library is deleted first: `--namespace` works without it.
 #[test]
 fn nothing_is_preloaded_in_a_namespace() {
