@@ -247,8 +247,10 @@ impl Environment {
             None => None,
             Some(text) if text.as_bytes().contains(&b'\n') => Some(text.into_vec()),
             Some(path) => {
+                // A file that was given is checked, so this is about one of a variable.
                 let shown = Path::new(&path).display();
-                Some(std::fs::read(&path).map_err(|e| format!("{shown}: {}", why(&e)))?)
+                let failed = |e| format!("{}={shown}: {}", database.variable(), why(&e));
+                Some(std::fs::read(&path).map_err(failed)?)
             }
         };
         let falls_through = value(names::FALLTHROUGH).is_some_and(|value| value == "1");

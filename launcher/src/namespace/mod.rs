@@ -43,7 +43,7 @@ pub(crate) fn enter(options: &Options) -> Result<(), String> {
     mounts::lay(&covers)?;
     if let Some(name) = hostname {
         rustix::system::sethostname(&name).map_err(|e| match e {
-            Errno::INVAL => "--hostname: longer than 64 bytes".to_owned(),
+            Errno::INVAL => "the host name is longer than 64 bytes".to_owned(),
             error => refusal::of("sethostname", error),
         })?;
     }

@@ -216,7 +216,7 @@ fn what_forbids_a_namespace_is_named_in_one_line_and_the_command_does_not_run() 
     has(&said, "nss-wrapper: nothing can lie over /etc/passwd: No such file or directory");
     let name = format!("--hostname={}", "x".repeat(65));
     let mut command = as_ids(&scene, 10000, 0, ["--namespace", &name, "echo", "ran"]);
-    has(&failure(&mut command), "--hostname: longer than 64 bytes");
+    has(&failure(&mut command), "the host name is longer than 64 bytes");
     // Set to nothing, the name is the system's, as it is for the library.
     let mut command = as_ids(&scene, 10000, 0, ["--namespace", "--hostname=", "readlink"]);
     let own = fs::read_link("/proc/self/ns/uts").expect("a link");
