@@ -77,10 +77,10 @@ peer_version=1.1.16
 # put MODE TO copies standard input to a file.
 put() {
     mkdir -p "$DESTDIR$(dirname "$2")"
-    # Not into a file that a running program has mapped.
-    rm -f "$DESTDIR$2"
-    cat >"$DESTDIR$2"
-    chmod "$1" "$DESTDIR$2"
+    cat >"$DESTDIR$2.new"
+    chmod "$1" "$DESTDIR$2.new"
+    # At once: programs have the old file mapped, and load it.
+    mv -f "$DESTDIR$2.new" "$DESTDIR$2"
 }
 # fill FROM TO VERSION copies a template, with the values in place of the names.
 fill() {

@@ -184,6 +184,19 @@ fn what_is_not_built_is_built_where_it_is_looked_for() {
     assert_eq!(files(&place.path().join("dest/opt/it")), listed(&[OWN], "lib"));
 }
 
+/// The script's own programs have the library preloaded here, as in an image that sets LD_PRELOAD.
+#[test]
+fn a_program_that_starts_meanwhile_finds_the_old_library_or_the_new_one() {
+    let place = place();
+    let prefix = place.path().join("usr");
+    let to = format!("PREFIX={}", prefix.display());
+    stdout(&mut install(&[&to]));
+    let out = run(install(&[&to]).env("LD_PRELOAD", prefix.join("lib/libnss_wrapper_rs.so")));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success() && said.is_empty(), "{said}");
+    assert_eq!(files(&prefix), listed(&[OWN], "lib"));
+}
+
 #[test]
 fn what_is_no_option_or_no_path_is_refused() {
     for args in [["--no-such"], ["PREFIX=relative"], ["PREFIX=/a b"], ["LIBDIR=/a|b"]] {
