@@ -66,6 +66,11 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     } else {
         has(&stdout(&mut command), "\nroot\n");
     }
+    // The name may be that of another user too, as it may for the library.
+    let args = ["--namespace", "getent", "passwd", "daemon"];
+    let mut command = as_ids(&scene, 10000, 7000, args);
+    let own = "daemon:x:10000:7000::/:/bin/sh\n";
+    assert_eq!(stdout(command.env("NSS_WRAPPER_USER", "daemon:x:%u:%g::/:/bin/sh")), own);
     // As docker takes it from a file with the line ends of Windows.
     let mut command = as_ids(&scene, 10000, 0, ["--namespace", "id", "-un"]);
     assert_eq!(stdout(command.env("NSS_WRAPPER_USER", format!("{line}\r"))), "app\n");
