@@ -64,6 +64,19 @@ fn it_says_who_answers() {
         "answered by: the line in NSS_WRAPPER_USER",
     );
     has(&said_of(&mut under(&scene, ["user", "root"])), "answered by: the file /etc/passwd:1\n");
+    // Somebody else has the name too, but that is not the answer.
+    for (file, name) in [("", "daemon"), ("../group", "club"), ("../passwd", "builder")] {
+        let (kind, variable) = match name {
+            "club" => ("group", "NSS_WRAPPER_GROUP"),
+            _ => ("user", "NSS_WRAPPER_PASSWD"),
+        };
+        let mut command = as_ids(&scene, 70007, 7000, ["--explain", kind, name]);
+        command.env("LD_PRELOAD", &scene.library).env(variable, file);
+        let line = format!("{name}:x:%u:%g::/:/bin/sh");
+        let text = said(command.env("NSS_WRAPPER_USER", line), 0);
+        has(&text, ":7000:");
+        has(&text, "answered by: the line in NSS_WRAPPER_USER");
+    }
     let mut command = under(&scene, ["user", "70001"]);
     files(&mut command);
     has(&said(&mut command, 1), "user 70001: nobody has an entry\npreloaded: ");
