@@ -91,7 +91,8 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut words = line.split_whitespace();
     let program = PathBuf::from(words.next()?);
     if program.file_name() == Some(OsStr::new("env")) {
-        return find(OsStr::new(words.find(|word| !word.starts_with('-') && !word.contains('='))?));
+        let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+        return Some(find(OsStr::new(name)).unwrap_or_else(|| name.into()));
     }
     Some(program)
 }

@@ -174,6 +174,7 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
     stdout(Command::new("chmod").arg("4755").arg(text("suid")));
     file(scene.dir.path(), "script", "#!/bin/sh\ntouch ran\n");
     stdout(Command::new("chmod").arg("755").arg(text("script")));
+    file(scene.dir.path(), "lost", "#!/usr/bin/env no-such-sh\n");
     let mut programs = vec![
         (
             "su".to_owned(),
@@ -189,6 +190,10 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
             "script is run by /bin/sh\nprogram: /bin/sh can be reached by the library",
         ),
         ("no-such-program".to_owned(), "program: no-such-program: not found"),
+        (
+            text("lost"),
+            "lost is run by no-such-sh\nprogram: no-such-sh cannot be read: No such file",
+        ),
         (text("passwd"), "passwd is no ELF file"),
     ];
     if is_root() {
