@@ -158,6 +158,12 @@ fn it_says_which_variables_are_wrong() {
     has(&text, "variable: NSS_WRAPPER_GROUP=/none/group: No such file or directory\n");
     has(&text, "variable: NSS_WRAPPER_SHADOW=/dev/null: not a regular file\n");
     has(&text, "variable: NSS_WRAPPER_USER=a:x: ids are numbers");
+    // Lines may have hashes of passwords in them, and what is said here may be shown to others.
+    let mut command = under(&scene, ["user", "root"]);
+    let shadow = "root:$6$secret:1::::::\na:$6$secret:1::::::\n";
+    let said = said(command.env("NSS_WRAPPER_SHADOW", shadow), 0);
+    assert!(!said.contains("secret"), "{said}");
+    has(&said, "variable: NSS_WRAPPER_SHADOW=... (the content of a file, 43 bytes)\n");
     if is_root() {
         has(
             &text,
