@@ -61,12 +61,14 @@ pub(crate) fn replace<E: From<Failed>>(
     Ok(())
 }
 
+const NOT_WRITABLE: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+
 /// Opens the file that the path leads to, once no other writer holds it.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         // NFS locks only a file that is open for writing.
         let file = match OpenOptions::new().read(true).write(true).open(path) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path)?,
+            Err(error) if NOT_WRITABLE.contains(&error.kind()) => File::open(path)?,
             other => other?,
         };
         system::lock(&file)?;
