@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the library, its header, the launcher, and the files by which build systems and shells find them.
 set -eu
+# Others are to find what root installs, also in directories that are made for it.
+umask 022
 
 usage() {
     cat <<'TEXT'
@@ -63,7 +65,7 @@ case $target in '' | /*) ;; *) target=$PWD/$target ;; esac
 cd "$(dirname "$0")"
 built=${target:-target}/release
 if ! [ -f "$built/libnss_wrapper_rs.so" ] || ! [ -x "$built/nss-wrapper" ]; then
-    cargo build --release
+    cargo build --release --target-dir "${target:-target}"
 fi
 runnable=${RUNNABLE:-$built/nss-wrapper}
 version=$("$runnable" --version)
@@ -75,10 +77,10 @@ peer_version=1.1.16
 # put MODE TO copies standard input to a file.
 put() {
     mkdir -p "$DESTDIR$(dirname "$2")"
-    # Not into a file that a running program has mapped.
-    rm -f "$DESTDIR$2"
-    cat >"$DESTDIR$2"
-    chmod "$1" "$DESTDIR$2"
+    cat >"$DESTDIR$2.new"
+    chmod "$1" "$DESTDIR$2.new"
+    # At once: programs have the old file mapped, and load it.
+    mv -f "$DESTDIR$2.new" "$DESTDIR$2"
 }
 # fill FROM TO VERSION copies a template, with the values in place of the names.
 fill() {

@@ -247,8 +247,10 @@ impl Environment {
             None => None,
             Some(text) if text.as_bytes().contains(&b'\n') => Some(text.into_vec()),
             Some(path) => {
+                // A file that was given is checked, so this is about one of a variable.
                 let shown = Path::new(&path).display();
-                Some(std::fs::read(&path).map_err(|e| format!("{shown}: {}", why(&e)))?)
+                let failed = |e| format!("{}={shown}: {}", database.variable(), why(&e));
+                Some(std::fs::read(&path).map_err(failed)?)
             }
         };
         let falls_through = value(names::FALLTHROUGH).is_some_and(|value| value == "1");
@@ -304,7 +306,9 @@ impl Found {
 /// True if a line of the passwd(5) or group(5) text has the id.
 #[must_use]
 pub fn has_id(text: &[u8], id: u32) -> bool {
-    text.split(|byte| *byte == b'\n').any(|line| {
+    // A comment and a line of the compat service are no entries.
+    let is_entry = |line: &&[u8]| !matches!(line.trim_ascii_start(), [b'#' | b'+' | b'-', ..]);
+    text.split(|byte| *byte == b'\n').filter(is_entry).any(|line| {
         let field = line.split(|byte| *byte == b':').nth(2).unwrap_or_default();
         std::str::from_utf8(field).is_ok_and(|field| field.parse() == Ok(id))
     })

@@ -14,23 +14,26 @@ const FILE: &str = "libnss_wrapper_rs.so";
 /// The variable that says where the library is.
 const VARIABLE: &str = "NSS_WRAPPER_RS_LIBRARY";
 
-/// The library: the given one, or the first that is found relative to this program.
+/// The library: the given one, the one that `NSS_WRAPPER_RS_LIBRARY` names, or the first that is found relative to this
+/// program.
 ///
 /// # Errors
 ///
 /// If it is missing.
 pub fn library(wanted: Option<&Path>) -> Result<PathBuf, String> {
-    match wanted {
-        Some(path) => file(path),
-        None => first(&beside(&own_dir()?)),
-    }
+    named(wanted).unwrap_or_else(|| first(&beside(&own_dir()?)))
+}
+
+fn named(wanted: Option<&Path>) -> Option<Result<PathBuf, String>> {
+    let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    wanted.map(Into::into).or_else(variable).map(|path| file(Path::new(&path)))
 }
 
 /// The library for a program that is not installed with it: the one that [`VARIABLE`] names, one in the program's
 /// directory or in one above it (cargo puts tests into `target/release/deps`), or an installed one.
 pub(crate) fn installed() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-        return file(Path::new(&path));
+    if let Some(named) = named(None) {
+        return named;
     }
     let own = own_dir()?;
     let mut places = beside(&own);

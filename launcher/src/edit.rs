@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,12 +42,12 @@ pub(crate) fn run(edit: &Edit) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The script prints its usage to standard output in this case too.
         Err(Stop::Usage(message)) => {
-            println!("{message}\n");
+            let _ = writeln!(io::stdout(), "{message}\n");
             let _ = Edit::command().print_help();
             ExitCode::FAILURE
         }
         Err(Stop::Die(code, message)) => {
-            eprintln!("{message}");
+            let _ = writeln!(io::stderr(), "{message}");
             ExitCode::from(code)
         }
     }

@@ -19,8 +19,10 @@ pub(crate) fn print(what: Generated) -> io::Result<()> {
         Generated::Man => return launcher_page(&mut out),
         Generated::EditMan => return edit_page(&mut out),
     };
-    clap_complete::generate(shell, &mut Options::command(), "nss-wrapper", &mut out);
-    Ok(())
+    // It panics if it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Options::command(), "nss-wrapper", &mut script);
+    out.write_all(&script)
 }
 
 fn launcher_page(out: &mut impl Write) -> io::Result<()> {

@@ -44,22 +44,30 @@ fn main() -> ExitCode {
     }
     match Options::try_parse_from(&args) {
         Ok(options) => run(options).unwrap_or_else(|(code, message)| {
-            eprintln!("nss-wrapper: {message}");
+            complain(&message);
             ExitCode::from(code)
         }),
         Err(error) if error.use_stderr() => {
-            eprintln!("nss-wrapper: {}", one_line(&error.to_string()));
+            complain(&one_line(&error.to_string()));
             ExitCode::from(FAILED)
         }
         Err(help) => help.print().map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS),
     }
 }
 
-/// clap's message about a mistake, without the usage: its first paragraph, in one line.
+/// Writes to standard error. Nobody can be told if that fails; eprintln! would panic.
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "nss-wrapper: {message}");
+}
+
+/// clap's message about a mistake, without its tip and the usage, in one line.
 fn one_line(message: &str) -> String {
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());
-    paragraph.collect::<Vec<_>>().join(" ")
+    // A value that it shows may have empty lines too.
+    let ends = ["\n\n  tip:", "\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| message.find(end)).min().unwrap_or(message.len());
+    let lines = message[..end].lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 fn run(options: Options) -> Result<ExitCode, (u8, String)> {
@@ -76,9 +84,11 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         let database = Database::named(name).ok_or_else(|| own(format!("no database {name}")))?;
         ask::answer(database, options.ask_key.as_deref()).map_err(|e| own(e.to_string()))?;
     } else if options.check {
-        return if check::check(&options).map_err(own)? { done } else { Ok(ExitCode::FAILURE) };
+        let is_good = system::with_children(|| check::check(&options)).map_err(own)?;
+        return if is_good { done } else { Ok(ExitCode::FAILURE) };
     } else if let Some(question) = &options.explain {
-        let is_answered = explain::explain(question, &options).map_err(own)?;
+        let explained = system::with_children(|| explain::explain(question, &options));
+        let is_answered = explained.map_err(own)?;
         return if is_answered { done } else { Ok(ExitCode::FAILURE) };
     } else if options.install_service {
         print(&service::install(&options).map_err(own)?).map_err(own)?;
@@ -86,7 +96,7 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         print(&service::uninstall(&options).map_err(own)?).map_err(own)?;
     } else if options.namespace {
         namespace::enter(&options).map_err(own)?;
-        return Err(become_command(&options.command, &Variables::new()));
+        return Err(become_command(&options.command, &namespace::replaced(&options)));
     } else {
         return preloaded(&options);
     }
@@ -103,8 +113,7 @@ fn preloaded(options: &Options) -> Result<ExitCode, (u8, String)> {
     let library = library(options.library.as_deref()).map_err(own)?;
     let present = std::env::var_os("LD_PRELOAD");
     let preload = ld_preload(&library, present.as_deref()).map_err(own)?;
-    let environment = variables::of(options).map_err(own)?;
-    let mut set = environment.variables().map_err(|e| own(e.to_string()))?;
+    let mut set = variables::of(options).map_err(own)?;
     set.insert("LD_PRELOAD", preload);
     if options.print_env {
         return print(variables::exports(&set)).map(|()| ExitCode::SUCCESS).map_err(own);
@@ -119,7 +128,9 @@ fn become_command(command: &[OsString], set: &Variables) -> (u8, String) {
         Some((program, rest)) => (program.clone(), rest),
         None => (shell(), &[][..]),
     };
-    let error = Command::new(&program).args(rest).envs(set).exec();
+    let mut command = Command::new(&program);
+    system::keep_sigpipe(&mut command);
+    let error = command.args(rest).envs(set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
     (code, format!("{}: {}", Path::new(&program).display(), why(&error)))
 }
@@ -133,6 +144,10 @@ mod tests {
         for (args, want) in [
             (&["--passwd"][..], "a value is required for '--passwd <FILE>' but none was supplied"),
             (&["--no-such"], "unexpected argument '--no-such' found"),
+            (
+                &["--host", "a\n\nb"],
+                "invalid value 'a b' for '--host <NAME=ADDR>': not of the form NAME=ADDR",
+            ),
             (
                 &["--module", "m.so"],
                 "the following required arguments were not provided: --module-prefix <NAME>",

@@ -37,26 +37,38 @@ pub(crate) fn replace<E: From<Failed>>(
         let mut old = Vec::new();
         file.read_to_end(&mut old).map_err(opened)?;
         let new = change(&old)?;
-        let copy = write(&beside, &new, &file).map_err(written)?;
-        // A program that does not use the lock may have put another file there.
-        if leads_to(path, &file).map_err(opened)? && leads_to(&beside, &copy).map_err(written)? {
-            fs::rename(&beside, path).map_err(renamed)?;
+        let is_replaced = write(&beside, &new, &file).map_err(written).and_then(|copy| {
+            // A program that does not use the lock may have put another file there.
+            let is_same = leads_to(path, &file).map_err(opened)?
+                && leads_to(&beside, &copy).map_err(written)?;
+            if is_same {
+                fs::rename(&beside, path).map_err(renamed)?;
+            }
+            Ok(is_same)
+        });
+        if is_replaced.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        if is_replaced? {
             break;
         }
     }
-    // Without permission to read the directory the rename cannot be synchronised to the disk.
-    match path.parent().map(File::open) {
-        Some(Ok(directory)) => Ok(directory.sync_all().map_err(renamed)?),
-        _ => Ok(()),
+    // The file is replaced, whatever comes of this: not every file system synchronises a directory, and it may be one
+    // that the caller may not read.
+    if let Some(Ok(directory)) = path.parent().map(File::open) {
+        let _ = directory.sync_all();
     }
+    Ok(())
 }
+
+const NOT_WRITABLE: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
 
 /// Opens the file that the path leads to, once no other writer holds it.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         // NFS locks only a file that is open for writing.
         let file = match OpenOptions::new().read(true).write(true).open(path) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path)?,
+            Err(error) if NOT_WRITABLE.contains(&error.kind()) => File::open(path)?,
             other => other?,
         };
         system::lock(&file)?;

@@ -7,9 +7,14 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
+use std::ptr::null;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FlockOperation, MemfdFlags};
@@ -30,6 +35,21 @@ pub(crate) fn effective_ids() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
+/// Asks while the variable is set to nothing. The library reads it at the first question of this process.
+pub(crate) fn with_empty<T>(variable: &str, ask: impl FnOnce() -> T) -> T {
+    let before = std::env::var_os(variable);
+    // SAFETY: the launcher has one thread.
+    unsafe { std::env::set_var(variable, "") };
+    let answer = ask();
+    match before {
+        // SAFETY: the launcher has one thread.
+        Some(value) => unsafe { std::env::set_var(variable, value) },
+        // SAFETY: the launcher has one thread.
+        None => unsafe { std::env::remove_var(variable) },
+    }
+    answer
+}
+
 /// True if the process is root for the kernel.
 pub(crate) fn is_root() -> bool {
     effective_ids().0 == 0
@@ -41,6 +61,48 @@ pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: only CLONE_FILES is unsafe, with which threads no longer share descriptors; the launcher
     // has one thread, and never passes that flag.
     unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Whether the caller ignores SIGPIPE, as systemd does for services.
+static IGNORES_SIGPIPE: AtomicBool = AtomicBool::new(false);
+
+/// Runs before Rust's start, which ignores SIGPIPE too.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = note_sigpipe;
+
+extern "C" fn note_sigpipe() {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: changes no action, and writes to the struct that is ours.
+    if unsafe { libc::sigaction(libc::SIGPIPE, null(), action.as_mut_ptr()) } == 0 {
+        // SAFETY: sigaction has filled it.
+        let action = unsafe { action.assume_init() };
+        IGNORES_SIGPIPE.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+    }
+}
+
+/// Makes the command ignore SIGPIPE if the caller does. std gives it the default action before it calls the closure.
+pub(crate) fn keep_sigpipe(command: &mut Command) {
+    if !IGNORES_SIGPIPE.load(Ordering::Relaxed) {
+        return;
+    }
+    let ignore = || {
+        // SAFETY: no handler runs.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        Ok(())
+    };
+    // SAFETY: the closure only makes a system call.
+    unsafe { command.pre_exec(ignore) };
+}
+
+/// Runs what has children. Where the caller ignores SIGCHLD, nobody could wait for them: wait(2).
+pub(crate) fn with_children<T>(run: impl FnOnce() -> T) -> T {
+    // SAFETY: no handler runs.
+    let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    let result = run();
+    // SAFETY: what it was before.
+    unsafe { libc::signal(libc::SIGCHLD, before) };
+    result
 }
 
 /// Waits for the lock of flock(2) on the file. It ends with the file's last descriptor.

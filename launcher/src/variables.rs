@@ -3,13 +3,25 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use nss_wrapper_environment::{Environment, Variables};
+use nss_wrapper_environment::{Environment, Variables, names};
 
 use crate::options::Options;
+use crate::system;
 use crate::users::{self, Named};
 
-/// The users, groups and hosts that the options name.
-pub(crate) fn of(options: &Options) -> Result<Environment, String> {
+/// The variables for the users, groups and hosts that the options name.
+pub(crate) fn of(options: &Options) -> Result<Variables, String> {
+    let set = || Ok(environment(options)?.variables()?);
+    // The library may be preloaded here too. If the caller gets another name than that of the variable, neither that
+    // name nor its group is an entry.
+    let own = system::real_ids().0;
+    if options.user.iter().any(|user| user.uid.is_none_or(|uid| uid == own)) {
+        return system::with_empty(names::USER, set);
+    }
+    set()
+}
+
+fn environment(options: &Options) -> Result<Environment, String> {
     let mut environment = files(options);
     if let (Some(module), Some(prefix)) = (&options.module, &options.module_prefix) {
         environment = environment.module(module, prefix);

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +82,27 @@ def test_what_is_preloaded_stays_behind_the_library() -> None:
     env = environment(base={"LD_PRELOAD": "a.so b.so"})
     assert env["LD_PRELOAD"] == f"{library()}:a.so:b.so"
     assert environment(base=env)["LD_PRELOAD"] == env["LD_PRELOAD"]
+
+
+def test_the_command_ignores_no_signal_that_only_python_ignores(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nss_wrapper_rs", "--", "ls", "/"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert subprocess.run(command, stdout=writer).returncode == -signal.SIGPIPE
+    os.close(writer)
+
+    def no_file_may_grow() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    with open(tmp_path / "file", "w") as file:
+        out = subprocess.run(command, stdout=file, preexec_fn=no_file_may_grow)
+    assert out.returncode == -signal.SIGXFSZ
+
+
+def test_what_the_static_launcher_cannot_do_is_said() -> None:
+    command = [sys.executable, "-m", "nss_wrapper_rs", "--explain", "user", "root"]
+    out = subprocess.run(command, capture_output=True, text=True)
+    assert (out.returncode, "this one is static" in out.stderr) == (125, True)
 
 
 def test_the_command_is_the_launcher() -> None:

@@ -1,7 +1,8 @@
 /* A library to preload. It counts the calls that can change a file or a lock, and kills the process before the
- * call number $DIE_BEFORE. */
+ * call number $DIE_BEFORE. With $NO_DIRECTORY_FSYNC, fsync(2) of a directory fails as on a file system that lacks it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -53,7 +54,13 @@ int fchmod(int fd, mode_t mode)
 
 int fsync(int fd)
 {
+	struct stat st;
+
 	count();
+	if (getenv("NO_DIRECTORY_FSYNC") != NULL && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
 	return NEXT("fsync", int, int)(fd);
 }
 

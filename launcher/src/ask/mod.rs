@@ -21,6 +21,10 @@ const OPTION: &str = "--ask";
 /// This program is not found again otherwise.
 const NO_PROC: &str = "--check and --explain need /proc, which is not mounted here";
 
+/// As in the Python wheel.
+const STATIC: &str =
+    "--check and --explain preload the library into nss-wrapper itself, but this one is static";
+
 /// Changes to the environment of a child. `None` removes a variable.
 pub(crate) type Environment = BTreeMap<OsString, Option<OsString>>;
 
@@ -51,6 +55,9 @@ impl Asking {
         key: Option<&str>,
         environment: &Environment,
     ) -> io::Result<Self> {
+        if cfg!(target_feature = "crt-static") {
+            return Err(io::Error::other(STATIC));
+        }
         let (out, log) = (system::memory_file()?, system::memory_file()?);
         let mut command = Command::new("/proc/self/exe");
         command

@@ -51,7 +51,7 @@ pub(crate) fn explain(question: &[String], options: &Options) -> Result<bool, St
 /// The environment to explain: the present one, or the one that the options would make.
 fn environment(options: &Options) -> Result<Environment, String> {
     let mut environment = Environment::new();
-    let set = variables::of(options)?.variables()?;
+    let set = variables::of(options)?;
     if !set.is_empty() {
         let library = library(options.library.as_deref())?;
         let present = std::env::var_os("LD_PRELOAD");

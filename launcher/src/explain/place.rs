@@ -112,9 +112,14 @@ fn variables(environment: &Environment) -> Vec<String> {
             shown.truncate(end);
             shown += "...";
         }
-        let is_file = Database::ALL.into_iter().any(|database| database.variable() == name)
-            || name == names::MODULE_SO_PATH && value.as_bytes().contains(&b'/');
-        let fault = if is_file && !value.as_bytes().contains(&b'\n') {
+        let is_database = Database::ALL.into_iter().any(|database| database.variable() == name);
+        let is_file =
+            is_database || name == names::MODULE_SO_PATH && value.as_bytes().contains(&b'/');
+        let fault = if is_database && value.as_bytes().contains(&b'\n') {
+            // A line may have a hash of a password in it.
+            shown = format!("... (the content of a file, {} bytes)", value.len());
+            None
+        } else if is_file {
             file_fault(Path::new(&value))
         } else if name == names::USER {
             value.to_str().map_or(Some("not UTF-8".to_owned()), user_fault)

@@ -30,8 +30,12 @@ pub(super) fn lines(name: &OsStr, library: Option<&str>) -> Vec<String> {
 }
 
 fn verdict(path: &Path, library: Option<&str>) -> String {
+    let secure = secure(path);
+    let unreached = || format!("{secure}, so that nothing is preloaded; only a service answers it");
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
+        // On some systems only root can read sudo.
+        Err(_) if !secure.is_empty() => return unreached(),
         Err(error) => return format!("cannot be read: {}", why(&error)),
     };
     let Ok(file) = ElfBytes::<AnyEndian>::minimal_parse(&bytes) else {
@@ -42,18 +46,8 @@ fn verdict(path: &Path, library: Option<&str>) -> String {
         return "is static and loads no library; nss-wrapper --namespace shows it other files"
             .to_owned();
     }
-    let mode = fs::metadata(path).map_or(0, |status| status.mode());
-    let secure = if mode & 0o4000 != 0 {
-        "is set-user-id"
-    } else if mode & 0o2000 != 0 && mode & 0o010 != 0 {
-        "is set-group-id"
-    } else if system::has_capabilities(path) {
-        "has file capabilities"
-    } else {
-        ""
-    };
     if !secure.is_empty() {
-        return format!("{secure}, so that nothing is preloaded; only a service answers it");
+        return unreached();
     }
     let own = Machine::of(path);
     let wanted = Machine::of(Path::new(library.unwrap_or("/proc/self/exe")));
@@ -62,6 +56,21 @@ fn verdict(path: &Path, library: Option<&str>) -> String {
             format!("is for {own}, the library for {wanted}")
         }
         _ => "can be reached by the library".to_owned(),
+    }
+}
+
+/// Why the program has more rights than whoever runs this; empty if it has not: execve(2).
+fn secure(path: &Path) -> &'static str {
+    let Ok(status) = fs::metadata(path) else { return "" };
+    let (mode, (uid, gid)) = (status.mode(), system::effective_ids());
+    if mode & 0o4000 != 0 && status.uid() != uid {
+        "is set-user-id"
+    } else if mode & 0o2010 == 0o2010 && status.gid() != gid {
+        "is set-group-id"
+    } else if uid != 0 && system::has_capabilities(path) {
+        "has file capabilities"
+    } else {
+        ""
     }
 }
 
@@ -82,7 +91,8 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut words = line.split_whitespace();
     let program = PathBuf::from(words.next()?);
     if program.file_name() == Some(OsStr::new("env")) {
-        return find(OsStr::new(words.find(|word| !word.starts_with('-') && !word.contains('='))?));
+        let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+        return Some(find(OsStr::new(name)).unwrap_or_else(|| name.into()));
     }
     Some(program)
 }

@@ -24,9 +24,8 @@ pub(super) fn of(
     environment: &Environment,
 ) -> io::Result<String> {
     if found.preloaded.is_some() {
-        return Ok(
-            of_library(database, key, environment)?.unwrap_or_else(|| of_system(database, key))
-        );
+        let source = of_library(database, key, found, environment)?;
+        return Ok(source.unwrap_or_else(|| of_system(database, key)));
     }
     let system = of_system(database, key);
     // The system's files are asked before the service.
@@ -44,7 +43,7 @@ pub(super) fn of(
         }
     }
     environment.insert(names::FALLTHROUGH.into(), None);
-    let source = of_library(database, key, &environment)?;
+    let source = of_library(database, key, found, &environment)?;
     Ok(source.map_or(system, |source| format!("the service wrapper_rs, from {source}")))
 }
 
@@ -52,6 +51,7 @@ pub(super) fn of(
 fn of_library(
     database: Database,
     key: &str,
+    found: &Found,
     environment: &Environment,
 ) -> io::Result<Option<String>> {
     let own = value(database.variable(), environment);
@@ -60,7 +60,8 @@ fn of_library(
         let mut environment = environment.clone();
         // Empty, not unset: for an unset variable the service's configuration would count.
         environment.extend(without.iter().map(|name| (name.into(), Some("".into()))));
-        ask(database, key, &environment).map(|found| found.entry.is_some())
+        // Another entry of that name may take the place of one that is left out.
+        ask(database, key, &environment).map(|left| left.entry == found.entry)
     };
     if let Some(own) = &own {
         if answers(&OTHERS)? {

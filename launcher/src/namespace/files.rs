@@ -27,7 +27,7 @@ pub(crate) fn generate(options: &Options) -> Result<BTreeMap<Database, Vec<u8>>,
     };
     match named {
         None => {}
-        Some(Named::Own(line)) => files.append_own(&line)?,
+        Some(Named::Own(line)) => files.add_own(&line)?,
         Some(Named::Users(users)) => {
             let groups = missing_groups(&users, &[], |gid| has_id(text(Database::Group), gid));
             files.prepend(Database::Passwd, &lines(users));
@@ -96,15 +96,9 @@ impl Files {
         self.text(database).splice(0..0, lines.bytes());
     }
 
-    fn append(&mut self, database: Database, line: &str) {
-        let text = self.text(database);
-        end_line(text);
-        text.extend_from_slice(line.as_bytes());
-        text.push(b'\n');
-    }
-
-    /// Adds the user of `NSS_WRAPPER_USER`, if the id has no entry.
-    fn append_own(&mut self, line: &str) -> Result<(), String> {
+    /// Adds the user of `NSS_WRAPPER_USER`, if the id has no entry. Of several users of that name it is the first, as
+    /// for the library.
+    fn add_own(&mut self, line: &str) -> Result<(), String> {
         let user: User = line.parse().map_err(|why| format!("{}: {why}", names::USER))?;
         let (uid, gid) = system::real_ids();
         let home = template::home();
@@ -113,10 +107,10 @@ impl Files {
         if has_id(self.text(Database::Passwd), own_uid) {
             return Ok(());
         }
-        self.append(Database::Passwd, &template::expand(line, &process));
+        self.prepend(Database::Passwd, &lines([template::expand(line, &process)]));
         if !has_id(self.text(Database::Group), own_gid) {
             let name = template::expand(&user.name, &process);
-            self.append(Database::Group, &format!("{name}:x:{own_gid}:"));
+            self.prepend(Database::Group, &format!("{name}:x:{own_gid}:\n"));
         }
         self.name_groups();
         Ok(())
@@ -125,9 +119,11 @@ impl Files {
     /// Names the groups of the process that have no name.
     fn name_groups(&mut self) {
         let groups = rustix::process::getgroups().unwrap_or_default();
-        for gid in groups.iter().map(|gid| gid.as_raw()) {
+        for gid in groups.iter().map(|gid| gid.as_raw()).chain([system::real_ids().1]) {
             if !has_id(self.text(Database::Group), gid) {
-                self.append(Database::Group, &format!("g{gid}:x:{gid}:"));
+                let text = self.text(Database::Group);
+                end_line(text);
+                text.extend_from_slice(format!("g{gid}:x:{gid}:\n").as_bytes());
             }
         }
     }
@@ -147,8 +143,8 @@ fn end_line(text: &mut Vec<u8>) {
 
 /// The host name that is to be set.
 pub(crate) fn hostname(options: &Options) -> Option<Vec<u8>> {
-    let given = options.hostname.clone();
-    given.or_else(|| variables::value(names::HOSTNAME)).map(OsStringExt::into_vec)
+    let given = options.hostname.clone().or_else(|| variables::value(names::HOSTNAME));
+    given.filter(|name| !name.is_empty()).map(OsStringExt::into_vec)
 }
 
 #[cfg(test)]
@@ -166,18 +162,18 @@ mod tests {
         let (uid, gid) = system::real_ids();
         let passwd = format!("me:x:{uid}:{gid}::/:/bin/sh");
         let mut has = files(&passwd, "");
-        has.append_own("app:x:%u:%g::%h:/bin/sh").expect("a line");
+        has.add_own("app:x:%u:%g::%h:/bin/sh").expect("a line");
         assert!(has.changed().is_empty());
     }
 
     #[test]
-    fn a_user_without_an_entry_comes_after_the_others_with_groups() {
+    fn a_user_without_an_entry_comes_before_the_others_with_groups() {
         let (uid, gid) = system::real_ids();
         let mut has = files("other:x:4000000000:1::/:/bin/sh", "");
-        has.append_own("app%u:x:%u:%g:50%%:/h:/bin/sh").expect("a line");
+        has.add_own("app%u:x:%u:%g:50%%:/h:/bin/sh").expect("a line");
         let all = has.changed();
         let passwd =
-            format!("other:x:4000000000:1::/:/bin/sh\napp{uid}:x:{uid}:{gid}:50%:/h:/bin/sh\n");
+            format!("app{uid}:x:{uid}:{gid}:50%:/h:/bin/sh\nother:x:4000000000:1::/:/bin/sh");
         assert_eq!(String::from_utf8_lossy(&all[&Database::Passwd]), passwd);
         let groups = String::from_utf8_lossy(&all[&Database::Group]).into_owned();
         assert!(groups.starts_with(&format!("app{uid}:x:{gid}:\n")), "{groups}");

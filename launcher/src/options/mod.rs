@@ -214,7 +214,9 @@ pub(crate) struct Options {
     pub(crate) print_env: bool,
 
     /// The library to preload, if it is neither beside this program nor in the lib directory next to it
-    #[arg(long, value_name = "FILE", env = "NSS_WRAPPER_RS_LIBRARY", hide_env_values = true)]
+    ///
+    /// The variable NSS_WRAPPER_RS_LIBRARY may name it too.
+    #[arg(long, value_name = "FILE")]
     pub(crate) library: Option<PathBuf>,
 
     /// Print a completion script or a man page; packagers use it

@@ -22,8 +22,9 @@ impl FromStr for User {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A YAML block, or a file that was read into a variable, ends with a line break.
+        // A YAML block, or a file that was read into a variable, ends with a line break. The library takes it off too.
         let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
         if ['"', '\'']
             .iter()
             .any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote))
@@ -128,7 +129,9 @@ mod tests {
         let parsed = |text: &str| text.parse::<User>();
         let line = "app:x:%u:%g:The App:%h:/bin/bash";
         assert_eq!(parsed(line), user(line, None, None));
-        assert_eq!(parsed(&format!("{line}\n")), user(line, None, None));
+        for end in ["\n", "\r\n", "\r"] {
+            assert_eq!(parsed(&format!("{line}{end}")), user(line, None, None));
+        }
         let line = "u%u:x:7:0:100%%:/home/%u:";
         assert_eq!(parsed(line), user(line, Some(7), Some(0)));
         for (text, why) in [

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::tree::Tree;
 use crate::options::{Options, User};
-use nss_wrapper_environment::{Database, names, template, why};
+use nss_wrapper_environment::{Database, names, template};
 
 /// Where the library reads it.
 pub(crate) const PATH: &str = "/etc/nss_wrapper_rs.conf";
@@ -69,6 +69,12 @@ impl Configuration {
         }
         if let Some(level) = options.debug {
             all.set(names::DEBUGLEVEL, level.to_string());
+        }
+        let settings = [names::FALLTHROUGH, names::DEBUGLEVEL];
+        if !all.is_empty() && all.0.keys().all(|name| settings.contains(name)) {
+            let message =
+                "nothing says what the service is to answer: --user LINE, or --passwd FILE";
+            return Err(message.to_owned());
         }
         all.check_files(tree)?;
         check_length(&all.to_text())?;
@@ -162,11 +168,7 @@ fn trusted(tree: &Tree, file: &Path) -> Result<PathBuf, String> {
     if !file.is_absolute() {
         return Err(format!("{}: a service needs an absolute path", file.display()));
     }
-    let failed = |e| format!("{}: {}", file.display(), why(&e));
-    let found = tree.find(file).map_err(failed)?;
-    std::fs::metadata(&found).map_err(failed)?;
-    tree.check_only_root_writes(&found)?;
-    Ok(found)
+    tree.find_trusted(file)
 }
 
 fn text(path: &Path) -> Result<String, String> {

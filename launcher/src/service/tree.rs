@@ -35,9 +35,23 @@ impl Tree {
     /// Where a path of the tree is. Symbolic links are followed within the tree: an absolute one
     /// begins at its root. Parts that do not exist are taken as they are written.
     pub(crate) fn find(&self, path: &Path) -> io::Result<PathBuf> {
+        self.find_by(path, &mut Vec::new())
+    }
+
+    /// Where a path of the tree is, if only root can write the file and let the path lead elsewhere.
+    pub(crate) fn find_trusted(&self, path: &Path) -> Result<PathBuf, String> {
+        let failed = |e| format!("{}: {}", path.display(), why(&e));
+        let mut places = Vec::new();
+        let found = self.find_by(path, &mut places).map_err(failed)?;
+        fs::metadata(&found).map_err(failed)?;
+        places.push(found.clone());
+        places.iter().try_for_each(|place| self.check_only_root_writes(place)).map(|()| found)
+    }
+
+    /// [`Self::find`], which adds the directory of each link.
+    fn find_by(&self, path: &Path, links: &mut Vec<PathBuf>) -> io::Result<PathBuf> {
         let mut found = self.root.clone();
         let mut rest: VecDeque<OsString> = parts(path);
-        let mut links = 0;
         while let Some(part) = rest.pop_front() {
             match part.to_str() {
                 Some("/") => found.clone_from(&self.root),
@@ -49,8 +63,8 @@ impl Tree {
                     let next = found.join(&part);
                     match fs::read_link(&next) {
                         Ok(target) => {
-                            links += 1;
-                            if links > MAX_LINKS {
+                            links.push(found.clone());
+                            if links.len() > MAX_LINKS {
                                 return Err(crate::system::error(rustix::io::Errno::LOOP));
                             }
                             for part in parts(&target).into_iter().rev() {

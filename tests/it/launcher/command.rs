@@ -66,6 +66,38 @@ fn several_users_may_be_named_and_the_first_of_an_id_names_it() {
 }
 
 #[test]
+fn a_line_that_is_no_entry_has_no_id() {
+    let scene = scene().0;
+    file(&scene.home, "group", "#old:x:70008:\n +::70008:\n-old:x:70008:\n");
+    let args = ["--group", "group", "--user", "magic:70007:70008", "id", "magic"];
+    let want = "uid=70007(magic) gid=70008(magic) groups=70008(magic)\n";
+    assert_eq!(stdout(&mut as_ids(&scene, 10000, 0, args)), want);
+    // The caller is the only one to be added, so edits of the file are seen.
+    file(&scene.home, "passwd", "  #old:x:10000:0::/:/bin/sh\n");
+    let args = ["--passwd", "passwd", "--user", "magic", "--print-env"];
+    has(&stdout(&mut as_ids(&scene, 10000, 0, args)), "NSS_WRAPPER_USER=");
+}
+
+/// As in a container whose image sets both variables.
+#[test]
+fn another_name_than_that_of_the_images_variables_is_the_groups_too() {
+    let (scene, launcher) = scene();
+    for (more, want) in [
+        (&["--user", "magic"][..], "uid=10000(magic) gid=10000(magic) groups=10000(magic)\n"),
+        (
+            &["--user", "other:7:8", "--user", "magic"],
+            "uid=10000(magic) gid=10000(magic) groups=10000(magic)\n",
+        ),
+        (&["--user", "other:7:8"], "uid=10000(app) gid=10000(app) groups=10000(app)\n"),
+        (&["--user", "other:7"], "uid=10000(app) gid=10000(app) groups=10000(app)\n"),
+    ] {
+        let mut command = scene.as_ids(10000, 10000, [&launcher]);
+        command.args(more).arg("id").env("NSS_WRAPPER_USER", "app:x:%u:%g::/:/bin/sh");
+        assert_eq!(stdout(&mut command), want, "{more:?}");
+    }
+}
+
+#[test]
 fn users_go_before_those_of_a_file_and_then_the_system_is_not_asked() {
     let scene = scene().0;
     let args = ["--passwd", "../passwd", "--user", "magic:1001:4242", "getent", "passwd"];
@@ -189,6 +221,47 @@ fn the_exit_code_and_the_signal_are_the_commands() {
     }
 }
 
+/// systemd starts services with SIGPIPE ignored, and whoever relies on that does so behind the launcher too.
+#[test]
+fn a_signal_that_the_caller_ignores_is_ignored_by_the_command_and_no_other() {
+    let (scene, launcher) = scene();
+    for trap in ["trap '' PIPE", "trap '' TERM", "trap '' CHLD", ":"] {
+        let ignored = |program: &[&str]| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("{trap}; exec \"$@\""), "sh"]).args(program);
+            command.args(["grep", "^Sig[BI]", "/proc/self/status"]).env_remove("LD_PRELOAD");
+            stdout(&mut command)
+        };
+        let without = ignored(&[]);
+        assert_eq!(ignored(&[&launcher, "--user", "magic:7", "--"]), without, "{trap}");
+        let namespace = [&launcher, "--namespace", "--user", "magic:7", "--"];
+        assert_eq!(ignored(&namespace), without, "{trap}, in a namespace");
+    }
+    // The launcher itself may have children then.
+    let check = format!("trap '' CHLD; exec {launcher} --check --passwd ../passwd");
+    stdout(Command::new("sh").args(["-c", &check]).current_dir(&scene.home));
+}
+
+#[test]
+fn a_message_that_cannot_be_written_leaves_the_exit_code_as_it_is() {
+    let (scene, launcher) = scene();
+    let add = "--edit --action add --type passwd --passwd_path passwd --name root";
+    for (line, code) in [
+        ("./nothing 2>/dev/full".to_owned(), 127),
+        ("--no-such 2>/dev/full".to_owned(), 125),
+        ("--edit --action x >/dev/full".to_owned(), 1),
+        (format!("{add} 2>/dev/full"), 255),
+        ("--generate bash >/dev/full".to_owned(), 125),
+        ("--generate man >/dev/full".to_owned(), 125),
+        ("--print-env >/dev/full".to_owned(), 125),
+    ] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{launcher} {line}")]).current_dir(scene.dir.path());
+        let out = run(command.env_remove("LD_PRELOAD"));
+        assert_eq!(out.status.code(), Some(code), "{line}: {out:?}");
+    }
+}
+
 #[test]
 fn without_a_command_a_shell_runs() {
     let scene = scene().0;
@@ -270,12 +343,16 @@ fn the_library_is_found_beside_and_in_lib_and_where_it_is_said_to_be() {
         let path = file(place, name, "");
         assert_eq!(found(&program, None, &[]).as_ref(), Ok(&path));
         assert_eq!(found(&link, None, &[]).as_ref(), Ok(&path));
+        assert_eq!(found(&program, Some(Path::new("")), &[]).as_ref(), Ok(&path), "set to nothing");
     }
     let other = file(&lib, "other.so", "");
     assert_eq!(found(&program, None, &["--library", "other.so"]).as_ref(), Ok(&other));
     assert_eq!(found(&program, Some(&other), &[]).as_ref(), Ok(&other));
     let wrong = found(&program, None, &["--library", "none.so"]);
     has(&wrong.expect_err("there is none"), "none.so: No such file");
+    // The variable is no option that another one excludes.
+    let mut command = Command::new(&program);
+    stdout(command.args(["--generate", "man"]).env("NSS_WRAPPER_RS_LIBRARY", &other));
 }
 
 #[test]

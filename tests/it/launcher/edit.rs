@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::namespace::after_mounts;
 use crate::support::scene::{Scene, has, is_root};
 use crate::support::{built, compiled, copy_program, file, launcher, run, stdout};
 use tempfile::TempDir;
@@ -281,6 +282,46 @@ fn a_writer_killed_at_any_call_leaves_the_old_or_the_new_file_and_stops_nobody()
     }
     // Some calls come before the file is replaced, and some after.
     assert!(old_files > 5 && new_files > 0, "{old_files} {new_files}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_stays_and_nothing_is_left_beside_it() {
+    let place = Place::new(PASSWD, GROUP);
+    // Any write to a file fails.
+    let mut add = Command::new("sh");
+    add.args(["-c", "ulimit -f 0; trap '' XFSZ; exec \"$@\"", "sh", "../nss_wrapper.pl"]);
+    add.args(job("add", "passwd", "new")).current_dir(place.path("d")).env_remove("LD_PRELOAD");
+    let out = run(&mut add);
+    assert_eq!(out.status.code(), Some(27), "EFBIG: {out:?}");
+    has(&String::from_utf8_lossy(&out.stderr), "for write: File too large");
+    assert_eq!(place.read("passwd"), PASSWD);
+    assert_eq!(place.names(), BTreeSet::from(["passwd".into(), "group".into()]));
+}
+
+#[test]
+fn on_a_read_only_file_system_the_file_is_read_and_cannot_be_written() {
+    let place = Place::new(PASSWD, GROUP);
+    let mounts = "mount --bind \"$1\" \"$1\"; mount -o remount,ro,bind \"$1\"";
+    let (dir, program) = (place.path("d"), place.path("nss_wrapper.pl"));
+    let passwd = dir.join("passwd");
+    for (name, code, why) in [("bob", 255, "account[bob] already exists"), ("new", 30, "for write")]
+    {
+        let mut add = Command::new(&program);
+        add.args(["--action", "add", "--type", "passwd", "--name", name, "--passwd_path"]);
+        let out = run(&mut after_mounts(mounts, &[&dir], add.arg(&passwd)));
+        assert_eq!(out.status.code(), Some(code), "{out:?}");
+        has(&String::from_utf8_lossy(&out.stderr), why);
+    }
+}
+
+/// cifs and vboxsf are such file systems.
+#[test]
+fn a_file_system_that_does_not_synchronise_directories_will_do() {
+    let die = compiled("die", "cc", &["-shared", "-fPIC"]);
+    let place = Place::new(PASSWD, GROUP);
+    let mut add = place.command(&job("add", "passwd", "new"));
+    stdout(add.env("LD_PRELOAD", &die).env("NO_DIRECTORY_FSYNC", "1"));
+    has(&place.read("passwd"), "\nnew:x:1001:");
 }
 
 #[test]

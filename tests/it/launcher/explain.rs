@@ -1,6 +1,7 @@
 //! `nss-wrapper --explain` says which source answers a question, or why the library cannot answer it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::scene::{as_ids, as_self, on_layers, scene};
@@ -63,6 +64,19 @@ fn it_says_who_answers() {
         "answered by: the line in NSS_WRAPPER_USER",
     );
     has(&said_of(&mut under(&scene, ["user", "root"])), "answered by: the file /etc/passwd:1\n");
+    // Somebody else has the name too, but that is not the answer.
+    for (file, name) in [("", "daemon"), ("../group", "club"), ("../passwd", "builder")] {
+        let (kind, variable) = match name {
+            "club" => ("group", "NSS_WRAPPER_GROUP"),
+            _ => ("user", "NSS_WRAPPER_PASSWD"),
+        };
+        let mut command = as_ids(&scene, 70007, 7000, ["--explain", kind, name]);
+        command.env("LD_PRELOAD", &scene.library).env(variable, file);
+        let line = format!("{name}:x:%u:%g::/:/bin/sh");
+        let text = said(command.env("NSS_WRAPPER_USER", line), 0);
+        has(&text, ":7000:");
+        has(&text, "answered by: the line in NSS_WRAPPER_USER");
+    }
     let mut command = under(&scene, ["user", "70001"]);
     files(&mut command);
     has(&said(&mut command, 1), "user 70001: nobody has an entry\npreloaded: ");
@@ -144,6 +158,12 @@ fn it_says_which_variables_are_wrong() {
     has(&text, "variable: NSS_WRAPPER_GROUP=/none/group: No such file or directory\n");
     has(&text, "variable: NSS_WRAPPER_SHADOW=/dev/null: not a regular file\n");
     has(&text, "variable: NSS_WRAPPER_USER=a:x: ids are numbers");
+    // Lines may have hashes of passwords in them, and what is said here may be shown to others.
+    let mut command = under(&scene, ["user", "root"]);
+    let shadow = "root:$6$secret:1::::::\na:$6$secret:1::::::\n";
+    let said = said(command.env("NSS_WRAPPER_SHADOW", shadow), 0);
+    assert!(!said.contains("secret"), "{said}");
+    has(&said, "variable: NSS_WRAPPER_SHADOW=... (the content of a file, 43 bytes)\n");
     if is_root() {
         has(
             &text,
@@ -160,10 +180,11 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
     stdout(Command::new("chmod").arg("4755").arg(text("suid")));
     file(scene.dir.path(), "script", "#!/bin/sh\ntouch ran\n");
     stdout(Command::new("chmod").arg("755").arg(text("script")));
+    file(scene.dir.path(), "lost", "#!/usr/bin/env no-such-sh\n");
     let mut programs = vec![
         (
-            text("suid"),
-            "suid is set-user-id, so that nothing is preloaded; only a service answers it",
+            "su".to_owned(),
+            "/su is set-user-id, so that nothing is preloaded; only a service answers it",
         ),
         (
             "/bin/busybox".to_owned(),
@@ -175,6 +196,10 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
             "script is run by /bin/sh\nprogram: /bin/sh can be reached by the library",
         ),
         ("no-such-program".to_owned(), "program: no-such-program: not found"),
+        (
+            text("lost"),
+            "lost is run by no-such-sh\nprogram: no-such-sh cannot be read: No such file",
+        ),
         (text("passwd"), "passwd is no ELF file"),
     ];
     if is_root() {
@@ -182,12 +207,24 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
         let mut command = Command::new("setcap");
         stdout(command.args(["cap_net_raw=ep", &text("capable")]));
         programs.push((text("capable"), "capable has file capabilities, so that nothing is"));
+        // As sudo on Fedora.
+        fs::copy("/usr/bin/env", text("hidden")).expect("readable");
+        stdout(Command::new("chmod").arg("4111").arg(text("hidden")));
+        programs.push((text("hidden"), "hidden is set-user-id, so that nothing is preloaded"));
     }
     for (program, want) in programs {
         let mut command = under(&scene, ["user", "root"]);
         has(&said(command.args(["--", &program]), 0), want);
     }
     assert!(!scene.home.join("ran").exists());
+    // Whoever owns such a program gets no more rights by it, and so does root by capabilities.
+    for program in ["suid", "capable"].map(text).iter().filter(|path| Path::new(path).exists()) {
+        let mut command = as_ids(&scene, 0, 0, ["--explain", "user", "root", "--", program]);
+        has(&said(&mut command, 0), "can be reached by the library\n");
+        let mut command = Command::new(program);
+        command.args(["id", "-un", "7"]).env("LD_PRELOAD", &scene.library);
+        assert_eq!(stdout(command.env("NSS_WRAPPER_PASSWD", "a:x:7:7::/:/\n")), "a\n");
+    }
 }
 
 #[test]

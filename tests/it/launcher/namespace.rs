@@ -53,6 +53,9 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     let said = stdout(command.env("NSS_WRAPPER_HOSTNAME", "box.example"));
     let want = "app\napp\napp:x:10000:7000:100%:/data/100%:/bin/ash\nbox.example\n";
     assert_eq!(said, want);
+    // The caller's own group gets a name, also if somebody else is named.
+    let args = ["--namespace", "--user", "other:7:8", "id", "-gn"];
+    assert_eq!(stdout(&mut as_ids(&scene, 10000, 7000, args)), "g7000\n");
     // A caller who has an entry keeps it, and no namespace is made.
     let mut command = as_root(&scene.path("nss-wrapper"));
     command.args(["--namespace", "sh", "-c", "readlink /proc/self/ns/mnt; id -un"]);
@@ -63,6 +66,19 @@ fn the_variables_of_the_library_say_what_no_option_says() {
     } else {
         has(&stdout(&mut command), "\nroot\n");
     }
+    // The name may be that of another user too, as it may for the library.
+    let args = ["--namespace", "getent", "passwd", "daemon"];
+    let mut command = as_ids(&scene, 10000, 7000, args);
+    let own = "daemon:x:10000:7000::/:/bin/sh\n";
+    assert_eq!(stdout(command.env("NSS_WRAPPER_USER", "daemon:x:%u:%g::/:/bin/sh")), own);
+    // As docker takes it from a file with the line ends of Windows.
+    let mut command = as_ids(&scene, 10000, 0, ["--namespace", "id", "-un"]);
+    assert_eq!(stdout(command.env("NSS_WRAPPER_USER", format!("{line}\r"))), "app\n");
+    // An entry that is commented out is none.
+    file(&scene.home, "commented", "root:x:0:0:::\n#app:x:10000:0::/:/bin/sh\n");
+    let args = ["--namespace", "--passwd", "commented", "--", "id", "-un"];
+    let mut command = as_ids(&scene, 10000, 0, args);
+    assert_eq!(stdout(command.env("NSS_WRAPPER_USER", line)), "app\n");
     for (value, why) in
         [("app:1:2:x", "NSS_WRAPPER_USER: neither"), (&line.replace("%h", "%k"), "%k")]
     {
@@ -142,8 +158,15 @@ fn root_without_the_right_to_mount_can_still_become_another_user_and_keeps_its_g
     }
     command.args(["--bounding-set=-sys_admin", "--groups=0,7777", &launcher, "--namespace"]);
     command.args(["--user", "own", "--user", "other:1234:1234", "sh", "-c", inside]);
-    let said = stdout(command.env_remove("LD_PRELOAD"));
-    assert_eq!(said, "0 7777\nroot g7777\nother\n");
+    command.env_remove("LD_PRELOAD").env("NSS_WRAPPER_RS_LIBRARY", &scene.library);
+    assert_eq!(stdout(&mut command), "0 7777\nroot g7777\nother\n");
+    // Where SIGCHLD is ignored, the child that maps the ids is waited for too.
+    let mut command = Command::new("setpriv");
+    let ignoring = "trap '' CHLD; exec \"$@\"";
+    command.args(["--bounding-set=-sys_admin", "sh", "-c", ignoring, "sh", &launcher]);
+    command.args(["--namespace", "--user", "other:1234:1234", "setpriv", "--reuid=1234"]);
+    let command = command.args(["--regid=1234", "--clear-groups", "id", "-un"]);
+    assert_eq!(stdout(command.env_remove("LD_PRELOAD")), "other\n");
 }
 
 #[test]
@@ -198,11 +221,36 @@ fn what_forbids_a_namespace_is_named_in_one_line_and_the_command_does_not_run() 
     has(&said, "nss-wrapper: nothing can lie over /etc/passwd: No such file or directory");
     let name = format!("--hostname={}", "x".repeat(65));
     let mut command = as_ids(&scene, 10000, 0, ["--namespace", &name, "echo", "ran"]);
-    has(&failure(&mut command), "--hostname: longer than 64 bytes");
+    has(&failure(&mut command), "the host name is longer than 64 bytes");
+    // Set to nothing, the name is the system's, as it is for the library.
+    let mut command = as_ids(&scene, 10000, 0, ["--namespace", "--hostname=", "readlink"]);
+    let own = fs::read_link("/proc/self/ns/uts").expect("a link");
+    let said = stdout(command.arg("/proc/self/ns/uts").env("NSS_WRAPPER_HOSTNAME", "it"));
+    assert_eq!(said.trim_end(), own.to_str().expect("plain"));
     for other in ["--print-env", "--install-service", "--module=m.so"] {
         let mut command = as_ids(&scene, 10000, 0, ["--namespace", other, "--module-prefix", "m"]);
         has(&failure(&mut command), "cannot be used with");
     }
+}
+
+/// As in an image that sets LD_PRELOAD and NSS_WRAPPER_PASSWD: the command has the library preloaded then.
+#[test]
+fn an_option_counts_more_than_a_variable_of_the_preloaded_library() {
+    let (scene, launcher) = scene();
+    file(&scene.home, "hosts", "10.9.8.7 filed\n");
+    let ask = |args: &[&str], code: &str| {
+        let mut command = scene.as_ids(10000, 0, [&launcher, "--namespace"]);
+        command.args(args).args([PYTHON, "-c", &format!("import grp, pwd, socket; print({code})")]);
+        command.env("NSS_WRAPPER_PASSWD", "../passwd").env("NSS_WRAPPER_GROUP", "../group");
+        command.env("NSS_WRAPPER_HOSTS", "hosts").env("NSS_WRAPPER_HOSTNAME", "old");
+        stdout(&mut command)
+    };
+    let users = "pwd.getpwnam('magic')[2], grp.getgrgid(8)[0], pwd.getpwuid(10000)[0]";
+    assert_eq!(ask(&["--user", "magic:7:8"], users), "7 magic ipython\n");
+    let hosts = "*map(socket.gethostbyname, ['db', 'filed'])";
+    assert_eq!(ask(&["--host", "db=10.1.2.3"], hosts), "10.1.2.3 10.9.8.7\n");
+    assert_eq!(ask(&["--hostname", "new"], "socket.gethostname()"), "new\n");
+    assert_eq!(ask(&["--passwd", "/etc/passwd"], "pwd.getpwuid(1)[0]"), "daemon\n");
 }
 
 /// The library is deleted first: `--namespace` works without it.

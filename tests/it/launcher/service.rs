@@ -301,6 +301,16 @@ fn what_others_than_root_can_write_is_refused_and_nothing_changes() {
         assert_eq!(out.status.code(), Some(125));
         has(&String::from_utf8_lossy(&out.stderr), "only root can install a service");
     }
+    // Whoever owns a link in such a directory can let it lead elsewhere.
+    let world = image.root.join("tmp");
+    fs::create_dir(&world).expect("the directory is ours");
+    fs::set_permissions(&world, Permissions::from_mode(0o1777)).expect("the directory is ours");
+    symlink("/data/passwd", world.join("link")).expect("the directory is ours");
+    symlink("../tmp/link", image.root.join("data/link")).expect("the directory is ours");
+    for link in ["/tmp/link", "/data/link"] {
+        let said = image.refused(&["--install-service", "--passwd", link]);
+        has(&said, &format!("the directory {} has the mode 1777", world.display()));
+    }
     stdout(&mut image.launcher(by_file));
 }
 
@@ -318,11 +328,15 @@ fn what_cannot_be_a_service_is_one_clear_line_and_nothing_changes() {
         (&["--install-service", "--user", &long], "bytes is too long for the library: 16383"),
         (&["--install-service", "--host", "a=::1"], "--hosts FILE"),
         (&["--install-service", "--user", LINE, "--library", "/etc/hosts"], "is no ELF file"),
+        (&["--install-service", "--debug", "1"], "nothing says what the service is to answer"),
         (&["--uninstall-service", "--user", LINE], "cannot be used with"),
         (&["--install-service", "--uninstall-service"], "cannot be used with"),
     ] {
         has(&image.refused(args), why);
     }
+    file(&image.root, CONF, format!("NSS_WRAPPER_USER={LINE}\n"));
+    let settings = ["--install-service", "--fall-through", "--debug", "1"];
+    has(&image.refused(&settings), "nothing says what the service is to answer");
     file(&image.root, CONF, "NSS_WRAPPER_USER=x\nLD_PRELOAD=/x\n");
     has(
         &image.refused(&["--install-service"]),

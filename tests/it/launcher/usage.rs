@@ -39,6 +39,17 @@ fn a_file_that_cannot_be_one_of_its_database_is_refused_before_the_command_runs(
     }
 }
 
+#[test]
+fn what_a_variable_names_is_not_blamed_on_an_option() {
+    let (scene, _) = scene();
+    let mut command = as_self(&scene, ["--user", "a:7:8", "echo", "ran"]);
+    let line = refused(command.env("NSS_WRAPPER_GROUP", "/none/group"));
+    assert_eq!(line, "NSS_WRAPPER_GROUP=/none/group: No such file or directory");
+    let mut command = as_self(&scene, ["--namespace", "echo", "ran"]);
+    let line = refused(command.env("NSS_WRAPPER_HOSTNAME", "x".repeat(65)));
+    assert_eq!(line, "the host name is longer than 64 bytes");
+}
+
 /// A container may lack /proc, and so may the new root of chroot(8).
 #[test]
 fn without_proc_the_launcher_works_or_says_what_it_lacks() {
@@ -79,6 +90,7 @@ fn a_mistake_in_an_option_is_one_line_that_names_it() {
         (&["--passwd"][..], "a value is required for '--passwd <FILE>' but none was supplied"),
         (&["--user"], "a value is required for '--user"),
         (&["--frob", "echo"], "unexpected argument '--frob' found"),
+        (&["--user", "a:x:%u:%g::/:/bin/sh\n\n"], "passwd(5) line has no control characters"),
         (&["--module", "m.so"], "required arguments were not provided: --module-prefix <NAME>"),
         (&["--user", "a:x:%u:%g:%z:/:/bin/sh", "echo"], "%z stands for nothing"),
         (&["--user", "a:x:%u:%g:50%:/:/bin/sh", "echo"], "%: stands for nothing"),

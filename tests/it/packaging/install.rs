@@ -153,6 +153,51 @@ fn destdir_goes_before_every_path_and_into_no_file() {
 }
 
 #[test]
+fn others_can_read_what_is_installed_whatever_the_umask() {
+    let place = place();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(root().join("install.sh"));
+    command.args(["--compat", "PREFIX=/opt/it", "LIBDIR=/opt/it/lib"]);
+    command.arg(format!("DESTDIR={}", place.path().join("dest").display()));
+    stdout(command.env("CARGO_TARGET_DIR", built().parent().expect("target")));
+    let find = ["dest", "-mindepth", "1", "!", "-type", "l", "!", "-perm", "-o=r"];
+    assert_eq!(stdout(Command::new("find").args(find).current_dir(place.path())), "");
+}
+
+/// Also if cargo's configuration names another directory, or the caller is in another one.
+#[test]
+fn what_is_not_built_is_built_where_it_is_looked_for() {
+    let place = place();
+    let cargo = r#"#!/bin/sh
+        dir=$ELSEWHERE
+        case "$*" in *--target-dir*) dir=${*##*--target-dir } ;; esac
+        mkdir -p "$dir/release" && cp "$BUILT/nss-wrapper" "$BUILT/libnss_wrapper_rs.so" "$dir/release"
+    "#;
+    let cargo = file(place.path(), "cargo", cargo);
+    stdout(Command::new("chmod").arg("755").arg(&cargo));
+    let path = std::env::var("PATH").expect("text");
+    let mut command = install(&["PREFIX=/opt/it", "DESTDIR=dest"]);
+    command.env("PATH", format!("{}:{path}", place.path().display()));
+    command.env("CARGO_TARGET_DIR", "relative").env("ELSEWHERE", place.path().join("elsewhere"));
+    let target = built().parent().expect("target");
+    stdout(command.env("BUILT", target.join("release")).current_dir(place.path()));
+    assert_eq!(files(&place.path().join("dest/opt/it")), listed(&[OWN], "lib"));
+}
+
+/// The script's own programs have the library preloaded here, as in an image that sets LD_PRELOAD.
+#[test]
+fn a_program_that_starts_meanwhile_finds_the_old_library_or_the_new_one() {
+    let place = place();
+    let prefix = place.path().join("usr");
+    let to = format!("PREFIX={}", prefix.display());
+    stdout(&mut install(&[&to]));
+    let out = run(install(&[&to]).env("LD_PRELOAD", prefix.join("lib/libnss_wrapper_rs.so")));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success() && said.is_empty(), "{said}");
+    assert_eq!(files(&prefix), listed(&[OWN], "lib"));
+}
+
+#[test]
 fn what_is_no_option_or_no_path_is_refused() {
     for args in [["--no-such"], ["PREFIX=relative"], ["PREFIX=/a b"], ["LIBDIR=/a|b"]] {
         let out = run(install(&args).arg("DESTDIR=/nonexistent/x"));
