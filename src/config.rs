@@ -100,12 +100,12 @@ impl Path {
     }
 }
 
-/// The working directory and the name as one path. Not inlined, because the buffer would take a page of the stack.
+/// The working directory and the name as one path. The buffer is not on the stack: a signal handler's may have 8 KiB.
 #[cold]
 #[inline(never)]
 fn absolute(name: &[u8]) -> Result<OwnedCStr, Errno> {
     let mut path = ScratchBuf::<u8>::new();
-    let mut buf = [0; 4096];
+    let mut buf = ScratchBuf::zeroed(4096)?;
     // If there is no working directory, or a sandbox may kill for asking, the name stays relative.
     let dir = if sandbox::may_kill() { None } else { sys::working_directory(&mut buf) };
     if let Some([dir @ .., 0]) = dir {

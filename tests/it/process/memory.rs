@@ -168,3 +168,18 @@ fn memcheck_finds_neither_an_error_nor_a_leak() {
     );
     assert!(said.contains(" lookups, "), "{said}");
 }
+
+/// The usual stack of a signal handler has 8 KiB, of which the kernel and the loader take a part.
+#[test]
+fn a_relative_path_takes_no_more_of_a_signal_handlers_stack_than_an_absolute_one() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let absolute = file(dir.path(), "passwd", "bad\nbob:x:1:1:::\n");
+    let taken = |path: &Path| -> u32 {
+        let mut command = wrapped(probe("altstack"), path, None);
+        // The loader would save all registers at the first call of each function, on some processors in many bytes.
+        let said = stdout(command.current_dir(dir.path()).env("LD_BIND_NOW", "1"));
+        said.trim().parse().expect("a number")
+    };
+    let (absolute, relative) = (taken(&absolute), taken(Path::new("passwd")));
+    assert!(relative <= absolute + 256, "{relative} {absolute}");
+}
