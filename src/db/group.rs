@@ -4,7 +4,7 @@
 use core::iter::once;
 
 use super::bytes::{Split, skip_rare_space};
-use super::fields::{self, Fields, Reason};
+use super::fields::{Fields, Reason};
 use super::key::Key;
 use super::{By, Database, OwnedRow, passwd::PasswdRow};
 use crate::config::FileKind;
@@ -77,10 +77,6 @@ impl Database for Group {
 
     fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>> {
         once(if by == By::Name { Key::name(row.name) } else { Key::id(row.gid) })
-    }
-
-    fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
-        fields::begins_with(file, key)
     }
 
     fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {

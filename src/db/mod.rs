@@ -62,8 +62,8 @@ pub(crate) trait Database: Sized + 'static {
     fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>>;
     /// True if the first line of `file` has the key, one of [`Database::first_keys`]; `None` if that cannot be known
     /// from the start of the line. (The whole line may be long.)
-    fn begins_with(_file: &[u8], _key: &Key<'_>) -> Option<bool> {
-        None
+    fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
+        fields::begins_with(file, key)
     }
     /// True if that byte ends a name of [`Database::all_keys`] in a file.
     fn ends_listed(_byte: u8) -> bool {

@@ -3,7 +3,7 @@
 
 use core::iter::once;
 
-use super::fields::{self, Fields, Reason};
+use super::fields::{Fields, Reason};
 use super::key::Key;
 use super::{By, Database, OwnedRow};
 use crate::config::FileKind;
@@ -61,10 +61,6 @@ impl Database for Passwd {
 
     fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>> {
         once(if by == By::Name { Key::name(row.name) } else { Key::id(row.uid) })
-    }
-
-    fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
-        fields::begins_with(file, key)
     }
 
     fn all_keys<'a>(_: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {

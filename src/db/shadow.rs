@@ -3,7 +3,7 @@
 
 use core::iter::once;
 
-use super::fields::{self, Fields, Reason, number_of_32_bits};
+use super::fields::{Fields, Reason, number_of_32_bits};
 use super::key::Key;
 use super::{By, Database, OwnedRow};
 use crate::config::FileKind;
@@ -72,10 +72,6 @@ impl Database for Shadow {
 
     fn first_keys<'a>(row: &Self::Row<'a>, _: By) -> impl Iterator<Item = Key<'a>> {
         once(Key::name(row.name))
-    }
-
-    fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
-        fields::begins_with(file, key)
     }
 
     fn all_keys<'a>(_: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {

@@ -70,8 +70,9 @@ pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
     // Usually none has begun, and then this is all.
     if D::FILE.source().is_walked() {
         let mut call = Call::enter()?;
-        close_module::<D>(&mut call)?;
+        let closed = close_module::<D>(&mut call);
         D::FILE.source().end_walk(&mut call);
+        closed?;
     }
     asks_libc::<D>(config)
 }

@@ -56,6 +56,13 @@ fn install(args: &[&str]) -> Command {
     command
 }
 
+/// Installs below the place, and gives the prefix.
+fn installed(place: &TempDir, options: &[&str]) -> PathBuf {
+    let prefix = place.path().join("usr");
+    stdout(install(options).arg(format!("PREFIX={}", prefix.display())));
+    prefix
+}
+
 /// The files and links below a directory, as paths from there.
 fn files(top: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -101,9 +108,7 @@ fn a_project_that_uses_the_peer_finds_it_on_this_machine() {
 #[test]
 fn the_same_project_finds_an_installation_with_compat_by_changing_nothing() {
     let place = place();
-    let prefix = place.path().join("usr");
-    let to = format!("PREFIX={}", prefix.display());
-    stdout(&mut install(&["--compat", &to]));
+    let prefix = installed(&place, &["--compat"]);
     assert_eq!(files(&prefix), listed(&[OWN, COMPAT], "lib"));
     let so = prefix.join("lib/libnss_wrapper.so");
     assert_eq!(check("peer", place.path(), Some(&prefix)), [so.clone(), so.clone()]);
@@ -113,9 +118,7 @@ fn the_same_project_finds_an_installation_with_compat_by_changing_nothing() {
 #[test]
 fn a_project_finds_an_installation_under_its_own_name() {
     let place = place();
-    let prefix = place.path().join("usr");
-    let to = format!("PREFIX={}", prefix.display());
-    stdout(&mut install(&[&to]));
+    let prefix = installed(&place, &[]);
     assert_eq!(files(&prefix), listed(&[OWN], "lib"));
     let so = prefix.join("lib/libnss_wrapper_rs.so");
     assert_eq!(check("own", place.path(), Some(&prefix)), [so.clone(), so.clone()]);
@@ -188,9 +191,8 @@ fn what_is_not_built_is_built_where_it_is_looked_for() {
 #[test]
 fn a_program_that_starts_meanwhile_finds_the_old_library_or_the_new_one() {
     let place = place();
-    let prefix = place.path().join("usr");
+    let prefix = installed(&place, &[]);
     let to = format!("PREFIX={}", prefix.display());
-    stdout(&mut install(&[&to]));
     let out = run(install(&[&to]).env("LD_PRELOAD", prefix.join("lib/libnss_wrapper_rs.so")));
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.success() && said.is_empty(), "{said}");
