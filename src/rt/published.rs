@@ -352,12 +352,12 @@ mod tests {
     /// Each of a hundred idle threads may use a value of its own.
     #[test]
     fn a_call_looks_at_few_values_in_use_and_the_next_calls_at_the_others() {
-        let published: &'static _ = Box::leak(Box::new(Published::<Number>::new()));
+        static PUBLISHED: Published<Number> = Published::new();
         let slot = Slot::new();
         // SAFETY: nothing else has the slot.
         let mut slot = unsafe { SlotRef::new(&slot) };
         for number in 0..=100 {
-            published.publish(Number(number), |_| (), false, &mut slot).unwrap();
+            PUBLISHED.publish(Number(number), |_| (), false, &mut slot).unwrap();
         }
         let seen = RefCell::new(HashSet::new());
         for calls in 1..=7 {
@@ -367,13 +367,13 @@ mod tests {
                 true
             };
             // SAFETY: nothing is freed.
-            unsafe { published.reclaim(note) };
+            unsafe { PUBLISHED.reclaim(note) };
             let found = seen.borrow().len() - before;
             assert!(found <= 16 && (found == 16 || calls == 7), "call {calls}: {found}");
         }
         assert_eq!(seen.borrow().len(), 100);
         // SAFETY: only the newest is in use.
-        unsafe { published.reclaim(|_| false) };
-        assert!(!published.has_old());
+        unsafe { PUBLISHED.reclaim(|_| false) };
+        assert!(!PUBLISHED.has_old());
     }
 }
