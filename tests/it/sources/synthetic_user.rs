@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use crate::support::ask::{Session, answers, musl_ask, names, rows, word};
+use crate::support::namespace::after_mounts;
 use crate::support::scene::{Scene, both, failure, has, is_root};
 use crate::support::{PYTHON, copy_program, file, probe, run, stdout, under};
 
@@ -190,6 +191,22 @@ fn a_literal_id_is_a_user_that_nobody_else_is() {
     let mut command = scene.as_ids(10000, 0, ["id", "magic"]);
     command.env("NSS_WRAPPER_USER", "magic:x:0:0:::");
     has(&failure(&mut command), "no such user");
+}
+
+/// As in an image that has no more than one program and its libraries.
+#[test]
+fn where_the_machine_has_no_users_the_synthetic_user_is_there_and_nothing_is_reported() {
+    let scene = Scene::new();
+    let etc = scene.path("etc");
+    std::fs::create_dir(&etc).expect("ours");
+    let mut command = Command::new("id");
+    command.env("LD_PRELOAD", &scene.library).env("NSS_WRAPPER_USER", "a:x:%u:%g:::");
+    // The loader may need its cache.
+    let mount = "cp /etc/ld.so.cache \"$1\" || true; mount --bind \"$1\" /etc";
+    let out = run(&mut after_mounts(mount, &[&etc], &command));
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(said.starts_with("uid=0(a) gid=0(a)"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
 }
 
 #[test]
