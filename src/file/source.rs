@@ -322,7 +322,8 @@ impl Source {
 }
 
 impl FileKind {
-    fn is_system(self) -> bool {
+    /// True for the files that are read for the synthetic user alone.
+    pub(crate) fn is_system(self) -> bool {
         matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
 }
