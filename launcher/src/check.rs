@@ -25,6 +25,7 @@ const SHOWN: Duration = Duration::from_millis(100);
 /// Checks all files, and writes a line for each fault; true if there is none.
 pub(crate) fn check(options: &Options) -> Result<bool, String> {
     let mut faults = Vec::new();
+    options.files().try_for_each(|(database, file)| database.check_path(file))?;
     if options.files().next().is_none() {
         let unknown = variables::unknown().into_iter();
         faults.extend(unknown.map(|name| format!("{name}: the library has no such variable")));

@@ -83,6 +83,11 @@ fn what_cannot_be_read_and_a_variable_that_is_wrong_are_a_line_too() {
     assert_eq!(code, Some(1));
     has(&said, "NSS_WRAPPER_USER: %z stands for nothing");
     has(&said, "\nNSS_WRAPPER_HOSTS:1: ");
+    // The library would take the path for the content.
+    file(&scene.home, "root:x:0:0:::\n", "bad\n");
+    let out = run(&mut as_self(&scene, ["--check", "--passwd", "root:x:0:0:::\n"]));
+    assert_eq!(out.status.code(), Some(125));
+    has(&String::from_utf8_lossy(&out.stderr), "--passwd: a path with a line break in it");
     let args = ["--check", "--user", "a:x:%u:%g:100%%:%h:/bin/sh"];
     assert_eq!(checked(&mut as_self(&scene, args)), (Some(0), String::new()));
     let out = run(&mut as_self(&scene, ["--check"]));
