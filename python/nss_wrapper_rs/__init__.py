@@ -106,6 +106,8 @@ class Group:
     members: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if isinstance(self.members, str):
+            raise ValueError(f"members are a tuple of names, not a string: {self.members!r}")
         for member in self.members:
             _line(member)
         return _line(self.name, "x", _id(self.gid), ",".join(self.members))

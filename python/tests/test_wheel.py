@@ -94,6 +94,11 @@ def test_what_would_be_another_line_or_field_is_refused(name: str) -> None:
         environment(groups=[Group("a", 1, (name,))])
 
 
+def test_a_string_is_no_list_of_members() -> None:
+    with pytest.raises(ValueError):
+        environment(groups=[Group("lab", 77, "alice")])  # type: ignore[arg-type]
+
+
 def test_what_is_no_id_and_no_host_is_refused() -> None:
     for uid in (-1, 1 << 32):
         with pytest.raises(ValueError):
