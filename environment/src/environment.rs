@@ -184,6 +184,12 @@ impl Environment {
         let mut set = self.named()?;
         if let Some(line) = &self.user_line {
             template::check(line)?;
+            // The library accepts one line break at the end, and no line at all.
+            let process = template::Process { uid: 0, gid: 0, home: "/" };
+            let entry = template::expand(line.trim_end_matches(['\r', '\n']), &process);
+            if !entry.is_empty() {
+                entry.parse::<User>()?;
+            }
             set.insert(names::USER, line.into());
         }
         let faults = self.users.iter().filter_map(User::fault);
@@ -413,6 +419,9 @@ mod tests {
             (Environment::new().user(User::new("a:b", 1)), "no user can have the name \"a:b\""),
             (Environment::new().host("a b", [127, 0, 0, 1].into()), "no host can have the name"),
             (Environment::new().user_line("a:x:%u:%g:%x:/:"), "%x stands for nothing"),
+            (Environment::new().user_line("a"), "not the seven fields of a passwd(5) line"),
+            (Environment::new().user_line("a:x:me:%g:::"), "no id: \"me\""),
+            (Environment::new().user_line("a:x:%u:%g:::\nb:x:1:1:::"), "not the seven fields"),
             (Environment::new().file(Database::Group, "/none"), "/none: No such file or directory"),
             (Environment::new().file(Database::Hosts, "/etc/passwd"), "not a hosts(5) file"),
         ] {
