@@ -82,10 +82,17 @@ put() {
     # At once: programs have the old file mapped, and load it.
     mv -f "$DESTDIR$2.new" "$DESTDIR$2"
 }
+# text TO COMMAND... writes what the command prints to a file. (A pipe would hide that it fails.)
+text() {
+    to=$1
+    shift
+    said=$("$@")
+    printf '%s\n' "$said" | put 644 "$to"
+}
 # fill FROM TO VERSION copies a template, with the values in place of the names.
 fill() {
-    sed -e "s|@PREFIX@|$PREFIX|g" -e "s|@LIBDIR@|$LIBDIR|g" -e "s|@INCLUDEDIR@|$includedir|g" \
-        -e "s|@VERSION@|$3|g" "install/$1" | put 644 "$2"
+    text "$2" sed -e "s|@PREFIX@|$PREFIX|g" -e "s|@LIBDIR@|$LIBDIR|g" -e "s|@INCLUDEDIR@|$includedir|g" \
+        -e "s|@VERSION@|$3|g" "install/$1"
 }
 link() {
     mkdir -p "$DESTDIR$(dirname "$2")"
@@ -105,7 +112,7 @@ if [ $own = yes ]; then
     put 755 "$PREFIX/bin/nss-wrapper" <"$built/nss-wrapper"
     link nss-wrapper "$PREFIX/bin/nss_wrapper.pl"
     share=$PREFIX/share
-    generate() { "$runnable" --generate "$1" | put 644 "$2"; }
+    generate() { text "$2" "$runnable" --generate "$1"; }
     generate bash "$share/bash-completion/completions/nss-wrapper"
     generate zsh "$share/zsh/site-functions/_nss-wrapper"
     generate fish "$share/fish/vendor_completions.d/nss-wrapper.fish"

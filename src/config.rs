@@ -12,8 +12,6 @@ use crate::rt::sandbox;
 use crate::rt::sync::TryOnce;
 use crate::rt::sys;
 
-/// The start of every variable of ours.
-const PREFIX: &CStr = c"NSS_WRAPPER_";
 pub(crate) const PASSWD: &CStr = c"NSS_WRAPPER_PASSWD";
 pub(crate) const GROUP: &CStr = c"NSS_WRAPPER_GROUP";
 pub(crate) const SHADOW: &CStr = c"NSS_WRAPPER_SHADOW";
@@ -27,6 +25,10 @@ const DEBUGLEVEL: &CStr = c"NSS_WRAPPER_DEBUGLEVEL";
 /// Set if uid_wrapper is in use: then setgroups(2) does not change the real groups.
 const UID_WRAPPER: &CStr = c"UID_WRAPPER";
 const HOME: &CStr = c"HOME";
+
+/// The names that count in the service's file.
+const SERVICE_NAMES: [&CStr; 9] =
+    [PASSWD, GROUP, SHADOW, HOSTS, MODULE_SO_PATH, MODULE_FN_PREFIX, USER, FALLTHROUGH, DEBUGLEVEL];
 
 /// The file with the settings of the NSS service: docs/service.md.
 const SERVICE_FILE: &CStr = c"/etc/nss_wrapper_rs.conf";
@@ -265,11 +267,9 @@ impl ServiceFile {
         Ok(Self { text, fault })
     }
 
-    /// The file's value of a variable: the rest of the last line that begins with `NAME=`.
+    /// The file's value of a variable: that of the last line with its name.
     fn value(&self, name: &CStr) -> Option<&[u8]> {
-        let values =
-            self.lines().filter_map(|line| line.strip_prefix(name.to_bytes())?.strip_prefix(b"="));
-        values.last().filter(|value| !value.is_empty())
+        self.lines().filter_map(|line| setting(line, name)).last().filter(|value| !value.is_empty())
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
@@ -282,14 +282,19 @@ impl ServiceFile {
         if let Some(fault) = self.fault {
             log!(Error, "config", "{file}: {fault}, not used");
         }
-        for line in self.lines() {
-            let is_known =
-                line.is_empty() || line.starts_with(b"#") || line.starts_with(PREFIX.to_bytes());
-            if !is_known {
-                log!(Error, "config", "{file}: unknown setting '{}'", Bytes(line));
+        for line in self.lines().filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
+            if !SERVICE_NAMES.iter().any(|name| setting(line, name).is_some()) {
+                // Without the value, which may have a hash of a password in it.
+                let name = line.split(|&b| b == b'=').next().unwrap_or_default();
+                log!(Error, "config", "{file}: unknown setting '{}'", Bytes(name));
             }
         }
     }
+}
+
+/// The value in a line `NAME=value` of that name.
+fn setting<'a>(line: &'a [u8], name: &CStr) -> Option<&'a [u8]> {
+    line.strip_prefix(name.to_bytes())?.strip_prefix(b"=")
 }
 
 static CONFIG: TryOnce<Config> = TryOnce::new();
@@ -323,9 +328,7 @@ fn variable(name: &CStr) -> Option<&'static [u8]> {
 /// The variable's value. Whoever keeps it copies it, because the program may change its environment. In a set-user-id
 /// program no variable is read, because it must not take its users from whoever starts it (ld.so(8)).
 fn environment(name: &CStr) -> Option<&'static [u8]> {
-    debug_assert!(
-        name.to_bytes().starts_with(PREFIX.to_bytes()) || [UID_WRAPPER, HOME].contains(&name)
-    );
+    debug_assert!(SERVICE_NAMES.contains(&name) || [HOSTNAME, UID_WRAPPER, HOME].contains(&name));
     if sys::is_secure() {
         return None;
     }

@@ -66,15 +66,9 @@ impl Database {
     ///
     /// One line that says why, if the file is missing or not of this database.
     pub fn check_file(self, path: &Path) -> Result<(), String> {
+        self.check_path(path)?;
         let shown = path.display();
         let failed = |e: io::Error| format!("{shown}: {}", why(&e));
-        if path.as_os_str().as_encoded_bytes().contains(&b'\n') {
-            return Err(format!(
-                "--{}: a path with a line break in it cannot be used, for the library takes such a \
-                 value for the lines of a file: {path:?}",
-                self.name()
-            ));
-        }
         let status = fs::metadata(path).map_err(failed)?;
         // The library reads no other kind either, and opening a FIFO would wait for its writer.
         if !status.is_file() {
@@ -88,6 +82,22 @@ impl Database {
         } else {
             Err(format!("{shown}: not a {}(5) file: none of its lines is an entry", self.name()))
         }
+    }
+
+    /// Checks that a path can stand in the variable of this database.
+    ///
+    /// # Errors
+    ///
+    /// One line that says why, if it has a line break in it.
+    pub fn check_path(self, path: &Path) -> Result<(), String> {
+        if !path.as_os_str().as_encoded_bytes().contains(&b'\n') {
+            return Ok(());
+        }
+        Err(format!(
+            "--{}: a path with a line break in it cannot be used, for the library takes such a value \
+             for the lines of a file: {path:?}",
+            self.name()
+        ))
     }
 
     /// True if at least one line has the shape of an entry, or all lines are blank or comments.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub struct User {
     pub(crate) name: String,
     password: String,
-    uid: u32,
+    pub(crate) uid: u32,
     pub(crate) gid: u32,
     gecos: String,
     home: String,

@@ -23,6 +23,9 @@ use crate::{names, system, template};
 /// The kernel's limit for one variable with its name and NUL: 32 pages, execve(2).
 const LONGEST: usize = 128 << 10;
 
+/// The configuration of the library as a service.
+const SERVICE_FILE: &str = "/etc/nss_wrapper_rs.conf";
+
 /// Variables by name.
 pub type Variables = BTreeMap<&'static str, OsString>;
 
@@ -64,6 +67,8 @@ pub struct Environment {
     groups: Vec<Group>,
     hosts: Vec<(String, IpAddr)>,
     library: Option<PathBuf>,
+    /// What the command has been given already: values, and `None` for what was removed.
+    given: BTreeMap<OsString, Option<OsString>>,
 }
 
 impl Environment {
@@ -158,14 +163,16 @@ impl Environment {
             Some(file) => preload::library(Some(file))?,
             None => preload::installed()?,
         };
-        let given = command.get_envs().find(|(name, _)| *name == OsStr::new("LD_PRELOAD"));
-        let inherited = std::env::var_os("LD_PRELOAD");
-        let present = match given {
-            Some((_, value)) => value,
-            None => inherited.as_deref(),
-        };
-        let preload = ld_preload(&library, present)?;
-        Ok(command.envs(self.variables()?).env("LD_PRELOAD", preload))
+        let given = command.get_envs().map(|(name, value)| (name.into(), value.map(Into::into)));
+        let for_command = Self { given: given.collect(), ..self.clone() };
+        let preload = ld_preload(&library, for_command.present("LD_PRELOAD").as_deref())?;
+        Ok(command.envs(for_command.variables()?).env("LD_PRELOAD", preload))
+    }
+
+    /// The variable's value so far, unless it is empty.
+    fn present(&self, name: &str) -> Option<OsString> {
+        let given = self.given.get(OsStr::new(name)).cloned();
+        given.unwrap_or_else(|| std::env::var_os(name)).filter(|value| !value.is_empty())
     }
 
     /// The variables, without `LD_PRELOAD`.
@@ -177,6 +184,12 @@ impl Environment {
         let mut set = self.named()?;
         if let Some(line) = &self.user_line {
             template::check(line)?;
+            // The library accepts one line break at the end, and no line at all.
+            let process = template::Process { uid: 0, gid: 0, home: "/" };
+            let entry = template::expand(line.trim_end_matches(['\r', '\n']), &process);
+            if !entry.is_empty() {
+                entry.parse::<User>()?;
+            }
             set.insert(names::USER, line.into());
         }
         let faults = self.users.iter().filter_map(User::fault);
@@ -239,10 +252,7 @@ impl Environment {
     /// If a file is missing or of another kind.
     pub fn found(&self, database: Database) -> Result<Found, Error> {
         let set = self.named()?;
-        let value = |name: &str| match set.get(name) {
-            Some(value) => Some(value.clone()),
-            None => std::env::var_os(name).filter(|value| !value.is_empty()),
-        };
+        let value = |name: &str| set.get(name).cloned().or_else(|| self.present(name));
         let text = match value(database.variable()) {
             None => None,
             Some(text) if text.as_bytes().contains(&b'\n') => Some(text.into_vec()),
@@ -254,7 +264,8 @@ impl Environment {
             }
         };
         let falls_through = value(names::FALLTHROUGH).is_some_and(|value| value == "1");
-        Ok(Found { text, falls_through })
+        let names_caller = self.users.iter().any(|user| user.uid == system::uid());
+        Ok(Found { text, falls_through, names_caller })
     }
 
     /// Puts lines before what the database has.
@@ -285,6 +296,8 @@ pub struct Found {
     pub text: Option<Vec<u8>>,
     /// The system is asked after the file too.
     pub falls_through: bool,
+    /// A user is added who has the caller's id.
+    names_caller: bool,
 }
 
 impl Found {
@@ -293,6 +306,11 @@ impl Found {
     pub fn has_id(&self, database: Database, id: u32) -> bool {
         let in_system = || match database {
             Database::Passwd => system::has_user(id),
+            // If the library is preloaded here too, it names the caller's group after the user of NSS_WRAPPER_USER. For the
+            // command it does not, because there somebody else has the caller's id.
+            Database::Group if self.names_caller && has_user_line() => {
+                std::fs::read(database.path()).is_ok_and(|text| has_id(&text, id))
+            }
             Database::Group => system::has_group(id),
             Database::Shadow | Database::Hosts => false,
         };
@@ -300,6 +318,14 @@ impl Found {
             None => in_system(),
             Some(text) => has_id(text, id) || self.falls_through && in_system(),
         }
+    }
+}
+
+/// True if `NSS_WRAPPER_USER` may have a line here, from the environment or from a service's configuration.
+fn has_user_line() -> bool {
+    match std::env::var_os(names::USER) {
+        Some(line) => !line.is_empty(),
+        None => Path::new(SERVICE_FILE).exists(),
     }
 }
 
@@ -393,6 +419,9 @@ mod tests {
             (Environment::new().user(User::new("a:b", 1)), "no user can have the name \"a:b\""),
             (Environment::new().host("a b", [127, 0, 0, 1].into()), "no host can have the name"),
             (Environment::new().user_line("a:x:%u:%g:%x:/:"), "%x stands for nothing"),
+            (Environment::new().user_line("a"), "not the seven fields of a passwd(5) line"),
+            (Environment::new().user_line("a:x:me:%g:::"), "no id: \"me\""),
+            (Environment::new().user_line("a:x:%u:%g:::\nb:x:1:1:::"), "not the seven fields"),
             (Environment::new().file(Database::Group, "/none"), "/none: No such file or directory"),
             (Environment::new().file(Database::Hosts, "/etc/passwd"), "not a hosts(5) file"),
         ] {
@@ -406,6 +435,7 @@ mod tests {
         let found = |falls_through| Found {
             text: Some(b"a:x:10:20::/:/x\n#c\nb:x:7\n".to_vec()),
             falls_through,
+            names_caller: false,
         };
         let has = |falls_through, id| found(falls_through).has_id(Database::Passwd, id);
         assert!(has(false, 10) && has(false, 7) && !has(false, 20) && !has(false, 0));

@@ -1,4 +1,4 @@
-//! Whether the system has a user or a group with an id. It uses the functions with `_r`, because test harnesses have
+//! The caller's id, and whether the system has a user or a group with an id. This uses the functions with `_r`, because test harnesses have
 //! threads.
 #![allow(unsafe_code, reason = "libc's lookups")]
 
@@ -8,6 +8,12 @@ use std::ptr::null_mut;
 
 /// The size of the buffer. A longer entry gives an error, which shows that there is one.
 const ENTRY_BYTES: usize = 4096;
+
+/// The real user id.
+pub(crate) fn uid() -> u32 {
+    // SAFETY: getuid takes nothing and cannot fail.
+    unsafe { libc::getuid() }
+}
 
 /// True if the system has a user of that id.
 pub(crate) fn has_user(uid: u32) -> bool {

@@ -95,6 +95,35 @@ fn what_is_preloaded_stays_behind_the_library() {
 }
 
 #[test]
+fn what_the_command_was_given_before_stays() {
+    let mut command = Command::new("getent");
+    command.args(["passwd", "bob", "alice"]).env("NSS_WRAPPER_PASSWD", "bob:x:7:7::/:/bin/sh\n");
+    let out =
+        environment().user(User::new("alice", 8).gid(0)).apply(&mut command).map(Command::output);
+    let out = out.expect("right").expect("it runs").stdout;
+    assert_eq!(String::from_utf8_lossy(&out), "bob:x:7:7::/:/bin/sh\nalice:x:8:0::/:/bin/sh\n");
+}
+
+/// As in a container whose image preloads the library and names whoever runs it.
+#[test]
+fn the_callers_group_has_a_name_where_the_image_named_the_caller() {
+    if std::env::var_os("NSS_WRAPPER_USER").is_some() {
+        let all = environment().user(User::new("magic", 10000));
+        assert_eq!(said(&all, &["id", "-gn"]), "magic\n");
+        let others = environment().user(User::new("other", 7).gid(10000));
+        assert_eq!(said(&others, &["id", "-gn"]), "app\n");
+        return;
+    }
+    let name = "the_callers_group_has_a_name_where_the_image_named_the_caller";
+    let mut again = Command::new("unshare");
+    again.args(["--map-user=10000", "--map-group=10000", "--"]);
+    again.arg(std::env::current_exe().expect("this test")).args(["--exact", name]);
+    again.env("LD_PRELOAD", library()).env("NSS_WRAPPER_RS_SO", library());
+    let out = again.env("NSS_WRAPPER_USER", "app:x:%u:%g::/:/bin/sh").output().expect("it runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+}
+
+#[test]
 fn threads_of_a_harness_have_users_of_their_own() {
     thread::scope(|scope| {
         for number in 3000..3008 {

@@ -25,20 +25,29 @@ const SHOWN: Duration = Duration::from_millis(100);
 /// Checks all files, and writes a line for each fault; true if there is none.
 pub(crate) fn check(options: &Options) -> Result<bool, String> {
     let mut faults = Vec::new();
+    options.files().try_for_each(|(database, file)| database.check_path(file))?;
+    if options.files().next().is_none() {
+        let unknown = variables::unknown().into_iter();
+        faults.extend(unknown.map(|name| format!("{name}: the library has no such variable")));
+    }
     let mut targets = targets(options);
     let user = variables::value(names::USER);
-    let configuration = Path::new(service::configuration::PATH);
     // A file of an option was checked when the option was read.
     if targets.is_empty() && user.is_none() && options.user.is_empty() {
-        if !configuration.exists() {
+        let has_service = Path::new(service::configuration::PATH).symlink_metadata().is_ok();
+        if !has_service && faults.is_empty() {
             let what = "--passwd FILE, one of the library's variables, or a service";
             return Err(format!("nothing to check: {what}"));
         }
-        faults.extend(service::fault());
-        if let Ok(all) = service::installed_configuration(configuration) {
-            let value = |database: Database| Some((database, all.get(database.variable())?.into()));
-            targets.extend(Database::ALL.into_iter().filter_map(value));
-            faults.extend(all.get(names::USER).and_then(|line| user_fault(&line.into())));
+        match service::running_configuration() {
+            _ if !has_service => {}
+            Err(fault) => faults.push(fault),
+            Ok((all, skipped)) => {
+                let value = |kind: Database| Some((kind, all.get(kind.variable())?.into()));
+                targets.extend(Database::ALL.into_iter().filter_map(value));
+                faults.extend(skipped);
+                faults.extend(all.get(names::USER).and_then(|line| user_fault(&line.into())));
+            }
         }
     }
     let library = library(options.library.as_deref())?;
@@ -133,7 +142,9 @@ impl Target {
             let log = found.log.lines().next().unwrap_or("it did not load").to_owned();
             return Err(format!("{}: the library did not read it: {log}", self.shown));
         }
-        Ok(found.log.lines().map(|line| self.fault(line)).collect())
+        // The library reads the service's configuration too, but that is not what is checked here.
+        let lines = found.log.lines().filter(|line| !line.contains("] - config: "));
+        Ok(lines.map(|line| self.fault(line)).collect())
     }
 
     /// The fault in a line of the log.

@@ -77,7 +77,7 @@ fn run(options: Options) -> Result<ExitCode, (u8, String)> {
         return Ok(edit::run(&edit));
     }
     if let Some(what) = options.generate {
-        generate::print(what).map_err(|e| own(e.to_string()))?;
+        generate::print(what).map_err(|e| own(why(&e)))?;
     } else if let Some(pid) = options.map_ids {
         namespace::map_ids(pid).map_err(|e| own(e.to_string()))?;
     } else if let Some(name) = &options.ask {
@@ -129,7 +129,7 @@ fn become_command(command: &[OsString], set: &Variables) -> (u8, String) {
         None => (shell(), &[][..]),
     };
     let mut command = Command::new(&program);
-    system::keep_sigpipe(&mut command);
+    system::keep_callers(&mut command);
     let error = command.args(rest).envs(set).exec();
     let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
     (code, format!("{}: {}", Path::new(&program).display(), why(&error)))

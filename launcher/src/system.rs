@@ -66,12 +66,19 @@ pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
 /// Whether the caller ignores SIGPIPE, as systemd does for services.
 static IGNORES_SIGPIPE: AtomicBool = AtomicBool::new(false);
 
-/// Runs before Rust's start, which ignores SIGPIPE too.
+/// Which of the descriptors 0, 1 and 2 the caller has closed.
+static IS_CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+
+/// Runs before Rust's start, which ignores SIGPIPE too, and opens `/dev/null` for the closed descriptors.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static AT_LOAD: extern "C" fn() = note_sigpipe;
+static AT_LOAD: extern "C" fn() = note_callers;
 
-extern "C" fn note_sigpipe() {
+extern "C" fn note_callers() {
+    for (fd, is_closed) in (0..).zip(&IS_CLOSED) {
+        // SAFETY: reads a flag of a descriptor, and fails if there is none.
+        is_closed.store(unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1, Ordering::Relaxed);
+    }
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: changes no action, and writes to the struct that is ours.
     if unsafe { libc::sigaction(libc::SIGPIPE, null(), action.as_mut_ptr()) } == 0 {
@@ -81,18 +88,25 @@ extern "C" fn note_sigpipe() {
     }
 }
 
-/// Makes the command ignore SIGPIPE if the caller does. std gives it the default action before it calls the closure.
-pub(crate) fn keep_sigpipe(command: &mut Command) {
-    if !IGNORES_SIGPIPE.load(Ordering::Relaxed) {
-        return;
-    }
-    let ignore = || {
-        // SAFETY: no handler runs.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+/// Makes the command ignore SIGPIPE if the caller does, and have the descriptors closed that the caller has closed. std
+/// gives SIGPIPE the default action before it calls the closure.
+pub(crate) fn keep_callers(command: &mut Command) {
+    let keep = || {
+        if IGNORES_SIGPIPE.load(Ordering::Relaxed) {
+            // SAFETY: no handler runs.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        }
+        for (fd, _) in
+            (0..).zip(&IS_CLOSED).filter(|(_, is_closed)| is_closed.load(Ordering::Relaxed))
+        {
+            // SAFETY: it is the one on /dev/null that std has opened, or closed already. After this only the error of
+            // exec(2) is written to it, which std takes for written where there is no descriptor.
+            unsafe { libc::close(fd) };
+        }
         Ok(())
     };
-    // SAFETY: the closure only makes a system call.
-    unsafe { command.pre_exec(ignore) };
+    // SAFETY: the closure only makes system calls.
+    unsafe { command.pre_exec(keep) };
 }
 
 /// Runs what has children. Where the caller ignores SIGCHLD, nobody could wait for them: wait(2).

@@ -59,6 +59,24 @@ pub(crate) fn value(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// What the peer reads and the library accepts.
+const ACCEPTED: [&str; 2] = ["NSS_WRAPPER_MAX_HOSTENTS", "NSS_WRAPPER_DISABLE_DEEPBIND"];
+
+/// How the variables begin that are for the launcher or for building.
+const OWN: &str = "NSS_WRAPPER_RS_";
+
+/// The variables whose names begin like the library's, but that nobody reads: misspelt ones.
+pub(crate) fn unknown() -> Vec<String> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let is_known = |name: &str| {
+        names::ALL.contains(&name) || ACCEPTED.contains(&name) || name.starts_with(OWN)
+    };
+    let mut unknown: Vec<_> =
+        names.filter(|name| name.starts_with("NSS_WRAPPER_") && !is_known(name)).collect();
+    unknown.sort();
+    unknown
+}
+
 /// The lines that set the variables in a shell.
 pub(crate) fn exports(set: &Variables) -> Vec<u8> {
     let mut out = Vec::new();

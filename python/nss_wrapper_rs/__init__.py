@@ -20,6 +20,8 @@ __all__ = ["Group", "User", "environment", "launcher", "library"]
 
 # The kernel's limit for one variable with its name and NUL: 32 pages, execve(2).
 _LONGEST = 128 << 10
+# The configuration of the library as a service.
+_SERVICE_FILE = Path("/etc/nss_wrapper_rs.conf")
 _HERE = Path(__file__).resolve().parent
 
 
@@ -49,11 +51,30 @@ def _id(number: int) -> int:
     return number
 
 
-def _system_has_group(gid: int) -> bool:
+def _has_gid(text: str, gid: int) -> bool:
+    return any(line.split(":")[2:3] == [str(gid)] for line in text.split("\n") if line[:1] not in ("#", "+", "-"))
+
+
+def _system_has_group(gid: int, names_caller: bool) -> bool:
+    # If the library is preloaded here too, it names the caller's group after the user of NSS_WRAPPER_USER. For the command it
+    # does not if somebody else has the caller's id there.
+    line = os.environ.get("NSS_WRAPPER_USER")
+    if names_caller and (line or line is None and _SERVICE_FILE.exists()):
+        return _has_gid(_read("/etc/group"), gid)
     try:
         return bool(grp.getgrgid(gid).gr_name)
     except KeyError:
         return False
+
+
+def _read(path: str) -> str:
+    return os.fsdecode(Path(path).read_bytes())
+
+
+def _content(env: Mapping[str, str], variable: str) -> str:
+    """What a file's variable stands for: with a line break in it, it is the content."""
+    value = env.get(variable, "")
+    return value if "\n" in value or not value else _read(value)
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,8 @@ class Group:
     members: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if isinstance(self.members, str):
+            raise ValueError(f"members are a tuple of names, not a string: {self.members!r}")
         for member in self.members:
             _line(member)
         return _line(self.name, "x", _id(self.gid), ",".join(self.members))
@@ -102,14 +125,19 @@ def environment(
     """The environment for a program that is to see these users, groups and hosts.
 
     A user's group id that neither ``groups`` nor the system has gets a group of the user's name.
-    ``hosts`` gives each name one address or several. The system is asked for all other names, unless
-    ``fall_through`` is false. ``base`` is the environment to start from; by default this process's.
+    ``hosts`` gives each name one address or several. For all other names the files that ``base`` names in the
+    library's variables are asked, and the system, unless ``fall_through`` is false. ``base`` is the environment to
+    start from; by default this process's.
     """
     env = dict(os.environ if base is None else base)
     user_list, group_list = list(users), list(groups)
     named = {group.gid for group in group_list}
+    names_caller = os.getuid() in {user.uid for user in user_list}
     for user in user_list:
-        known = fall_through and _system_has_group(_id(user.primary_gid))
+        gid = _id(user.primary_gid)
+        known = fall_through and (
+            _has_gid(_content(env, "NSS_WRAPPER_GROUP"), gid) or _system_has_group(gid, names_caller)
+        )
         if user.primary_gid not in named and not known:
             named.add(user.primary_gid)
             group_list.append(Group(user.name, user.primary_gid))
@@ -130,7 +158,11 @@ def environment(
     }
     for variable, lines in tables.items():
         if lines:
-            text = "".join(f"{line}\n" for line in lines)
+            text = "".join(f"{line}\n" for line in lines) 
+            if fall_through:
+                text += _content(env, variable)
+            if "\0" in text:
+                raise ValueError(f"the file of {variable} has a NUL byte in it")
             if len(variable) + len(os.fsencode(text)) + 2 > _LONGEST:
                 raise ValueError(f"{variable} is longer than the kernel allows; name a file in it")
             env[variable] = text

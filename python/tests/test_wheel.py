@@ -48,6 +48,33 @@ def test_a_group_of_the_system_keeps_its_name(fake_users: FakeUsers) -> None:
     assert said(env, "id", "alice") == "uid=2000(alice) gid=0(alice) groups=0(alice)"
 
 
+def test_the_files_of_the_base_environment_stay_unless_they_are_to_go(tmp_path: Path) -> None:
+    passwd = tmp_path / "passwd"
+    passwd.write_text("bob:x:7:8::/:/bin/sh\n")
+    base = {**os.environ, "NSS_WRAPPER_PASSWD": str(passwd), "NSS_WRAPPER_GROUP": "lab:x:2000:\n"}
+    env = environment(users=[User("alice", 2000)], base=base)
+    assert said(env, "id", "alice") == "uid=2000(alice) gid=2000(lab) groups=2000(lab)"
+    assert said(env, "id", "-u", "bob") == "7"
+    env = environment(users=[User("alice", 2000)], base=base, fall_through=False)
+    assert said(env, "id", "alice") == "uid=2000(alice) gid=2000(alice) groups=2000(alice)"
+    assert subprocess.run(["id", "-u", "bob"], env=env, capture_output=True).returncode != 0
+
+
+def test_the_callers_group_has_a_name_where_the_image_named_the_caller() -> None:
+    as_10000 = ["unshare", "--map-user=10000", "--map-group=10000", "--"]
+    try:
+        subprocess.run([*as_10000, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no user namespace: {error}")
+    code = (
+        "import subprocess; from nss_wrapper_rs import User, environment\n"
+        "for user in User('magic', 10000), User('other', 7, 10000):"
+        " subprocess.run(['id', '-gn'], env=environment(users=[user]), check=True)"
+    )
+    env = {**os.environ, "LD_PRELOAD": str(library()), "NSS_WRAPPER_USER": "app:x:%u:%g::/:/bin/sh"}
+    assert said(env, *as_10000, sys.executable, "-c", code) == "magic\napp"
+
+
 def test_groups_are_listed_both_ways(fake_users: FakeUsers) -> None:
     env = fake_users(users=[User("alice", 2000, home="/home/a b")], groups=[Group("lab", 77, ("alice", "bob"))])
     code = (
@@ -65,6 +92,11 @@ def test_what_would_be_another_line_or_field_is_refused(name: str) -> None:
         environment(groups=[Group(name, 1)])
     with pytest.raises(ValueError):
         environment(groups=[Group("a", 1, (name,))])
+
+
+def test_a_string_is_no_list_of_members() -> None:
+    with pytest.raises(ValueError):
+        environment(groups=[Group("lab", 77, "alice")])  # type: ignore[arg-type]
 
 
 def test_what_is_no_id_and_no_host_is_refused() -> None:

@@ -176,7 +176,7 @@ impl Source {
         };
         let outcome = match check {
             Some(Check::Current) => Ok(Some(Sought::Unknown)),
-            Some(Check::Lost(error)) if read::is_absent(error) => self.complain(path, error),
+            Some(Check::Lost(error)) if read::is_absent(error) => self.complain(what, error),
             None => self.load(what, &mut slot, &mut walk_slot),
             Some(Check::Changed | Check::Lost(_)) => {
                 self.load_in_turn(begun, what, &mut slot, &mut walk_slot)
@@ -216,13 +216,13 @@ impl Source {
         self.load(what, slot, walk_slot)
     }
 
-    /// Reports once what is wrong with the file; `None` if that counts as no file.
+    /// Reports once what is wrong with the file, unless it is the system's; `None` if that counts as no file.
     #[cold]
     #[inline(never)]
-    fn complain(&self, path: &Path, error: Errno) -> Result<Option<Sought>, Errno> {
-        if !self.has_complained.swap(true, Ordering::Relaxed) {
+    fn complain(&self, of: &Reload<'_>, error: Errno) -> Result<Option<Sought>, Errno> {
+        if !of.kind.is_system() && !self.has_complained.swap(true, Ordering::Relaxed) {
             let what = if read::is_absent(error) { "open" } else { "read" };
-            log!(Error, "load", "Unable to {what} '{}': {error}", Bytes(path.bytes()));
+            log!(Error, "load", "Unable to {what} '{}': {error}", Bytes(of.path.bytes()));
         }
         if read::is_absent(error) { Ok(None) } else { Err(error) }
     }
@@ -243,7 +243,7 @@ impl Source {
             (Err(error), Some(old)) if old.outlives_at(path, &self.chroot_fd, error) => {
                 return Ok(Some(Sought::Unknown));
             }
-            (Err(error), _) => return self.complain(path, error),
+            (Err(error), _) => return self.complain(what, error),
         };
         self.has_complained.swap(false, Ordering::Relaxed);
         let old = old.filter(|old| old.stamp == read.stamp);
@@ -322,7 +322,8 @@ impl Source {
 }
 
 impl FileKind {
-    fn is_system(self) -> bool {
+    /// True for the files that are read for the synthetic user alone.
+    pub(crate) fn is_system(self) -> bool {
         matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
 }

@@ -1,7 +1,8 @@
 //! The synthetic user: the passwd(5) line of `NSS_WRAPPER_USER`.
 //!
 //! The line is used only if nobody else has an entry of its id: neither our files, nor the module, nor the system's
-//! services. So an image can set the variable for everyone. If it is used, every group of the process that nobody else
+//! services. So an image can set the variable for everyone. (Podman and CRI-O, OpenShift's engine, give an id without an
+//! entry one in `/etc/passwd` whose name is the id. That is no name.) If the line is used, every group of the process that nobody else
 //! names gets a name too.
 //!
 //! To know the system's users and groups this reads `/etc/passwd` and `/etc/group` like any other file. Only if
@@ -69,16 +70,15 @@ fn is_named<D: Interposed>(
     call: &mut Call,
     id: u32,
 ) -> Result<bool, Errno> {
-    let key = Key::id(id);
     let mut is_ours = false;
     if let Some(path) = config.file(D::FILE) {
-        if has_row::<D>(D::FILE, path, call, &key)? {
+        if has_row::<D>(D::FILE, path, call, id)? {
             return Ok(true);
         }
         is_ours = true;
     }
     if config.module().is_some() {
-        match module::find::<D>(call.thread(), &key)? {
+        match module::find::<D>(call.thread(), &Key::id(id))? {
             Status::Found(_) => return Ok(true),
             Status::NotFound => is_ours = true,
             Status::Pass => {}
@@ -88,7 +88,7 @@ fn is_named<D: Interposed>(
         return Ok(false);
     }
     if let Some((kind, path)) = D::SYSTEM_FILE.and_then(|kind| Some((kind, config.file(kind)?))) {
-        if has_row::<D>(kind, path, call, &key)? {
+        if has_row::<D>(kind, path, call, id)? {
             return Ok(true);
         }
     }
@@ -99,12 +99,19 @@ fn has_row<D: Database>(
     kind: FileKind,
     path: &'static config::Path,
     call: &mut Call,
-    key: &Key<'_>,
+    id: u32,
 ) -> Result<bool, Errno> {
-    match (Request { kind, path, key: Some(key), call }).current::<D>()? {
-        FileState::Loaded(_, Sought::Nowhere) | FileState::Missing => Ok(false),
-        FileState::Loaded(table, _) => Ok(table.find::<D>(*key)?.is_some()),
-    }
+    let key = Key::id(id);
+    let row = match (Request { kind, path, key: Some(&key), call }).current::<D>()? {
+        FileState::Loaded(_, Sought::Nowhere) | FileState::Missing => None,
+        FileState::Loaded(table, _) => table.find::<D>(key)?,
+    };
+    Ok(row.is_some_and(|row| !kind.is_system() || has_name::<D>(&row, id)))
+}
+
+/// True if the system's row of that id has a name that is not the id again.
+fn has_name<D: Database>(row: &D::Row<'_>, id: u32) -> bool {
+    core::str::from_utf8(D::name(row)).map_or(true, |name| name.parse() != Ok(id))
 }
 
 /// True if services other than the files have a row with that id. The last answer is remembered for a second.
@@ -149,7 +156,14 @@ fn libc_has<D: Interposed>(call: &Call, id: u32) -> Result<bool, Errno> {
             Some(Errno::ERANGE) => size *= 2,
             // getpwuid_r(3): on some systems these mean that there is no entry.
             None | Some(Errno::ENOENT | Errno::ESRCH | Errno::EPERM | Errno::EBADF) => {
-                return Ok(!found.is_null());
+                if found.is_null() {
+                    return Ok(false);
+                }
+                // SAFETY: libc has found an entry, so it has filled the row: getpwuid_r(3).
+                let row = unsafe { row.assume_init_ref() };
+                // SAFETY: the texts that it points to are in `buf`, or null: likewise.
+                let copy = unsafe { D::copy_of(row) }?;
+                return Ok(has_name::<D>(&D::row_of(&copy), id));
             }
             Some(error) => return Err(error),
         }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use crate::system;
 use nss_wrapper_environment::Database;
@@ -69,7 +69,9 @@ impl Asking {
                 None => command.env_remove(name),
             };
         }
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(log.try_clone()?);
+        // An empty file, as there may be no /dev/null in an image.
+        command.stdin(system::memory_file()?);
+        command.stdout(out.try_clone()?).stderr(log.try_clone()?);
         let child = command.spawn().map_err(|error| match error.kind() {
             ErrorKind::NotFound => io::Error::other(NO_PROC),
             _ => error,

@@ -8,7 +8,7 @@ use super::value;
 use crate::ask::{Environment, Found};
 use crate::options::{Options, User};
 use crate::service::{self, configuration, libdir, nsswitch, tree};
-use crate::system;
+use crate::{system, variables};
 use nss_wrapper_environment::{Database, library, names, why};
 
 /// How much of a variable is shown, in characters.
@@ -29,7 +29,10 @@ pub(super) fn lines(
         });
     }
     lines.push(format!("service: {}", service(database)));
-    lines.extend(variables(environment));
+    lines.extend(configuration_faults().into_iter().map(|why| format!("configuration: {why}")));
+    lines.extend(known_variables(environment));
+    let unknown = variables::unknown().into_iter();
+    lines.extend(unknown.map(|name| format!("variable: {name}: the library has no such variable")));
     let (uid, gid) = system::real_ids();
     let secure = if system::is_secure() {
         "a secure process, in which no variable counts"
@@ -85,15 +88,15 @@ fn service(database: Database) -> String {
     if !nsswitch::has_service(&text, database) {
         return format!("no, {} does not name {name} for {}", service::NSSWITCH, database.name());
     }
-    if let Some(fault) = service::fault() {
-        return format!("{} names {name}, but {fault}", service::NSSWITCH);
-    }
     let path = tree::Tree::new(None).ok().and_then(|tree| {
         let path = libdir::directories(&tree).into_iter().map(|dir| dir.join(libdir::SONAME));
         path.into_iter().find(|path| path.exists())
     });
     match path {
-        Some(path) => format!("{}, configured by {}", path.display(), configuration::PATH),
+        Some(path) if Path::new(configuration::PATH).exists() => {
+            format!("{}, configured by {}", path.display(), configuration::PATH)
+        }
+        Some(path) => format!("{}, but there is no {}", path.display(), configuration::PATH),
         None => format!(
             "{} names {name}, but no directory of libraries has {}",
             service::NSSWITCH,
@@ -102,8 +105,16 @@ fn service(database: Database) -> String {
     }
 }
 
+/// What the library does not use of the service's configuration.
+fn configuration_faults() -> Vec<String> {
+    if Path::new(configuration::PATH).symlink_metadata().is_err() {
+        return Vec::new();
+    }
+    service::running_configuration().map_or_else(|why| vec![why], |(_, faults)| faults)
+}
+
 /// The library's variables, each with its fault if it has one.
-fn variables(environment: &Environment) -> Vec<String> {
+fn known_variables(environment: &Environment) -> Vec<String> {
     let mut lines = Vec::new();
     for name in names::ALL {
         let Some(value) = value(name, environment) else { continue };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use elf::ElfBytes;
 use elf::abi::PT_INTERP;
 use elf::endian::AnyEndian;
+use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::service::libdir::Machine;
 use crate::system;
@@ -18,6 +19,9 @@ pub(super) fn lines(name: &OsStr, library: Option<&str>) -> Vec<String> {
     let Some(path) = find(name) else {
         return vec![format!("program: {}: not found", name.to_string_lossy())];
     };
+    if path.is_file() && !is_runnable(&path) {
+        return vec![format!("program: {} may not be executed", path.display())];
+    }
     let mut lines = Vec::new();
     let mut path = path;
     // A script is run by its interpreter.
@@ -74,13 +78,23 @@ fn secure(path: &Path) -> &'static str {
     }
 }
 
-/// As execvp(3) finds it.
+/// As execvp(3) finds it: it passes over what may not be executed, and fails with that if there is no other.
 fn find(name: &OsStr) -> Option<PathBuf> {
     if name.as_encoded_bytes().contains(&b'/') {
         return Some(name.into()).filter(|path: &PathBuf| path.exists());
     }
-    let path = std::env::var_os("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin".into());
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+    // Where PATH is unset glibc searches these.
+    let path = std::env::var_os("PATH").unwrap_or("/bin:/usr/bin".into());
+    let mut places: Vec<_> = std::env::split_paths(&path).map(|dir| dir.join(name)).collect();
+    places.retain(|path| path.is_file());
+    let at = places.iter().position(|path| is_runnable(path)).unwrap_or_default();
+    places.into_iter().nth(at)
+}
+
+/// True if this process may execute the file.
+fn is_runnable(path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// The interpreter of a script.
@@ -100,6 +114,8 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_interpreter_of_a_script_is_what_is_looked_at() {
@@ -112,6 +128,7 @@ mod tests {
             ("", None),
         ] {
             fs::write(&script, text).expect("ours");
+            fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("ours");
             assert_eq!(interpreter(&script).as_deref(), want.map(Path::new), "{text}");
         }
         fs::write(&script, "#!/usr/bin/env -S A=b sh -e\n").expect("ours");

@@ -1,6 +1,6 @@
 //! Who gave an answer.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::value;
 use crate::ask::{Environment, Found, ask};
-use crate::service::{self, configuration};
+use crate::service;
 use nss_wrapper_environment::{Database, names};
 
 /// The library's variables that may give an answer, besides the database's own.
@@ -23,8 +23,18 @@ pub(super) fn of(
     found: &Found,
     environment: &Environment,
 ) -> io::Result<String> {
+    let mut environment = environment.clone();
+    // A preloaded library reads the configuration of the service too.
+    if let Ok((all, _)) = service::running_configuration() {
+        for (name, text) in all.iter() {
+            let is_set = environment.get(OsStr::new(name)).map(Option::is_some);
+            if !is_set.unwrap_or_else(|| std::env::var_os(name).is_some()) {
+                environment.insert(name.into(), Some(text.into()));
+            }
+        }
+    }
     if found.preloaded.is_some() {
-        let source = of_library(database, key, found, environment)?;
+        let source = of_library(database, key, found, &environment)?;
         return Ok(source.unwrap_or_else(|| of_system(database, key)));
     }
     let system = of_system(database, key);
@@ -33,16 +43,8 @@ pub(super) fn of(
         return Ok(system);
     };
     // The service answers what the library answers with the same configuration.
-    let mut environment = environment.clone();
     environment.insert("LD_PRELOAD".into(), Some(service.into()));
-    if let Ok(all) = service::installed_configuration(Path::new(configuration::PATH)) {
-        for (name, text) in all.iter() {
-            if value(name, &environment).is_none() {
-                environment.insert(name.into(), Some(text.into()));
-            }
-        }
-    }
-    environment.insert(names::FALLTHROUGH.into(), None);
+    environment.insert(names::FALLTHROUGH.into(), Some("".into()));
     let source = of_library(database, key, found, &environment)?;
     Ok(source.map_or(system, |source| format!("the service wrapper_rs, from {source}")))
 }

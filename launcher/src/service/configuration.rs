@@ -126,21 +126,25 @@ impl Configuration {
         std::iter::once(HEADER.to_owned()).chain(lines).collect()
     }
 
-    /// Reads the file's content; the message of an error begins with a line number.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        check_length(text).map_err(|why| format!("1: {why}"))?;
-        let mut all = Self::default();
+    /// Reads the file's content, and what is wrong in which of its lines.
+    pub(crate) fn parse(text: &str) -> Result<(Self, Vec<(usize, String)>), String> {
+        check_length(text)?;
+        let (mut all, mut faults) = (Self::default(), Vec::new());
         for (at, line) in text.split('\n').enumerate() {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let wrong = |why: &str| format!("{}: {why}", at + 1);
-            let (name, value) = line.split_once('=').ok_or_else(|| wrong("not NAME=value"))?;
-            let known = NAMES.into_iter().find(|known| *known == name);
-            let known = known.ok_or_else(|| wrong(&format!("unknown name {name:?}")))?;
-            all.set(known, value.to_owned());
+            let setting = line.split_once('=').ok_or_else(|| "not NAME=value".to_owned());
+            let known = setting.and_then(|(name, value)| {
+                let known = NAMES.into_iter().find(|known| *known == name);
+                Ok((known.ok_or_else(|| format!("unknown name {name:?}"))?, value))
+            });
+            match known {
+                Ok((name, value)) => all.set(name, value.to_owned()),
+                Err(why) => faults.push((at + 1, why)),
+            }
         }
-        Ok(all)
+        Ok((all, faults))
     }
 }
 
@@ -195,7 +199,7 @@ mod tests {
         let made = of(&["--user", line, "--fall-through"]).expect("right");
         let text = format!("{HEADER}NSS_WRAPPER_FALLTHROUGH=1\nNSS_WRAPPER_USER={line}\n");
         assert_eq!(made.to_text(), text);
-        assert_eq!(Configuration::parse(&text), Ok(made));
+        assert_eq!(Configuration::parse(&text), Ok((made, Vec::new())));
         let short = of(&["--user", "app"]).expect("right");
         assert_eq!(short.get("NSS_WRAPPER_USER"), Some("app:x:%u:%g:app:%h:/bin/sh"));
         assert_eq!(short.databases(), [Database::Passwd, Database::Group]);
@@ -205,15 +209,16 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_named() {
-        for (text, why) in [
-            ("# c\n\nNSS_WRAPPER_USER", "3: not NAME=value"),
-            ("LD_PRELOAD=/x\n", "1: unknown name \"LD_PRELOAD\""),
-            ("NSS_WRAPPER_HOSTNAME=x", "1: unknown name \"NSS_WRAPPER_HOSTNAME\""),
-            (" NSS_WRAPPER_USER=x", "1: unknown name \" NSS_WRAPPER_USER\""),
+        for (text, line, why) in [
+            ("# c\n\nNSS_WRAPPER_USER", 3, "not NAME=value"),
+            ("LD_PRELOAD=/x\n", 1, "unknown name \"LD_PRELOAD\""),
+            ("NSS_WRAPPER_HOSTNAME=x", 1, "unknown name \"NSS_WRAPPER_HOSTNAME\""),
+            (" NSS_WRAPPER_USER=x", 1, "unknown name \" NSS_WRAPPER_USER\""),
         ] {
-            assert_eq!(Configuration::parse(text), Err(why.to_owned()));
+            let (all, faults) = Configuration::parse(text).expect("short");
+            assert_eq!((all.is_empty(), faults), (true, vec![(line, why.to_owned())]));
         }
-        let spaces = Configuration::parse("NSS_WRAPPER_USER= a \n").expect("right");
+        let (spaces, _) = Configuration::parse("NSS_WRAPPER_USER= a \n").expect("short");
         assert_eq!(spaces.get("NSS_WRAPPER_USER"), Some(" a "), "the value is what follows");
     }
 

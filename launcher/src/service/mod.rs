@@ -85,17 +85,32 @@ pub(crate) fn uninstall(options: &Options) -> Result<String, String> {
     Ok(steps.finish())
 }
 
-/// The fault in the configuration of the running system, if there is one.
-pub(crate) fn fault() -> Option<String> {
-    let path = Path::new(configuration::PATH);
-    let checked = Tree::new(None).and_then(|tree| tree.check_only_root_writes(path));
-    checked.and_then(|()| installed_configuration(path)).err()
+/// The configuration of the running system, and its faulty lines, which the library skips. The error says why it does not
+/// use the file.
+pub(crate) fn running_configuration() -> Result<(Configuration, Vec<String>), String> {
+    let tree = Tree::new(None)?;
+    let etc = tree.find(Path::new("/etc")).map_err(|e| failed("/etc", &e))?;
+    let path = configuration_in(&etc)?;
+    tree.check_only_root_writes(&path)?;
+    installed_configuration(&path)
 }
 
-/// The configuration in that file.
-pub(crate) fn installed_configuration(path: &Path) -> Result<Configuration, String> {
+/// Where the configuration is. The library does not open a link.
+fn configuration_in(etc: &Path) -> Result<PathBuf, String> {
+    let path = etc.join(configuration::NAME);
+    if path.is_symlink() {
+        return Err(format!("{}: is a symbolic link", path.display()));
+    }
+    Ok(path)
+}
+
+/// The configuration in that file, and its faulty lines.
+fn installed_configuration(path: &Path) -> Result<(Configuration, Vec<String>), String> {
     let text = fs::read_to_string(path).map_err(|e| failed(path, &e))?;
-    Configuration::parse(&text).map_err(|e| format!("{}:{e}", path.display()))
+    let (all, faults) =
+        Configuration::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let placed = faults.into_iter().map(|(line, why)| format!("{}:{line}: {why}", path.display()));
+    Ok((all, placed.collect()))
 }
 
 /// Where the files are.
@@ -121,11 +136,7 @@ impl Place {
         let locked = File::open(&etc).map_err(|e| failed(&etc, &e))?;
         // Some network file systems lock no directories. There two launchers may run at the same time.
         let _ = system::lock(&locked);
-        let (configuration, nsswitch) = (etc.join(configuration::NAME), find(NSSWITCH)?);
-        // The library does not open a link either.
-        if configuration.is_symlink() {
-            return Err(format!("{}: is a symbolic link", configuration.display()));
-        }
+        let (configuration, nsswitch) = (configuration_in(&etc)?, find(NSSWITCH)?);
         Ok(Self { tree, configuration, nsswitch, _etc: locked })
     }
 
@@ -138,7 +149,8 @@ impl Place {
                 path.display()
             ));
         }
-        let all = installed_configuration(path)?;
+        let (all, faults) = installed_configuration(path)?;
+        faults.into_iter().next().map_or(Ok(()), Err)?;
         all.check_files(&self.tree)?;
         Ok(all)
     }

@@ -199,9 +199,9 @@ pub(crate) fn only_root_writes(fd: Fd) -> bool {
         .is_ok_and(|st| Stamp::new(&st).kind() == libc::S_IFREG && is_roots(&st))
 }
 
-/// True if nobody but root can write what is at a path. A symbolic link, which is not followed, counts as writable.
+/// True if nobody but root can write what is at a path, or what a symbolic link there leads to.
 pub(crate) fn only_root_writes_path(path: &CStr) -> bool {
-    rustix::fs::lstat(path).is_ok_and(|st| is_roots(&st))
+    rustix::fs::stat(path).is_ok_and(|st| is_roots(&st))
 }
 
 fn is_roots(st: &Stat) -> bool {

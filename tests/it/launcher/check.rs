@@ -50,6 +50,20 @@ fn each_bad_line_is_path_number_and_reason_and_the_exit_code_1() {
 }
 
 #[test]
+fn a_variable_whose_name_is_misspelt_is_a_line() {
+    let (scene, _) = scene();
+    let want = "NSS_WRAPPER_PASWD: the library has no such variable\n".to_owned();
+    let mut command = as_self(&scene, ["--check"]);
+    command.env("NSS_WRAPPER_PASWD", "/x");
+    assert_eq!(checked(&mut command), (Some(1), want.clone()));
+    command.env("NSS_WRAPPER_GROUP", "../group");
+    assert_eq!(checked(&mut command), (Some(1), want));
+    // Options say what is to be checked.
+    command.args(["--passwd", "../passwd"]);
+    assert_eq!(checked(&mut command), (Some(0), String::new()));
+}
+
+#[test]
 fn what_cannot_be_read_and_a_variable_that_is_wrong_are_a_line_too() {
     let (scene, _) = scene();
     let mut command = as_self(&scene, ["--check", "--passwd", "none", "--group", "."]);
@@ -69,6 +83,11 @@ fn what_cannot_be_read_and_a_variable_that_is_wrong_are_a_line_too() {
     assert_eq!(code, Some(1));
     has(&said, "NSS_WRAPPER_USER: %z stands for nothing");
     has(&said, "\nNSS_WRAPPER_HOSTS:1: ");
+    // The library would take the path for the content.
+    file(&scene.home, "root:x:0:0:::\n", "bad\n");
+    let out = run(&mut as_self(&scene, ["--check", "--passwd", "root:x:0:0:::\n"]));
+    assert_eq!(out.status.code(), Some(125));
+    has(&String::from_utf8_lossy(&out.stderr), "--passwd: a path with a line break in it");
     let args = ["--check", "--user", "a:x:%u:%g:100%%:%h:/bin/sh"];
     assert_eq!(checked(&mut as_self(&scene, args)), (Some(0), String::new()));
     let out = run(&mut as_self(&scene, ["--check"]));

@@ -243,6 +243,25 @@ fn a_signal_that_the_caller_ignores_is_ignored_by_the_command_and_no_other() {
 }
 
 #[test]
+fn a_descriptor_that_the_caller_has_closed_is_closed_for_the_command() {
+    let (_scene, launcher) = scene();
+    for closed in ["<&-", "2>&-", "<&- 2>&-", ""] {
+        let open = |program: &[&str]| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).args(program);
+            stdout(command.args(["ls", "/proc/self/fd"]).env_remove("LD_PRELOAD"))
+        };
+        let without = open(&[]);
+        assert_eq!(open(&[&launcher, "--user", "magic:7", "--"]), without, "{closed}");
+        assert_eq!(
+            open(&[&launcher, "--namespace", "--user", "magic:7", "--"]),
+            without,
+            "{closed}"
+        );
+    }
+}
+
+#[test]
 fn a_message_that_cannot_be_written_leaves_the_exit_code_as_it_is() {
     let (scene, launcher) = scene();
     let add = "--edit --action add --type passwd --passwd_path passwd --name root";

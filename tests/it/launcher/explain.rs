@@ -179,8 +179,9 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
     fs::copy("/usr/bin/env", text("suid")).expect("readable");
     stdout(Command::new("chmod").arg("4755").arg(text("suid")));
     file(scene.dir.path(), "script", "#!/bin/sh\ntouch ran\n");
-    stdout(Command::new("chmod").arg("755").arg(text("script")));
     file(scene.dir.path(), "lost", "#!/usr/bin/env no-such-sh\n");
+    file(scene.dir.path(), "data", "data\n");
+    stdout(Command::new("chmod").arg("755").args(["script", "lost", "data"].map(text)));
     let mut programs = vec![
         (
             "su".to_owned(),
@@ -200,7 +201,8 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
             text("lost"),
             "lost is run by no-such-sh\nprogram: no-such-sh cannot be read: No such file",
         ),
-        (text("passwd"), "passwd is no ELF file"),
+        (text("data"), "data is no ELF file"),
+        (text("passwd"), "passwd may not be executed\n"),
     ];
     if is_root() {
         fs::copy("/usr/bin/env", text("capable")).expect("readable");
@@ -225,6 +227,50 @@ fn it_says_whether_a_program_can_be_reached_and_does_not_run_it() {
         command.args(["id", "-un", "7"]).env("LD_PRELOAD", &scene.library);
         assert_eq!(stdout(command.env("NSS_WRAPPER_PASSWD", "a:x:7:7::/:/\n")), "a\n");
     }
+}
+
+/// As execvp(3) does, which the launcher uses to run it.
+#[test]
+fn a_file_in_path_that_may_not_be_executed_is_passed_over() {
+    let (scene, _) = scene();
+    let before = scene.dir.path();
+    file(before, "sh", "no program\n");
+    let mut command = under(&scene, ["user", "root"]);
+    command.env("PATH", format!("{}:/bin", before.display())).args(["--", "sh"]);
+    has(&said(&mut command, 0), "program: /bin/sh can be reached by the library\n");
+    file(before, "only-here", "no program\n");
+    let mut command = under(&scene, ["user", "root"]);
+    command.env("PATH", format!("{}:/bin", before.display())).args(["--", "only-here"]);
+    has(&said(&mut command, 0), "/only-here may not be executed\n");
+}
+
+#[test]
+fn a_variable_whose_name_is_misspelt_is_named() {
+    let (scene, _) = scene();
+    let mut command = under(&scene, ["user", "root"]);
+    command.env("NSS_WRAPPER_PASWD", "/x").env("NSS_WRAPPER_MAX_HOSTENTS", "9");
+    let text = said(&mut command, 0);
+    has(&text, "variable: NSS_WRAPPER_PASWD: the library has no such variable\n");
+    assert!(!text.contains("MAX_HOSTENTS"), "{text}");
+}
+
+#[test]
+fn the_configuration_of_a_service_answers_where_the_library_is_preloaded_and_its_faults_are_named()
+{
+    let (scene, _) = scene();
+    let script = r#"
+        printf '%s\n' "NSS_WRAPPER_USER=$line" NSS_WRAPPER_PASWD=/x >/etc/nss_wrapper_rs.conf
+        $as_10000 env LD_PRELOAD="$library" "$launcher" --explain user 10000
+    "#;
+    if !is_root() {
+        // In a user namespace the program sees that the configuration does not belong to root.
+        return;
+    }
+    let script = format!("line='{USER}'; library='{}'\n{script}", scene.library.display());
+    let text = said(&mut on_layers(&scene, &script), 0);
+    has(&text, "answered by: the line in NSS_WRAPPER_USER, which");
+    let fault = "configuration: /etc/nss_wrapper_rs.conf:2: unknown name \"NSS_WRAPPER_PASWD\"\n";
+    has(&text, fault);
 }
 
 #[test]

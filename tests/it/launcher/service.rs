@@ -374,6 +374,62 @@ fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
     assert_eq!(stdout(&mut on_layers(&scene, &script)), "ipython\n");
 }
 
+#[test]
+fn a_setting_whose_name_is_misspelt_is_reported_without_its_value() {
+    let (scene, _) = scene();
+    let script = r#"
+        printf '%s\n' NSS_WRAPPER_PASWD=secret "NSS_WRAPPER_USER=$line" NSS_WRAPPER_USER >/etc/nss_wrapper_rs.conf
+        $as_10000 env LD_PRELOAD="$library" id -un 2>&1
+        "$launcher" --check || true
+        "$launcher" --check --passwd /etc/passwd
+    "#;
+    let script = format!("line='{LINE}'; library='{}'\n{script}", scene.library.display());
+    if !is_root() {
+        // In a user namespace the program sees that the configuration does not belong to root.
+        return;
+    }
+    let said = stdout(&mut on_layers(&scene, &script));
+    has(&said, "nss_wrapper_rs.conf: unknown setting 'NSS_WRAPPER_PASWD'\n");
+    has(&said, "nss_wrapper_rs.conf: unknown setting 'NSS_WRAPPER_USER'\n");
+    has(&said, "\nipython\n");
+    let conf = "/etc/nss_wrapper_rs.conf";
+    let end = format!("{conf}:1: unknown name \"NSS_WRAPPER_PASWD\"\n{conf}:3: not NAME=value\n");
+    assert!(said.ends_with(&end) && !said.contains("secret"), "{said}");
+}
+
+/// As where /etc lies on a partition of its own that is mounted elsewhere.
+#[test]
+fn a_configuration_in_a_linked_etc_is_used() {
+    let (scene, _) = scene();
+    let script = r#"
+        top=${launcher%/*}/layers/root
+        mkdir "$top" "$top/new" "$top/up" "$top/work"
+        mount -t overlay -o "lowerdir=/,upperdir=$top/up,workdir=$top/work" none "$top/new"
+        cd "$top/new"
+        mkdir conf
+        cp -a etc conf/etc
+        rm -rf etc
+        ln -s conf/etc etc
+        cp "$launcher" "$library" usr/bin/
+        mount --rbind /proc proc
+        chroot . nss-wrapper --install-service --user "$line" >&2
+        chroot . $as_10000 id -un
+        chroot . nss-wrapper --explain user 10000 2>&1 || true
+        echo NSS_WRAPPER_PASWD=x >>conf/etc/nss_wrapper_rs.conf
+        chroot . nss-wrapper --check || true
+        chroot . nss-wrapper --uninstall-service
+    "#;
+    let script = format!("line='{LINE}'; library='{}'\n{script}", scene.library.display());
+    let said = stdout(&mut on_layers(&scene, &script));
+    if is_root() {
+        assert!(said.starts_with("ipython\n"), "{said}");
+    }
+    has(&said, "configured by /etc/nss_wrapper_rs.conf\n");
+    assert!(!said.contains("configuration: "), "{said}");
+    has(&said, "/conf/etc/nss_wrapper_rs.conf:3: unknown name \"NSS_WRAPPER_PASWD\"\n");
+    has(&said, "removed /conf/etc/nss_wrapper_rs.conf\n");
+}
+
 /// Otherwise the library would use the first part of the configuration without its end.
 #[test]
 fn a_configuration_that_is_longer_than_the_library_reads_is_not_used() {

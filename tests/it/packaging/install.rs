@@ -129,6 +129,16 @@ fn a_project_finds_an_installation_under_its_own_name() {
 }
 
 #[test]
+fn a_launcher_that_fails_makes_the_installation_fail() {
+    let place = place();
+    let broken = file(place.path(), "broken", "#!/bin/sh\n[ $1 = --version ] && echo x 1.0\n");
+    stdout(Command::new("chmod").arg("755").arg(&broken));
+    let to = format!("DESTDIR={}", place.path().join("dest").display());
+    let out = run(&mut install(&[&to, &format!("RUNNABLE={}", broken.display())]));
+    assert_eq!(out.status.code(), Some(1));
+}
+
+#[test]
 fn destdir_goes_before_every_path_and_into_no_file() {
     let place = place();
     let (dest, prefix) = (place.path().join("dest"), "/opt/it");

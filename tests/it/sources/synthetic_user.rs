@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use crate::support::ask::{Session, answers, musl_ask, names, rows, word};
+use crate::support::namespace::after_mounts;
 use crate::support::scene::{Scene, both, failure, has, is_root};
 use crate::support::{PYTHON, copy_program, file, probe, run, stdout, under};
 
@@ -190,6 +191,48 @@ fn a_literal_id_is_a_user_that_nobody_else_is() {
     let mut command = scene.as_ids(10000, 0, ["id", "magic"]);
     command.env("NSS_WRAPPER_USER", "magic:x:0:0:::");
     has(&failure(&mut command), "no such user");
+}
+
+/// Podman and CRI-O write such an entry.
+#[test]
+fn an_entry_whose_name_is_its_id_does_not_count() {
+    let scene = Scene::new();
+    let text = |path: &str, more: &str| std::fs::read_to_string(path).expect("readable") + more;
+    let passwd = text("/etc/passwd", "10000:x:10000:10000:10000 user:/:/sbin/nologin\n");
+    let passwd = file(&scene.home, "system-passwd", passwd);
+    let group = file(&scene.home, "system-group", text("/etc/group", "10000:x:10000:\n"));
+    let mount = "mount --bind \"$1\" /etc/passwd; mount --bind \"$2\" /etc/group; mount --bind \"$3\" /etc/nsswitch.conf";
+    for services in ["files", "sss files systemd"] {
+        let services = format!("passwd: {services}\ngroup: {services}\n");
+        let nsswitch = file(&scene.home, "nsswitch", services);
+        let script = "id; getent passwd ipython 10000 games | cut -d: -f1,3; id -un 10000; id -gn";
+        let command = as_synthetic(&scene, 10000, 10000, ["sh", "-c", script]);
+        let said = stdout(&mut after_mounts(mount, &[&passwd, &group, &nsswitch], &command));
+        assert_eq!(
+            said,
+            "uid=10000(ipython) gid=10000(ipython) groups=10000(ipython)\nipython:10000\n\
+             ipython:10000\ngames:5\nipython\nipython\n"
+        );
+        // Where the file is named in a variable somebody has decided what stands in it.
+        let mut command = as_synthetic(&scene, 10000, 10000, ["id", "-un"]);
+        assert_eq!(stdout(command.env("NSS_WRAPPER_PASSWD", &passwd)), "10000\n");
+    }
+}
+
+/// As in an image that has no more than one program and its libraries.
+#[test]
+fn where_the_machine_has_no_users_the_synthetic_user_is_there_and_nothing_is_reported() {
+    let scene = Scene::new();
+    let etc = scene.path("etc");
+    std::fs::create_dir(&etc).expect("ours");
+    let mut command = Command::new("id");
+    command.env("LD_PRELOAD", &scene.library).env("NSS_WRAPPER_USER", "a:x:%u:%g:::");
+    // The loader may need its cache.
+    let mount = "cp /etc/ld.so.cache \"$1\" || true; mount --bind \"$1\" /etc";
+    let out = run(&mut after_mounts(mount, &[&etc], &command));
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(said.starts_with("uid=0(a) gid=0(a)"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
 }
 
 #[test]
