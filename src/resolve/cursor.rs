@@ -215,10 +215,7 @@ impl EarlierRows<'_> {
         if self.has_synthetic && User::is_called(self.config, name)? {
             return Ok(true);
         }
-        match self.snapshot {
-            Some(rows) => Ok(rows.find::<D>(Key::name(name))?.is_some()),
-            None => Ok(false),
-        }
+        Ok(self.snapshot.is_some_and(|rows| rows.find::<D>(Key::name(name)).is_some()))
     }
 
     /// The same, or true if the module has that name.

@@ -136,7 +136,7 @@ pub(crate) fn address_in_file<'a>(
     let shown = Bytes(path.bytes());
     let request = Request { kind: Hosts::FILE, path, key: None, call };
     let found = match request.current::<Hosts>()? {
-        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address))?,
+        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address)),
         FileState::Missing => None,
     };
     let what = if found.is_some() { "found in" } else { "not in" };

@@ -92,7 +92,7 @@ fn find_slowly<D: Database>(
     key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
-    let Some(row) = table.find::<D>(*key)? else { return Ok(false) };
+    let Some(row) = table.find::<D>(*key) else { return Ok(false) };
     log_file::<D>(config, key, "found in");
     D::write(&row, out).map(|()| true)
 }

@@ -103,7 +103,7 @@ fn has_row<D: Database>(
 ) -> Result<bool, Errno> {
     match (Request { kind, path, key: Some(key), call }).current::<D>()? {
         FileState::Loaded(_, Sought::Nowhere) | FileState::Missing => Ok(false),
-        FileState::Loaded(table, _) => Ok(table.find::<D>(*key)?.is_some()),
+        FileState::Loaded(table, _) => Ok(table.find::<D>(*key).is_some()),
     }
 }
 
