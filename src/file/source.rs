@@ -302,11 +302,14 @@ impl Source {
         Ok(())
     }
 
-    /// Ends the enumeration, if one has begun.
-    pub(crate) fn end_walk(&'static self, call: &mut Call) {
-        if self.walks.end() {
-            self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
-        }
+    /// Ends the enumeration, if one has begun. It keeps its snapshot from being freed until [`Source::reclaim`].
+    pub(crate) fn end_walk(&self) {
+        self.walks.end();
+    }
+
+    /// Frees what nobody uses any more.
+    pub(crate) fn reclaim(&'static self, call: &mut Call) {
+        self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
     }
 
     /// True if an enumeration has begun.

@@ -87,7 +87,7 @@ pub(super) fn static_row<D: Database>(
     })
 }
 
-/// `setXent`: true if libc's enumeration is to be begun too. After an error the next `getXent` begins ours.
+/// `setXent`: true if libc's enumeration is to be begun too.
 pub(super) fn set<D: Interposed>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::set::<D>() == Ok(true)

@@ -53,14 +53,14 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
 /// `setXent`: begins an enumeration. True if libc's is to be begun too.
 pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
     let Some(config) = configured::<D>()? else { return Ok(true) };
-    let mut call = Call::enter()?;
-    let begun = close_module::<D>(&mut call).and_then(|()| start::<D>(config, &mut call, true));
-    if begun.is_err() {
-        // The one before does not go on: the next `getXent` begins an enumeration, or reports the error.
-        D::FILE.source().end_walk(&mut call);
+    let begin = |mut call| {
+        close_module::<D>(&mut call)?;
+        start::<D>(config, &mut call, true)
+    };
+    // After an error the one before does not go on: the next `getXent` begins an enumeration, or reports the error.
+    if Call::enter().and_then(begin).is_err() {
+        D::FILE.source().end_walk();
     }
-    begun?;
-    drop(call);
     asks_libc::<D>(config)
 }
 
@@ -68,11 +68,12 @@ pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
 pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
     let Some(config) = configured::<D>()? else { return Ok(true) };
     // Usually none has begun, and then this is all.
-    if D::FILE.source().is_walked() {
-        let mut call = Call::enter()?;
-        let closed = close_module::<D>(&mut call);
-        D::FILE.source().end_walk(&mut call);
-        closed?;
+    let source = D::FILE.source();
+    if source.is_walked() {
+        let mut call = Call::enter();
+        _ = call.as_mut().map(close_module::<D>);
+        source.end_walk();
+        _ = call.as_mut().map(|call| source.reclaim(call));
     }
     asks_libc::<D>(config)
 }

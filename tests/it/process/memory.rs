@@ -157,6 +157,18 @@ fn a_lookup_needs_no_memory_for_an_index() {
     assert!(failures > said_so, "{failures} {said_so}");
 }
 
+/// An enumeration begins or ends where the thread has no memory even for its first call.
+#[test]
+fn what_begins_or_ends_an_enumeration_needs_no_memory() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let users = rows('u', 1);
+    let passwd = file(dir.path(), "passwd", users.join("\n"));
+    for change in ["setpwent", "endpwent"] {
+        let script = ["getpwent", &users[0], change, "done", "getpwent", &users[0]];
+        stdout(memory().env("NSS_WRAPPER_PASSWD", &passwd).arg("thread").args(script));
+    }
+}
+
 /// What the probe says under memcheck, with files of which some lines are bad.
 fn checked(dir: &Path, name: &str, args: &[&str]) -> String {
     let passwd =
