@@ -202,8 +202,7 @@ impl Source {
         slot: &mut SlotRef<'_>,
         walk_slot: &mut SlotRef<'_>,
     ) -> Result<Option<Sought>, Errno> {
-        // Only an outermost call waits: a call that a signal handler interrupts may hold the lock itself.
-        let lock = what.watch.and_then(|_| self.reloading.lock());
+        let lock = self.reloading.lock();
         let is_newer = |snapshot: &Snapshot| {
             let load = snapshot.load.load(Ordering::Acquire);
             #[allow(clippy::cast_possible_wrap, reason = "the numbers may wrap around")]

@@ -84,7 +84,11 @@ fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
     let walk = D::FILE.source().walk(call);
     let is_begun = walk
         .is_some_and(|(walk, _)| walk.module_epoch.swap(NOT_BEGUN, Ordering::Relaxed) != NOT_BEGUN);
-    if is_begun { module::close::<D>(thread) } else { Ok(()) }
+    if !is_begun {
+        return Ok(());
+    }
+    let _turn = module::enumeration::<D>();
+    module::close::<D>(thread)
 }
 
 /// Who asks for the next row.
@@ -235,6 +239,7 @@ fn next_of_module<D: Database>(
     walk: &Walk,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
+    let _turn = module::enumeration::<D>();
     loop {
         let (_, _, room) = out.raw();
         let begin_again = |error| {
