@@ -233,7 +233,8 @@ pub(crate) fn add_nameless(
 
 /// The groups of the process: the supplementary ones, then its own. A process may have 65,536.
 pub(crate) fn groups_of_process() -> Result<ScratchBuf<u32>, Errno> {
-    let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []))?;
+    // With room for one more.
+    let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []) + 1)?;
     let count = sys::groups(&mut all);
     all.truncate(count);
     all.push(sys::gid())?;
