@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 use super::position::{Phase, Position};
 use super::synthetic_user;
 use super::user_line::User;
-use super::{Interposed, LibcFunctions, asks_libc, asks_module, configured};
+use super::{Interposed, LibcFunctions, asks_libc, asks_module, configured, goes_on};
 use crate::config::{Config, FileKind};
 use crate::db::key::Key;
 use crate::db::{Database, OwnedRow, Status};
@@ -140,7 +140,10 @@ pub(crate) fn next<D: Interposed>(
                 }
             }
             Phase::Module => {
-                let written = asks_module::<D>(config) && next_of_module::<D>(&earlier, walk, out)?;
+                let written = match next_of_module::<D>(&earlier, walk, out) {
+                    Err(error) if goes_on(config, error) => false,
+                    written => written?,
+                };
                 if !written {
                     go_to(Phase::Libc);
                 }
@@ -239,6 +242,9 @@ fn next_of_module<D: Database>(
     walk: &Walk,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
+    if !asks_module::<D>(earlier.config) {
+        return Ok(false);
+    }
     let _turn = module::enumeration::<D>();
     loop {
         let (_, _, room) = out.raw();

@@ -14,14 +14,13 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::user_line::{NOBODY, User};
-use super::{Interposed, nsswitch};
+use super::{Interposed, find_in_module, nsswitch};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::{Key, What};
 use crate::db::passwd::PasswdRow;
 use crate::db::{Database, Group, Passwd, Status};
 use crate::file::source::{FileState, Request};
 use crate::file::table::Sought;
-use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
@@ -78,7 +77,7 @@ fn is_named<D: Interposed>(
         is_ours = true;
     }
     if config.module().is_some() {
-        match module::find::<D>(call.thread(), &key)? {
+        match find_in_module::<D>(config, call, &key)? {
             Status::Found(_) => return Ok(true),
             Status::NotFound => is_ours = true,
             Status::Pass => {}

@@ -11,7 +11,7 @@
  * addresses. WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING the constructor asks
  * for one of the module's users. With OLD_HOSTS gethostbyname_r is the only function for hosts. With
  * WHOEVER_ASKS there is a user with the real id of the process. With SLOW the functions of enumerations take
- * a millisecond. The constructor and each set…ent and end…ent write a line to $MODULE_LOG, and so does a function
+ * a millisecond. With BUSY all functions for users but that by name return TRYAGAIN and EBUSY. The constructor and each set…ent and end…ent write a line to $MODULE_LOG, and so does a function
  * of an enumeration that finds another thread in it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -165,6 +165,9 @@ enum nss_status _nss_plain_getpwnam_r(const char *name, struct passwd *pw, char 
 enum nss_status _nss_plain_getpwuid_r(uid_t uid, struct passwd *pw, char *buf, size_t len, int *errnop)
 {
     char name[16];
+#ifdef BUSY
+    return *errnop = EBUSY, NSS_STATUS_TRYAGAIN;
+#endif
 #ifdef WHOEVER_ASKS
     if (uid == getuid())
         return user("whoever", uid, pw, buf, len, errnop);
@@ -201,6 +204,9 @@ enum nss_status _nss_plain_getpwent_r(struct passwd *pw, char *buf, size_t len, 
 {
     BY_TURNS(in_users);
     static const char *const names[] = { "m0", "room:2000", "m2", "room:70000", "m4" };
+#ifdef BUSY
+    return *errnop = EBUSY, NSS_STATUS_TRYAGAIN;
+#endif
     if (next_user < 0 || next_user > 4) {
         *errnop = ENOENT;
         return next_user < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
