@@ -139,7 +139,16 @@ pub(crate) fn next<D: Interposed>(
                     }
                 }
             }
+            Phase::Module if !asks_module::<D>(config) => {
+                go_to(Phase::Libc);
+                false
+            }
             Phase::Module => {
+                let _turn = module::enumeration::<D>();
+                // Another thread may have got to the end meanwhile, after which a module may begin again.
+                if walk.position.load(Ordering::Acquire) != seen {
+                    continue;
+                }
                 let written = match next_of_module::<D>(&earlier, walk, out) {
                     Err(error) if goes_on(config, error) => false,
                     written => written?,
@@ -242,10 +251,6 @@ fn next_of_module<D: Database>(
     walk: &Walk,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
-    if !asks_module::<D>(earlier.config) {
-        return Ok(false);
-    }
-    let _turn = module::enumeration::<D>();
     loop {
         let (_, _, room) = out.raw();
         let begin_again = |error| {

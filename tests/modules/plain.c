@@ -11,7 +11,7 @@
  * addresses. WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING the constructor asks
  * for one of the module's users. With OLD_HOSTS gethostbyname_r is the only function for hosts. With
  * WHOEVER_ASKS there is a user with the real id of the process. With SLOW the functions of enumerations take
- * a millisecond. With BUSY all functions for users but that by name return TRYAGAIN and EBUSY. The constructor and each set…ent and end…ent write a line to $MODULE_LOG, and so does a function
+ * a millisecond, and after its end an enumeration begins again. With BUSY all functions for users but that by name return TRYAGAIN and EBUSY. The constructor and each set…ent and end…ent write a line to $MODULE_LOG, and so does a function
  * of an enumeration that finds another thread in it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -209,6 +209,9 @@ enum nss_status _nss_plain_getpwent_r(struct passwd *pw, char *buf, size_t len, 
 #endif
     if (next_user < 0 || next_user > 4) {
         *errnop = ENOENT;
+#ifdef SLOW
+        next_user = 0;
+#endif
         return next_user < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
     }
     enum nss_status status = user(names[next_user], 10 + (uid_t)next_user, pw, buf, len, errnop);
@@ -291,6 +294,9 @@ enum nss_status _nss_plain_getgrent_r(struct group *gr, char *buf, size_t len, i
     static const char *const names[] = { "g0", "room:2000", "g2", "room:70000", "g4" };
     if (next_group < 0 || next_group > 4) {
         *errnop = ENOENT;
+#ifdef SLOW
+        next_group = 0;
+#endif
         return next_group < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
     }
     enum nss_status status = group(names[next_group], 20 + (gid_t)next_group, gr, buf, len, errnop);
