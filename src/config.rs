@@ -11,6 +11,7 @@ use crate::rt::memory::{OwnedBuf, ScratchBuf};
 use crate::rt::sandbox;
 use crate::rt::sync::TryOnce;
 use crate::rt::sys;
+use crate::rt::thread::{self, Call};
 
 pub(crate) const PASSWD: &CStr = c"NSS_WRAPPER_PASSWD";
 pub(crate) const GROUP: &CStr = c"NSS_WRAPPER_GROUP";
@@ -162,6 +163,8 @@ pub(crate) struct Config {
 
 impl Config {
     fn read() -> Result<Self, Errno> {
+        // So that a jump out of this loses neither the descriptor nor the text. Without memory for it the file is read too.
+        let _call = Call::enter();
         let service = ServiceFile::read()?;
         let value = |name| match (environment(name), &service) {
             (Some(value), _) => Some(value).filter(|value| !value.is_empty()),
@@ -244,18 +247,20 @@ impl ServiceFile {
     /// `None` if there is no such file.
     fn read() -> Result<Option<Self>, Errno> {
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
-        let Ok(fd) = sys::open(SERVICE_FILE, flags, &sys::FdCell::default()) else {
-            return Ok(None);
-        };
-        Self::read_open(fd).map(Some)
+        let own = sys::FdCell::default();
+        let place = thread::opened().map_or(&own, |[place, ..]| place);
+        let Ok(fd) = sys::open(SERVICE_FILE, flags, place) else { return Ok(None) };
+        Self::read_open(fd, place).map(Some)
     }
 
     #[inline(never)]
-    fn read_open(fd: sys::Fd) -> Result<Self, Errno> {
+    fn read_open(fd: sys::Fd, place: &sys::FdCell) -> Result<Self, Errno> {
         let is_safe = sys::only_root_writes(fd) && sys::only_root_writes_path(SERVICE_DIR);
-        let mut text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 })?;
-        let len = sys::pread(fd, &mut text, 0).unwrap_or(0);
+        let text = ScratchBuf::zeroed(if is_safe { SERVICE_FILE_BYTES } else { 0 });
+        let read = text.map(|mut text| (sys::pread(fd, &mut text, 0).unwrap_or(0), text));
+        place.take();
         sys::close(fd);
+        let (len, mut text) = read?;
         let fault = if !is_safe {
             Some("others than root can write it or its directory")
         } else if len == SERVICE_FILE_BYTES {

@@ -10,7 +10,7 @@ use super::{By, Database, OwnedRow, passwd::PasswdRow};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::{OutBuf, Room};
-use crate::rt::static_result::StaticResult;
+use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
 
 /// The database of groups.
@@ -100,7 +100,7 @@ impl Database for Group {
         Ok(())
     }
 
-    fn static_result(level: &Level) -> &StaticResult<libc::group> {
+    fn static_results(level: &Level) -> &StaticResults<libc::group> {
         &level.group
     }
 

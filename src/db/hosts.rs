@@ -16,7 +16,7 @@ use super::{By, Database, OwnedRow, pointers};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::{OutBuf, Place, Room};
-use crate::rt::static_result::StaticResult;
+use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
 
 /// The database of hosts.
@@ -119,7 +119,7 @@ impl Database for Hosts {
         write_all(once(*row), Family::of(row.address), out).map(|_| ())
     }
 
-    fn static_result(level: &Level) -> &StaticResult<libc::hostent> {
+    fn static_results(level: &Level) -> &StaticResults<libc::hostent> {
         &level.hosts
     }
 

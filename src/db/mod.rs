@@ -14,7 +14,7 @@ use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{OutBuf, c_bytes};
-use crate::rt::static_result::StaticResult;
+use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
 use fields::{Fields, Reason};
 use key::{Key, What};
@@ -77,7 +77,7 @@ pub(crate) trait Database: Sized + 'static {
     /// Writes the row and all that it points to; `ERANGE` if the buffer is too small.
     fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
     /// The memory for the results of the functions without `_r`.
-    fn static_result(level: &Level) -> &StaticResult<Self::C>;
+    fn static_results(level: &Level) -> &StaticResults<Self::C>;
     /// The synthetic user's row in this database, if there is one.
     fn synthetic<'a>(_user: &passwd::PasswdRow<'a>) -> Option<Self::Row<'a>> {
         None

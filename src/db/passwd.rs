@@ -9,7 +9,7 @@ use super::{By, Database, OwnedRow};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::{OutBuf, Room};
-use crate::rt::static_result::StaticResult;
+use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
 
 /// The database of users.
@@ -80,7 +80,7 @@ impl Database for Passwd {
         Ok(())
     }
 
-    fn static_result(level: &Level) -> &StaticResult<libc::passwd> {
+    fn static_results(level: &Level) -> &StaticResults<libc::passwd> {
         &level.passwd
     }
 

@@ -9,7 +9,7 @@ use super::{By, Database, OwnedRow};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
 use crate::rt::out_buf::OutBuf;
-use crate::rt::static_result::StaticResult;
+use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
 
 /// The database of passwords and their ages.
@@ -95,7 +95,7 @@ impl Database for Shadow {
         Ok(())
     }
 
-    fn static_result(level: &Level) -> &StaticResult<libc::spwd> {
+    fn static_results(level: &Level) -> &StaticResults<libc::spwd> {
         &level.shadow
     }
 

@@ -202,8 +202,7 @@ impl Source {
         slot: &mut SlotRef<'_>,
         walk_slot: &mut SlotRef<'_>,
     ) -> Result<Option<Sought>, Errno> {
-        // Only an outermost call waits: a call that a signal handler interrupts may hold the lock itself.
-        let lock = what.watch.and_then(|_| self.reloading.lock());
+        let lock = self.reloading.lock();
         let is_newer = |snapshot: &Snapshot| {
             let load = snapshot.load.load(Ordering::Acquire);
             #[allow(clippy::cast_possible_wrap, reason = "the numbers may wrap around")]
@@ -302,11 +301,14 @@ impl Source {
         Ok(())
     }
 
-    /// Ends the enumeration, if one has begun.
-    pub(crate) fn end_walk(&'static self, call: &mut Call) {
-        if self.walks.end() {
-            self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
-        }
+    /// Ends the enumeration, if one has begun. It keeps its snapshot from being freed until [`Source::reclaim`].
+    pub(crate) fn end_walk(&self) {
+        self.walks.end();
+    }
+
+    /// Frees what nobody uses any more.
+    pub(crate) fn reclaim(&'static self, call: &mut Call) {
+        self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
     }
 
     /// True if an enumeration has begun.

@@ -265,25 +265,30 @@ impl Table {
     /// The first row that has the key, by an index if that is worth it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Result<Option<D::Row<'_>>, Errno> {
-        if self.index_for(&key).is_none() {
-            let Some(indexes) = self.indexes_to_fill() else {
-                return Ok(self.search::<D>(&key));
-            };
-            let by = By::of(&key);
-            indexes.by(by).adopt(self.make_index::<D>(by)?);
-        }
-        let index = self.index_for(&key).ok_or(Errno::EAGAIN)?;
+    pub(crate) fn find<D: Database>(&self, key: Key<'_>) -> Option<D::Row<'_>> {
+        let by = By::of(&key);
+        self.fill_index(|indexes| indexes.by(by), || self.make_index::<D>(by));
+        let Some(index) = self.index_for(&key) else { return self.search::<D>(&key) };
         let rows = index.candidates(key.hash).filter_map(|at| self.row::<D>(at));
-        Ok({ rows }.find(|row| has::<D>(row, &key)))
+        { rows }.find(|row| has::<D>(row, &key))
     }
 
-    /// The indexes, if it is worth making one.
-    fn indexes_to_fill(&self) -> Option<&'static Indexes> {
+    /// Makes an index, if it is worth that and there is none. Without memory for it searches go on, and after as many
+    /// of them it is tried again.
+    fn fill_index(
+        &self,
+        which: impl FnOnce(&Indexes) -> &BufCell<u32>,
+        make: impl FnOnce() -> Result<ScratchBuf<u32>, Errno>,
+    ) {
         let len = self.text.len();
         let cost = len.saturating_mul(INDEX_SEARCHES).saturating_add(INDEX_BYTES);
-        let is_worth_it = self.searched.load(Ordering::Relaxed) >= cost;
-        self.own_indexes.get().filter(|_| is_worth_it && len < LIMIT_BYTES)
+        let is_worth_it = self.searched.load(Ordering::Relaxed) >= cost && len < LIMIT_BYTES;
+        let indexes = self.own_indexes.get().filter(|_| is_worth_it);
+        let Some(cell) = indexes.map(which).filter(|cell| cell.get().is_none()) else { return };
+        match make() {
+            Ok(index) => cell.adopt(index),
+            Err(_) => self.searched.store(0, Ordering::Relaxed),
+        }
     }
 
     #[cold]

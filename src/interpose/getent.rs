@@ -13,6 +13,7 @@ use crate::resolve::cursor::{self, Asker};
 use crate::resolve::{self, Interposed, LibcFunctions, Question};
 use crate::rt::errno::{Errno, ErrnoGuard};
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
+use crate::rt::static_result::{StaticResult, StaticResults};
 use crate::rt::thread::Call;
 
 /// Answers a `_r` function: stores the result pointer, and gives what the function returns, `missing` if there is no
@@ -52,23 +53,27 @@ unsafe fn answer_r<D: Interposed>(
     Some(code)
 }
 
-/// Answers a function without `_r`; `None` if the next definition is to be called.
-fn answer_static<D: Interposed>(question: &Question<'_>) -> Option<*mut D::C> {
-    let answer = static_row::<D>(|config, call, out| question.answer::<D>(config, call, out));
+/// Answers a function without `_r`, whose results are `own`; `None` if the next definition is to be called.
+fn answer_static<D: Interposed>(own: Own<D::C>, question: &Question<'_>) -> Option<*mut D::C> {
+    let answer = static_row::<D>(own, |config, call, out| question.answer::<D>(config, call, out));
     answer.unwrap_or_else(|error| {
         error.set();
         Some(null_mut())
     })
 }
 
+/// Which of the results of a database's functions are a function's own.
+pub(super) type Own<C> = fn(&StaticResults<C>) -> &StaticResult<C>;
+
 /// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None`
 /// if the next definition is to be called.
 pub(super) fn static_row<D: Database>(
+    own: Own<D::C>,
     mut ask: impl FnMut(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
 ) -> Result<Option<*mut D::C>, Errno> {
     let _guard = ErrnoGuard::new();
     resolve::ask::<D, _>(None, |config, call| {
-        let result = D::static_result(call.level());
+        let result = own(D::static_results(call.level()));
         if result.memory().1.is_null() {
             result.grow()?;
         }
@@ -87,7 +92,7 @@ pub(super) fn static_row<D: Database>(
     })
 }
 
-/// `setXent`: true if libc's enumeration is to be begun too. After an error the next `getXent` begins ours.
+/// `setXent`: true if libc's enumeration is to be begun too.
 pub(super) fn set<D: Interposed>() -> bool {
     let _guard = ErrnoGuard::new();
     cursor::set::<D>() == Ok(true)
@@ -136,7 +141,7 @@ macro_rules! getent {
                 // SAFETY: POSIX has the caller promise a C string, until the function returns.
                 let key = unsafe { c_bytes(name) };
                 let Some(key) = key else { return null_mut() };
-                answer_static::<$database>(&Question::Row(Key::name(key)))
+                answer_static::<$database>(|of| &of.by_name, &Question::Row(Key::name(key)))
                     .unwrap_or_else(|| call_next!($name(name) or null_mut()))
             }
 
@@ -154,7 +159,7 @@ macro_rules! getent {
 
                 /// By id, getpwuid(3), with a result in the calling thread's memory.
                 fn $id(id: $id_type) -> *mut $row as libc {
-                    answer_static::<$database>(&Question::Row(Key::id(id)))
+                    answer_static::<$database>(|of| &of.by_id, &Question::Row(Key::id(id)))
                         .unwrap_or_else(|| call_next!($id(id) or null_mut()))
                 }
             )?
@@ -171,7 +176,7 @@ macro_rules! getent {
 
             /// The next row, getpwent(3), with a result in the calling thread's memory.
             fn $next() -> *mut $row as libc {
-                answer_static::<$database>(&Question::Next(Asker::Program))
+                answer_static::<$database>(|of| &of.next, &Question::Next(Asker::Program))
                     .unwrap_or_else(|| call_next!($next() or null_mut()))
             }
 

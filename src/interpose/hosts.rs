@@ -6,7 +6,7 @@ use core::ptr::null_mut;
 
 use libc::{hostent, size_t, socklen_t};
 
-use super::getent::{self, static_row};
+use super::getent::{self, Own, static_row};
 use super::{call_next, interpose};
 use crate::config::Config;
 use crate::db::address::{Family, Literal, from_octets, literal};
@@ -127,10 +127,11 @@ unsafe fn answer_r(
 /// Answers a function without `_r` with a host in the thread's memory, and says in `h_errno` why there is none; `None`
 /// if the next definition is to be called.
 fn answer_static(
+    own: Own<hostent>,
     ask: impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
 ) -> Option<*mut hostent> {
     let mut why = HostErrno::NETDB_SUCCESS;
-    let answer = static_row::<Hosts>(|config, call, out| {
+    let answer = static_row::<Hosts>(own, |config, call, out| {
         let (status, reason) = ask(config, call, out)?;
         why = reason;
         Ok(status)
@@ -207,7 +208,7 @@ interpose! {
     fn gethostbyname(name: *const c_char) -> *mut hostent {
         // SAFETY: POSIX has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        answer_static(by_name(key, libc::AF_INET))
+        answer_static(|of| &of.by_name, by_name(key, libc::AF_INET))
             .unwrap_or_else(|| call_next!(gethostbyname(name) or null_mut()))
     }
 
@@ -215,7 +216,7 @@ interpose! {
     fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
         // SAFETY: the man page has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        answer_static(by_name(key, family))
+        answer_static(|of| &of.by_name, by_name(key, family))
             .unwrap_or_else(|| call_next!(gethostbyname2(name, family) or null_mut()))
     }
 
@@ -223,13 +224,13 @@ interpose! {
     fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent {
         // SAFETY: POSIX has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        answer_static(by_address(key))
+        answer_static(|of| &of.by_id, by_address(key))
             .unwrap_or_else(|| call_next!(gethostbyaddr(address, size, family) or null_mut()))
     }
 
     /// `gethostent(3)`, with a result in the calling thread's memory.
     fn gethostent() -> *mut hostent {
-        answer_static(next).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
+        answer_static(|of| &of.next, next).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
     }
 
     /// `sethostent(3)`: keeps the file's present snapshot. It cannot report an error; the next host does.

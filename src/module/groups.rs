@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use libc::gid_t;
 
-use super::{Function, as_c, c_string, close, enter, is_found, module, next, rewind};
+use super::{Function, as_c, c_string, close, enter, enumeration, is_found, module, next, rewind};
 use crate::config::FileKind;
 use crate::db::key::Key;
 use crate::db::{Database, Group, Status};
@@ -62,6 +62,7 @@ fn groups_with(
     user: &[u8],
     gids: &mut ScratchBuf<u32>,
 ) -> Result<(), Errno> {
+    let _turn = enumeration::<Group>();
     DISTURBED.fetch_add(1, Ordering::Relaxed);
     rewind::<Group>(thread)?;
     loop {

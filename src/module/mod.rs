@@ -1,10 +1,11 @@
 //! An NSS module under test: a shared object with functions `_nss_NAME_getpwnam_r` and so on, as glibc loads
 //! them for nsswitch.conf(5). It is loaded at the first question that gets to it.
 //!
-//! The module's code may call this library, so no lock of ours is held while it runs. While one of its functions
-//! runs, that function gets the same question once more, because a signal handler may ask it, and at most three
-//! questions in all; so none asks itself for ever. If the same question comes a third time, the function asks
-//! itself, and the second question is answered "not found".
+//! The module's code may call this library, or be left by a jump. So no lock of ours is held while it runs, except that
+//! its enumerations are taken by turns, as far as that goes: [`enumeration`]. While one of its functions runs, that
+//! function gets the same question once more, because a signal handler may ask it, and at most three questions in all;
+//! so none asks itself for ever. If the same question comes a third time, the function asks itself, and the second
+//! question is answered "not found".
 //!
 //! A question that comes while the thread loads the module may be that of one of the module's constructors, or of
 //! a signal handler, and nothing tells which. Both load the module again and ask it: the loader runs no constructor
@@ -26,7 +27,7 @@ use crate::rt::errno::{self, Errno};
 use crate::rt::log::log;
 use crate::rt::mark::Entered;
 use crate::rt::memory::ScratchBuf;
-use crate::rt::sync::TryOnce;
+use crate::rt::sync::{ForkGuard, ForkMutex, TryOnce};
 use crate::rt::thread::{MODULE_FUNCTIONS, ThreadState};
 
 /// `enum nss_status` of `<nss.h>`.
@@ -131,6 +132,15 @@ pub(crate) fn find<D: Database>(
         }
         _ => Ok(Status::NotFound),
     }
+}
+
+/// Waits until no other thread is in the module's enumeration, and keeps the others out of it. Modules for glibc rely on
+/// that: it holds a lock around these functions (nss/getXXent_r.c), but around no others. An inner call does not wait,
+/// and nobody waits for ever for a thread that has left the module by a jump, or is slow.
+pub(crate) fn enumeration<D: Database>() -> Option<ForkGuard> {
+    static USERS: ForkMutex = ForkMutex::new();
+    static GROUPS: ForkMutex = ForkMutex::new();
+    if matches!(D::FILE, FileKind::Group) { GROUPS.lock() } else { USERS.lock() }
 }
 
 /// Begins the module's enumeration again.

@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 use super::position::{Phase, Position};
 use super::synthetic_user;
 use super::user_line::User;
-use super::{Interposed, LibcFunctions, asks_libc, asks_module, configured};
+use super::{Interposed, LibcFunctions, asks_libc, asks_module, configured, goes_on};
 use crate::config::{Config, FileKind};
 use crate::db::key::Key;
 use crate::db::{Database, OwnedRow, Status};
@@ -53,14 +53,14 @@ fn start<D: Interposed>(config: &'static Config, call: &mut Call, anew: bool) ->
 /// `setXent`: begins an enumeration. True if libc's is to be begun too.
 pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
     let Some(config) = configured::<D>()? else { return Ok(true) };
-    let mut call = Call::enter()?;
-    let begun = close_module::<D>(&mut call).and_then(|()| start::<D>(config, &mut call, true));
-    if begun.is_err() {
-        // The one before does not go on: the next `getXent` begins an enumeration, or reports the error.
-        D::FILE.source().end_walk(&mut call);
+    let begin = |mut call| {
+        close_module::<D>(&mut call)?;
+        start::<D>(config, &mut call, true)
+    };
+    // After an error the one before does not go on: the next `getXent` begins an enumeration, or reports the error.
+    if Call::enter().and_then(begin).is_err() {
+        D::FILE.source().end_walk();
     }
-    begun?;
-    drop(call);
     asks_libc::<D>(config)
 }
 
@@ -68,11 +68,12 @@ pub(crate) fn set<D: Interposed>() -> Result<bool, Errno> {
 pub(crate) fn end<D: Database>() -> Result<bool, Errno> {
     let Some(config) = configured::<D>()? else { return Ok(true) };
     // Usually none has begun, and then this is all.
-    if D::FILE.source().is_walked() {
-        let mut call = Call::enter()?;
-        let closed = close_module::<D>(&mut call);
-        D::FILE.source().end_walk(&mut call);
-        closed?;
+    let source = D::FILE.source();
+    if source.is_walked() {
+        let mut call = Call::enter();
+        _ = call.as_mut().map(close_module::<D>);
+        source.end_walk();
+        _ = call.as_mut().map(|call| source.reclaim(call));
     }
     asks_libc::<D>(config)
 }
@@ -83,7 +84,11 @@ fn close_module<D: Database>(call: &mut Call) -> Result<(), Errno> {
     let walk = D::FILE.source().walk(call);
     let is_begun = walk
         .is_some_and(|(walk, _)| walk.module_epoch.swap(NOT_BEGUN, Ordering::Relaxed) != NOT_BEGUN);
-    if is_begun { module::close::<D>(thread) } else { Ok(()) }
+    if !is_begun {
+        return Ok(());
+    }
+    let _turn = module::enumeration::<D>();
+    module::close::<D>(thread)
 }
 
 /// Who asks for the next row.
@@ -134,8 +139,20 @@ pub(crate) fn next<D: Interposed>(
                     }
                 }
             }
+            Phase::Module if !asks_module::<D>(config) => {
+                go_to(Phase::Libc);
+                false
+            }
             Phase::Module => {
-                let written = asks_module::<D>(config) && next_of_module::<D>(&earlier, walk, out)?;
+                let _turn = module::enumeration::<D>();
+                // Another thread may have got to the end meanwhile, after which a module may begin again.
+                if walk.position.load(Ordering::Acquire) != seen {
+                    continue;
+                }
+                let written = match next_of_module::<D>(&earlier, walk, out) {
+                    Err(error) if goes_on(config, error) => false,
+                    written => written?,
+                };
                 if !written {
                     go_to(Phase::Libc);
                 }
@@ -215,10 +232,7 @@ impl EarlierRows<'_> {
         if self.has_synthetic && User::is_called(self.config, name)? {
             return Ok(true);
         }
-        match self.snapshot {
-            Some(rows) => Ok(rows.find::<D>(Key::name(name))?.is_some()),
-            None => Ok(false),
-        }
+        Ok(self.snapshot.is_some_and(|rows| rows.find::<D>(Key::name(name)).is_some()))
     }
 
     /// The same, or true if the module has that name.

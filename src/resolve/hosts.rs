@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::goes_on;
 use crate::config::Config;
 use crate::db::address::Family;
 use crate::db::hosts::{HostRow, address_at, address_count, write_all};
@@ -136,7 +137,7 @@ pub(crate) fn address_in_file<'a>(
     let shown = Bytes(path.bytes());
     let request = Request { kind: Hosts::FILE, path, key: None, call };
     let found = match request.current::<Hosts>()? {
-        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address))?,
+        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address)),
         FileState::Missing => None,
     };
     let what = if found.is_some() { "found in" } else { "not in" };
@@ -157,15 +158,12 @@ pub(crate) fn find_all<'a>(
     }
 }
 
-/// What the module gave. If libc is asked next, the module's error is ignored unless there was no memory.
+/// What the module gave; nothing if libc is asked after its error.
 fn of_module(
     config: &Config,
     found: Result<Option<OwnedRow>, Errno>,
 ) -> Result<Option<OwnedRow>, Errno> {
-    match found {
-        Err(error) if error != Errno::ENOMEM && config.fall_through => Ok(None),
-        found => found,
-    }
+    found.or_else(|error| if goes_on(config, error) { Ok(None) } else { Err(error) })
 }
 
 /// The module's hosts of a name, with addresses of the family, or of both.

@@ -17,7 +17,7 @@ use cursor::Asker;
 
 use crate::config::{self, Config};
 use crate::db::key::Key;
-use crate::db::{Database, Status};
+use crate::db::{Database, OwnedRow, Status};
 use crate::file::source::{FileState, Request};
 use crate::file::table::{Sought, Table};
 use crate::module;
@@ -92,7 +92,7 @@ fn find_slowly<D: Database>(
     key: &Key<'_>,
     out: &mut OutBuf<'_, D::C>,
 ) -> Result<bool, Errno> {
-    let Some(row) = table.find::<D>(*key)? else { return Ok(false) };
+    let Some(row) = table.find::<D>(*key) else { return Ok(false) };
     log_file::<D>(config, key, "found in");
     D::write(&row, out).map(|()| true)
 }
@@ -121,21 +121,14 @@ fn find_elsewhere<D: Interposed>(
 ) -> Result<Status, Errno> {
     let mut is_ours = config.file(D::FILE).is_some();
     if asks_module::<D>(config) {
-        match module::find::<D>(call.thread(), key) {
-            Ok(Status::Found(copy)) => {
+        match find_in_module::<D>(config, call, key)? {
+            Status::Found(copy) => {
                 log!(Trace, D::NAME, "{key}: found by the module");
                 D::write(&D::row_of(&copy), out)?;
                 return Ok(Status::Found(()));
             }
-            Ok(Status::NotFound) => is_ours = true,
-            Ok(Status::Pass) => {}
-            Err(error) => {
-                log!(Debug, D::NAME, "{key}: the module failed: {error}");
-                // As in glibc the next service, libc's, is asked if there is one.
-                if error == Errno::ENOMEM || !config.fall_through {
-                    return Err(error);
-                }
-            }
+            Status::NotFound => is_ours = true,
+            Status::Pass => {}
         }
     }
     if config.user.is_some() && synthetic_user::names_group::<D>(config, call, key, out)? {
@@ -145,6 +138,23 @@ fn find_elsewhere<D: Interposed>(
     let what = if status == Status::Pass { "asked of libc" } else { "not found" };
     log!(Trace, D::NAME, "{key}: {what}");
     Ok(status)
+}
+
+/// The module's row; `Pass` if libc's is to be asked for.
+fn find_in_module<D: Database>(
+    config: &Config,
+    call: &Call,
+    key: &Key<'_>,
+) -> Result<Status<OwnedRow>, Errno> {
+    module::find::<D>(call.thread(), key).or_else(|error| {
+        log!(Debug, D::NAME, "{key}: the module failed: {error}");
+        if goes_on(config, error) { Ok(Status::Pass) } else { Err(error) }
+    })
+}
+
+/// True if libc is asked after that error of the module's. As in glibc the next service is, if there is one.
+fn goes_on(config: &Config, error: Errno) -> bool {
+    config.fall_through && !matches!(error, Errno::ENOMEM | Errno::ERANGE)
 }
 
 /// True if the database has ids. Only then can a synthetic user or a module answer.

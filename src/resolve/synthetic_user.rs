@@ -15,14 +15,13 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::user_line::{NOBODY, User};
-use super::{Interposed, nsswitch};
+use super::{Interposed, find_in_module, nsswitch};
 use crate::config::{self, Config, FileKind};
 use crate::db::key::{Key, What};
 use crate::db::passwd::PasswdRow;
 use crate::db::{Database, Group, Passwd, Status};
 use crate::file::source::{FileState, Request};
 use crate::file::table::Sought;
-use crate::module;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
 use crate::rt::memory::ScratchBuf;
@@ -78,7 +77,7 @@ fn is_named<D: Interposed>(
         is_ours = true;
     }
     if config.module().is_some() {
-        match module::find::<D>(call.thread(), &Key::id(id))? {
+        match find_in_module::<D>(config, call, &Key::id(id))? {
             Status::Found(_) => return Ok(true),
             Status::NotFound => is_ours = true,
             Status::Pass => {}
@@ -104,7 +103,7 @@ fn has_row<D: Database>(
     let key = Key::id(id);
     let row = match (Request { kind, path, key: Some(&key), call }).current::<D>()? {
         FileState::Loaded(_, Sought::Nowhere) | FileState::Missing => None,
-        FileState::Loaded(table, _) => table.find::<D>(key)?,
+        FileState::Loaded(table, _) => table.find::<D>(key),
     };
     Ok(row.is_some_and(|row| !kind.is_system() || has_name::<D>(&row, id)))
 }
@@ -247,7 +246,8 @@ pub(crate) fn add_nameless(
 
 /// The groups of the process: the supplementary ones, then its own. A process may have 65,536.
 pub(crate) fn groups_of_process() -> Result<ScratchBuf<u32>, Errno> {
-    let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []))?;
+    // With room for one more.
+    let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []) + 1)?;
     let count = sys::groups(&mut all);
     all.truncate(count);
     all.push(sys::gid())?;

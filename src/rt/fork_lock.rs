@@ -17,6 +17,11 @@ use crate::rt::{registry, sys};
 /// Who holds a lock: an address space, and a thread in it ([`registry::owner_id`]).
 type Owner = u64;
 
+/// True if the owner is the thread `me`, now or when it was alone: then its address space was 0.
+fn is_own(owner: Owner, me: Owner) -> bool {
+    owner == me || owner == me & 0xffff_ffff
+}
+
 /// A lock that names its owner.
 pub(crate) struct ForkLock {
     owner: AtomicU64,
@@ -57,7 +62,7 @@ impl ForkLock {
             Err(seen) => seen,
         };
         // Only an outermost call takes a lock. So if this thread has it already, that call was abandoned.
-        let is_dead = seen == me || !registry::is_alive(seen);
+        let is_dead = is_own(seen, me) || !registry::is_alive(seen);
         let taken = || self.owner.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed);
         if is_dead && taken().is_ok() {
             annotate::acquired(self);
@@ -102,7 +107,7 @@ impl ForkLock {
 
     /// Releases the lock if the calling thread holds it, in a call that was abandoned.
     pub(crate) fn leave(&self) {
-        if self.owner.load(Ordering::Relaxed) == registry::owner_id() {
+        if is_own(self.owner.load(Ordering::Relaxed), registry::owner_id()) {
             self.release();
         }
     }
@@ -119,5 +124,25 @@ impl ForkLock {
         if self.has_sleepers.load(Ordering::SeqCst) {
             sys::wake_all(&self.releases);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::rt::thread::Call;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel for a word that fork wipes")]
+    fn a_thread_that_was_alone_when_it_took_a_lock_can_still_release_it() {
+        let _call = Call::enter().unwrap();
+        let (lock, me) = (ForkLock::new(), registry::owner_id());
+        let alone = me & 0xffff_ffff;
+        assert_ne!(alone, me);
+        lock.take(alone).unwrap();
+        lock.leave();
+        assert_eq!(lock.owner.load(Ordering::Relaxed), 0);
+        lock.take(alone).unwrap();
+        assert_eq!(lock.take(me), Ok(()), "the call that took it was abandoned");
     }
 }

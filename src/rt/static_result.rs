@@ -1,18 +1,36 @@
 //! The results of the functions without `_r`.
 #![allow(unsafe_code, reason = "memory that a call may leave behind at any instruction")]
 
-use core::cell::{Cell, UnsafeCell};
-use core::mem::MaybeUninit;
+use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ptr::null_mut;
 
 use crate::rt::errno::Errno;
-use crate::rt::memory::OwnedBuf;
+use crate::rt::memory::{Header, OwnedBuf};
 
-/// The result of a function without `_r`, which is valid until the thread's next call of that family.
+/// The results of one function without `_r`, each valid until the thread's next call of that function.
 pub(crate) struct StaticResult<T> {
-    row: UnsafeCell<MaybeUninit<T>>,
-    /// In one word, so that an abandoned call leaves the old one or the new one.
+    /// In one word each, so that an abandoned call leaves the old one or the new one. The row stays where it is.
+    row: Cell<Option<OwnedBuf<u8>>>,
     buffer: Cell<Option<OwnedBuf<u8>>>,
+    of: PhantomData<T>,
+}
+
+/// The results of a database's functions without `_r`. As in glibc none overwrites the result of another.
+pub(crate) struct StaticResults<T> {
+    pub(crate) by_name: StaticResult<T>,
+    pub(crate) by_id: StaticResult<T>,
+    pub(crate) next: StaticResult<T>,
+}
+
+impl<T> StaticResults<T> {
+    pub(crate) const fn new() -> Self {
+        Self { by_name: StaticResult::new(), by_id: StaticResult::new(), next: StaticResult::new() }
+    }
+
+    pub(super) fn free(&self) {
+        [&self.by_name, &self.by_id, &self.next].into_iter().for_each(StaticResult::free);
+    }
 }
 
 /// The first size of a result's buffer; sysconf(3) suggests the same.
@@ -20,28 +38,36 @@ const RESULT_BYTES: usize = 1024;
 
 impl<T> StaticResult<T> {
     pub(crate) const fn new() -> Self {
-        Self { row: UnsafeCell::new(MaybeUninit::uninit()), buffer: Cell::new(None) }
+        Self { row: Cell::new(None), buffer: Cell::new(None), of: PhantomData }
     }
 
-    /// Where the row goes, and the buffer for what it points to.
+    /// Where the row goes, and the buffer for what it points to. Both are null before [`StaticResult::grow`].
     pub(crate) fn memory(&self) -> (*mut T, *mut u8, usize) {
-        const { assert!(size_of::<Option<OwnedBuf<u8>>>() == size_of::<usize>()) };
-        // SAFETY: the cell is this thread's, and the reference ends before the buffer can be replaced.
-        let (buffer, size) = match unsafe { &*self.buffer.as_ptr() } {
-            Some(buffer) => buffer.parts(),
-            None => (null_mut(), 0),
-        };
-        (self.row.get().cast(), buffer, size)
+        const { assert!(align_of::<T>() <= align_of::<Header>()) };
+        let [row, buffer] = [&self.row, &self.buffer].map(|cell| {
+            // SAFETY: the cell is this thread's, and the reference ends before its memory can be replaced.
+            let memory = unsafe { &*cell.as_ptr() };
+            memory.as_ref().map_or((null_mut(), 0), OwnedBuf::parts)
+        });
+        #[allow(
+            clippy::cast_ptr_alignment,
+            reason = "what stands behind a header is aligned as that is"
+        )]
+        (row.0.cast(), buffer.0, buffer.1)
     }
 
     /// A buffer of twice the size; what the old one held is not kept.
     pub(crate) fn grow(&self) -> Result<(), Errno> {
-        let size = (self.memory().2 * 2).max(RESULT_BYTES);
-        self.buffer.set(Some(OwnedBuf::zeroed(size)?));
+        let (row, _, size) = self.memory();
+        if row.is_null() {
+            self.row.set(Some(OwnedBuf::zeroed(size_of::<T>())?));
+        }
+        self.buffer.set(Some(OwnedBuf::zeroed((size * 2).max(RESULT_BYTES))?));
         Ok(())
     }
 
     pub(super) fn free(&self) {
+        self.row.set(None);
         self.buffer.set(None);
     }
 }

@@ -33,13 +33,20 @@ unsafe impl RawMutex for ForkLock {
 /// A [`ForkLock`] with lock_api's guard. It guards no data, which would be half changed when the lock is taken over.
 pub(crate) struct ForkMutex(lock_api::Mutex<ForkLock, ()>);
 
+/// Releases the lock when it is dropped.
+pub(crate) type ForkGuard = lock_api::MutexGuard<'static, ForkLock, ()>;
+
 impl ForkMutex {
     pub(crate) const fn new() -> Self {
         Self(lock_api::Mutex::new(()))
     }
 
-    /// Takes the lock, after a sleep if need be; `None` if it cannot wait, or has waited long enough.
-    pub(crate) fn lock(&'static self) -> Option<lock_api::MutexGuard<'static, ForkLock, ()>> {
+    /// Takes the lock, after a sleep if need be; `None` if it cannot wait, or has waited long enough. Only an outermost
+    /// call waits: the call that it interrupts may hold the lock itself.
+    pub(crate) fn lock(&'static self) -> Option<ForkGuard> {
+        if !thread::is_outermost() {
+            return None;
+        }
         // SAFETY: the lock is recorded and waited for, and not unlocked.
         let lock = unsafe { self.0.raw() };
         thread::set_lock(Some(lock));

@@ -10,8 +10,9 @@
  * It has hosts h0 … h4 with the addresses 10.9.0.N and fd00::N and an alias each; the host room:N has N
  * addresses. WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING the constructor asks
  * for one of the module's users. With OLD_HOSTS gethostbyname_r is the only function for hosts. With
- * WHOEVER_ASKS there is a user with the real id of the process. The constructor and each set…ent and
- * end…ent write a line to $MODULE_LOG. */
+ * WHOEVER_ASKS there is a user with the real id of the process. With SLOW the functions of enumerations take
+ * a millisecond, and after its end an enumeration begins again. With BUSY all functions for users but that by name return TRYAGAIN and EBUSY. The constructor and each set…ent and end…ent write a line to $MODULE_LOG, and so does a function
+ * of an enumeration that finds another thread in it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,6 +51,26 @@ __attribute__((constructor)) static void load(void)
     note("load");
 #endif
 }
+
+/* glibc lets one thread at a time into a module's enumeration of a database. */
+static _Atomic int in_users, in_groups;
+
+static _Atomic int *enter(_Atomic int *in)
+{
+    if ((*in)++)
+        note("two at once");
+#ifdef SLOW
+    usleep(1000);
+#endif
+    return in;
+}
+
+static void leave(_Atomic int **in)
+{
+    --**in;
+}
+
+#define BY_TURNS(in) __attribute__((cleanup(leave), unused)) _Atomic int *turn = enter(&in)
 
 /* Takes room in the caller's buffer; null if there is too little. */
 static char *take(char **buf, size_t *len, size_t size)
@@ -144,6 +165,9 @@ enum nss_status _nss_plain_getpwnam_r(const char *name, struct passwd *pw, char 
 enum nss_status _nss_plain_getpwuid_r(uid_t uid, struct passwd *pw, char *buf, size_t len, int *errnop)
 {
     char name[16];
+#ifdef BUSY
+    return *errnop = EBUSY, NSS_STATUS_TRYAGAIN;
+#endif
 #ifdef WHOEVER_ASKS
     if (uid == getuid())
         return user("whoever", uid, pw, buf, len, errnop);
@@ -160,6 +184,7 @@ static int next_user = -1;
 
 enum nss_status _nss_plain_setpwent(int stayopen)
 {
+    BY_TURNS(in_users);
     (void)stayopen;
     note("setpwent");
     next_user = 0;
@@ -168,6 +193,7 @@ enum nss_status _nss_plain_setpwent(int stayopen)
 
 enum nss_status _nss_plain_endpwent(void)
 {
+    BY_TURNS(in_users);
     note("endpwent");
     next_user = -1;
     return NSS_STATUS_SUCCESS;
@@ -176,9 +202,16 @@ enum nss_status _nss_plain_endpwent(void)
 /* Only after setpwent. */
 enum nss_status _nss_plain_getpwent_r(struct passwd *pw, char *buf, size_t len, int *errnop)
 {
+    BY_TURNS(in_users);
     static const char *const names[] = { "m0", "room:2000", "m2", "room:70000", "m4" };
+#ifdef BUSY
+    return *errnop = EBUSY, NSS_STATUS_TRYAGAIN;
+#endif
     if (next_user < 0 || next_user > 4) {
         *errnop = ENOENT;
+#ifdef SLOW
+        next_user = 0;
+#endif
         return next_user < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
     }
     enum nss_status status = user(names[next_user], 10 + (uid_t)next_user, pw, buf, len, errnop);
@@ -240,6 +273,7 @@ static int next_group = -1;
 
 enum nss_status _nss_plain_setgrent(int stayopen)
 {
+    BY_TURNS(in_groups);
     (void)stayopen;
     note("setgrent");
     next_group = 0;
@@ -248,6 +282,7 @@ enum nss_status _nss_plain_setgrent(int stayopen)
 
 enum nss_status _nss_plain_endgrent(void)
 {
+    BY_TURNS(in_groups);
     note("endgrent");
     next_group = -1;
     return NSS_STATUS_SUCCESS;
@@ -255,9 +290,13 @@ enum nss_status _nss_plain_endgrent(void)
 
 enum nss_status _nss_plain_getgrent_r(struct group *gr, char *buf, size_t len, int *errnop)
 {
+    BY_TURNS(in_groups);
     static const char *const names[] = { "g0", "room:2000", "g2", "room:70000", "g4" };
     if (next_group < 0 || next_group > 4) {
         *errnop = ENOENT;
+#ifdef SLOW
+        next_group = 0;
+#endif
         return next_group < 0 ? NSS_STATUS_UNAVAIL : NSS_STATUS_NOTFOUND;
     }
     enum nss_status status = group(names[next_group], 20 + (gid_t)next_group, gr, buf, len, errnop);

@@ -7,12 +7,14 @@
  *   libc     libc itself makes the lookups. Answers may stay wrong, because libc remembers for good that it
  *            could not load a module. A few crashes are allowed, because libc's nss_database_reload crashes
  *            without memory, in a program without the library, too
+ *   thread   just this: every second question is asked by a new thread for which every allocation fails
  *
  * Except with libc, all answers must be right in the end, when there is memory again.
  *
  * Prints how many children had an allocation fail, and how many of them said so in an answer. */
 #define _GNU_SOURCE
 #include "ask_all.h"
+#include <pthread.h>
 #include <sys/wait.h>
 
 enum { RIGHT = 0, FAILED = 77, SAID_SO = 78, LIBC_CRASHES = 2, MOST = 2000 };
@@ -84,6 +86,31 @@ static int child(struct asker *a, const char *kind, int all_later)
     return said ? SAID_SO : failed ? FAILED : RIGHT;
 }
 
+static void *asks_without_memory(void *question)
+{
+    static char text[256], buf[256];
+    struct asker a = { { text, 0, sizeof text }, buf, sizeof buf };
+    fail_allocation(1, 1);
+    answer_anew(&a, question);
+    fail_allocation(0, 0);
+    return NULL;
+}
+
+static int in_threads(struct asker *a)
+{
+    pthread_t thread;
+    for (char **at = script; *at; at += 2) {
+        const char *answer = answer_anew(a, at[0]);
+        if (strcmp(answer, at[1]))
+            die("a wrong answer", at[0], answer, at[1]);
+        if (!*(at += 2))
+            break;
+        if (pthread_create(&thread, NULL, asks_without_memory, at[0]) || pthread_join(thread, NULL))
+            die("a thread", at[0], "", "");
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static char text[1 << 16], buf[1 << 16];
@@ -92,6 +119,8 @@ int main(int argc, char **argv)
     if (argc < 4 || !fail_allocation)
         return 2;
     script = argv + 2;
+    if (!strcmp(argv[1], "thread"))
+        return in_threads(&a);
     for (int all_later = 0; all_later < (strcmp(argv[1], "cold") ? 1 : 2); all_later++)
         for (nth = 1;; nth++) {
             int status = -1;

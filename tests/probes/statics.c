@@ -1,5 +1,5 @@
-/* statics: the result of a function without _r may not change before the same thread calls a function of the same
- * family again, whatever other functions, other threads and edits do. The library's variables name the files, which
+/* statics: the result of a function without _r may not change before the same thread calls that function
+ * again, whatever other functions, other threads and edits do. The library's variables name the files, which
  * this program writes. */
 #define _GNU_SOURCE
 #include "say.h"
@@ -127,6 +127,12 @@ int main(void)
     for (int i = 0; i < 100; i++)
         of_main.user = i % 2 ? getpwuid(1) : getpwnam("bob");
     check(&of_main, &people[0], "after calls of another family");
+    /* Nor do calls of other functions of the family, as in glibc. */
+    of_main = ask(&people[0], 0);
+    must(getpwuid(2) && getgrgid(6) && gethostbyaddr("\12\0\0\2", 4, AF_INET), "rows by id");
+    for (int i = 0; i < 2; i++)
+        must(getpwent() && getgrent() && getspent() && gethostent(), "rows of enumerations");
+    check(&of_main, &people[0], "after calls of other functions");
     puts("fine");
     return 0;
 }

@@ -12,15 +12,11 @@ use crate::rt::memory::ScratchBuf;
 impl Table {
     /// All lines that have the key: a member's groups, a host's lines.
     pub(crate) fn find_all<D: Database>(&self, key: &Key<'_>) -> Result<Lines<'_>, Errno> {
-        if self.indexes.by_listed.get().is_none() {
-            let Some(indexes) = self.indexes_to_fill() else {
-                return self.search_all::<D>(key).map(Lines::Searched);
-            };
-            indexes.by_listed.adopt(self.make_multi_index::<D>()?);
-        }
-        let index = self.indexes.by_listed.get().and_then(MultiIndex::new);
-        let is_key = |place| self.is_listed::<D>(place, key);
-        let lines = index.and_then(|index| index.lines(key.hash, is_key));
+        self.fill_index(|indexes| &indexes.by_listed, || self.make_multi_index::<D>());
+        let Some(index) = self.indexes.by_listed.get().and_then(MultiIndex::new) else {
+            return self.search_all::<D>(key).map(Lines::Searched);
+        };
+        let lines = index.lines(key.hash, |place| self.is_listed::<D>(place, key));
         Ok(Lines::Indexed(lines.unwrap_or_default()))
     }
 

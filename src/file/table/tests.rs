@@ -28,17 +28,17 @@ fn the_search_and_the_index_give_the_same_rows() {
         let names =
             ["root", "bob", "ann", "", "end", "oot", "bad", "no", "nul", "b:x", "c", "bo", "a\nb"];
         for name in names.map(str::as_bytes) {
-            let found = indexed.find::<Passwd>(Key::name(name)).unwrap();
+            let found = indexed.find::<Passwd>(Key::name(name));
             let searched = load::<Passwd>(file);
-            let searched = searched.find::<Passwd>(Key::name(name)).unwrap();
+            let searched = searched.find::<Passwd>(Key::name(name));
             assert_eq!(found, searched, "{}", name.escape_ascii());
             let want = rows(&indexed).find(|row| row.name == name);
             assert_eq!(found, want, "{}", name.escape_ascii());
         }
         for id in 0..12 {
-            let found = indexed.find::<Passwd>(Key::id(id)).unwrap();
+            let found = indexed.find::<Passwd>(Key::id(id));
             let searched = load::<Passwd>(file);
-            assert_eq!(found, searched.find::<Passwd>(Key::id(id)).unwrap(), "{id}");
+            assert_eq!(found, searched.find::<Passwd>(Key::id(id)), "{id}");
             assert_eq!(found, rows(&indexed).find(|row| row.uid == id), "{id}");
         }
         assert!([By::Name, By::Id].iter().all(|&by| indexed.indexes.by(by).get().is_some()));
@@ -49,7 +49,7 @@ fn the_search_and_the_index_give_the_same_rows() {
 fn searches_make_way_for_an_index() {
     let table = load::<Passwd>(FILE);
     let turns = (0..100).take_while(|_| {
-        let row = table.find::<Passwd>(Key::name(b"end")).unwrap();
+        let row = table.find::<Passwd>(Key::name(b"end"));
         assert_eq!(row.unwrap().uid, 9);
         table.indexes.by_name.get().is_none()
     });
@@ -62,7 +62,7 @@ fn a_lookup_of_each_row_of_a_small_file_makes_no_index() {
     let text: String = (0..10).map(|n| format!("group{n}:x:{}:bob,ann,eve\n", 1000 + n)).collect();
     let table = load::<Group>(text.as_bytes());
     for id in 1000..1010 {
-        assert!(table.find::<Group>(Key::id(id)).unwrap().is_some(), "{id}");
+        assert!(table.find::<Group>(Key::id(id)).is_some(), "{id}");
         assert!(!table.is_indexed(&Key::id(id)), "{id}");
     }
 }
@@ -71,7 +71,7 @@ fn a_lookup_of_each_row_of_a_small_file_makes_no_index() {
 fn a_group_whose_line_ends_with_its_id_is_found() {
     for file in [&b"a:x:7"[..], b"a:x:7\nb:x:8:\n", b"b:x:8:\na:x:7\n"] {
         for table in [load::<Group>(file), indexed::<Group>(file)] {
-            let row = table.find::<Group>(Key::id(7)).unwrap();
+            let row = table.find::<Group>(Key::id(7));
             assert_eq!(row.map(|row| row.name), Some(&b"a"[..]), "{}", file.escape_ascii());
         }
     }
@@ -143,7 +143,7 @@ fn the_first_line_of_an_address_answers() {
             ("10.0.0.5", Some("")),
             ("10.0.0.7", None),
         ] {
-            let found = table.find::<Hosts>(Key::address(address.parse().unwrap())).unwrap();
+            let found = table.find::<Hosts>(Key::address(address.parse().unwrap()));
             assert_eq!(found.map(|host| host.name), name.map(str::as_bytes), "{address}");
         }
     }
@@ -170,7 +170,7 @@ fn long_lines_and_equal_names_or_addresses_are_no_burden() {
     assert_eq!(addresses(&table, "N59999."), ["10.0.0.1", "10.0.0.2"]);
     assert_eq!(addresses(&table, ""), ["10.0.0.3", "10.0.0.4"]);
     assert_eq!(addresses(&table, "n60000"), [""; 0]);
-    let first = table.find::<Hosts>(Key::address("10.0.0.1".parse().unwrap())).unwrap();
+    let first = table.find::<Hosts>(Key::address("10.0.0.1".parse().unwrap()));
     assert_eq!(first.unwrap().name, b"n0");
 }
 
@@ -188,7 +188,7 @@ fn addresses_of_two_families_find_room() {
     let text: String = (0..256).map(|n| format!("::ffff:10.0.0.{n} h{n}\n")).collect();
     let table = indexed::<Hosts>(text.as_bytes());
     for (address, want) in [("10.0.0.200", Some(&b"h200"[..])), ("10.0.1.1", None)] {
-        let found = table.find::<Hosts>(Key::address(address.parse().unwrap())).unwrap();
+        let found = table.find::<Hosts>(Key::address(address.parse().unwrap()));
         assert_eq!(found.map(|host| host.name), want);
     }
 }

@@ -10,7 +10,7 @@ use crate::rt::fork_lock::ForkLock;
 use crate::rt::mark::Mark;
 use crate::rt::memory::{Header, ScratchList};
 use crate::rt::published::{self, Slot};
-use crate::rt::static_result::StaticResult;
+use crate::rt::static_result::StaticResults;
 use crate::rt::sys::FdCell;
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::close_abandoned;
@@ -36,10 +36,10 @@ pub(crate) struct Level {
     adopting: Cell<Option<&'static AtomicPtr<Header>>>,
     /// The array that a module fills, and enlarges by realloc(3).
     pub(crate) module_gids: Cell<*mut libc::gid_t>,
-    pub(crate) passwd: StaticResult<libc::passwd>,
-    pub(crate) group: StaticResult<libc::group>,
-    pub(crate) shadow: StaticResult<libc::spwd>,
-    pub(crate) hosts: StaticResult<libc::hostent>,
+    pub(crate) passwd: StaticResults<libc::passwd>,
+    pub(crate) group: StaticResults<libc::group>,
+    pub(crate) shadow: StaticResults<libc::spwd>,
+    pub(crate) hosts: StaticResults<libc::hostent>,
 }
 
 impl Level {
@@ -55,10 +55,10 @@ impl Level {
             owned: Cell::new(None),
             adopting: Cell::new(None),
             module_gids: Cell::new(null_mut()),
-            passwd: StaticResult::new(),
-            group: StaticResult::new(),
-            shadow: StaticResult::new(),
-            hosts: StaticResult::new(),
+            passwd: StaticResults::new(),
+            group: StaticResults::new(),
+            shadow: StaticResults::new(),
+            hosts: StaticResults::new(),
         }
     }
 

@@ -275,6 +275,14 @@ impl Drop for Call {
     }
 }
 
+/// True if the present call interrupts no other call of the thread.
+pub(crate) fn is_outermost() -> bool {
+    let state = ThreadLocals::current().state.get();
+    state
+        .zip(present())
+        .is_some_and(|(state, level)| core::ptr::eq(level, &raw const state.outermost))
+}
+
 /// The calling thread's words.
 pub(crate) fn locals() -> &'static ThreadLocals {
     ThreadLocals::current()

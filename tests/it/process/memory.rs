@@ -133,6 +133,42 @@ fd00::15 multi.site
     }
 }
 
+/// A lookup that would make an index searches on without it.
+#[test]
+fn a_lookup_needs_no_memory_for_an_index() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let users = rows('u', 1);
+    let (passwd, last) = (file(dir.path(), "passwd", users.join("\n")), &users[39]);
+    let host = "multi.site () 127.0.0.14";
+    let hosts =
+        file(dir.path(), "hosts", format!("{}127.0.0.14 multi.site\n", "# c\n".repeat(999)));
+    let [mut users, mut by_name] = [memory(), memory()];
+    users.env("NSS_WRAPPER_PASSWD", passwd).arg("warm");
+    by_name.env("NSS_WRAPPER_HOSTS", hosts).arg("warm");
+    // The index is worth it once the probe asks for the second time, when an allocation fails.
+    for question in ["getpwnam_r u39", "getpwuid_r 1039", "getpwnam_r u39"] {
+        users.args([question, last]);
+    }
+    by_name.args(["gethostbyname_r multi.site", host]);
+    let [failures, said_so] = counts(&mut users);
+    assert!(failures > 0 && said_so == 0, "{failures} {said_so}");
+    // A search for a host allocates memory too.
+    let [failures, said_so] = counts(&mut by_name);
+    assert!(failures > said_so, "{failures} {said_so}");
+}
+
+/// An enumeration begins or ends where the thread has no memory even for its first call.
+#[test]
+fn what_begins_or_ends_an_enumeration_needs_no_memory() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let users = rows('u', 1);
+    let passwd = file(dir.path(), "passwd", users.join("\n"));
+    for change in ["setpwent", "endpwent"] {
+        let script = ["getpwent", &users[0], change, "done", "getpwent", &users[0]];
+        stdout(memory().env("NSS_WRAPPER_PASSWD", &passwd).arg("thread").args(script));
+    }
+}
+
 /// What the probe says under memcheck, with files of which some lines are bad.
 fn checked(dir: &Path, name: &str, args: &[&str]) -> String {
     let passwd =

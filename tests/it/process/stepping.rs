@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 use std::process::Output;
 
+use crate::support::namespace::after_mounts;
 use crate::support::scene::{Scene, UID, both};
 use crate::support::{copy_program, module, probe, run};
 
@@ -54,6 +55,11 @@ fn step(scene: &Scene, scenario: &str, action: &str, stride: &str) -> Output {
             .env("NSS_WRAPPER_MODULE_SO_PATH", scene.path("plain.so"))
             .env("NSS_WRAPPER_MODULE_FN_PREFIX", "plain");
     }
+    if scenario == "cold" {
+        // The first call reads the configuration of the service too, which sets nothing.
+        let script = "mount -t tmpfs -o mode=755 none /etc; touch /etc/nss_wrapper_rs.conf";
+        command = after_mounts(script, &[], &command);
+    }
     run(&mut command)
 }
 
@@ -71,7 +77,9 @@ fn all_is_right(action: &str, scenarios: &[&str], stride: &str) {
     for scenario in scenarios {
         let out = step(&scene, scenario, action, stride);
         let said = both(&out);
-        let few = losses(&said).is_some_and(|count| count <= ISOLATED);
+        // The first call, and the one that begins to watch a file, open two files one after the other.
+        let places = if matches!(*scenario, "cold" | "index") { 2 } else { 1 };
+        let few = losses(&said).is_some_and(|count| count <= places * ISOLATED);
         if !out.status.success() || !few {
             writeln!(faults, "{scenario}: {}\n{said}", out.status).expect("memory");
         }

@@ -34,7 +34,7 @@ fn children_of_vfork_and_threads_take_no_lock_from_each_other() {
 }
 
 #[test]
-fn a_result_without_r_is_the_threads_own_until_its_next_call() {
+fn a_result_without_r_is_the_threads_own_until_its_next_call_of_that_function() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut command = under(library(), probe("statics"));
     for database in ["PASSWD", "GROUP", "SHADOW", "HOSTS"] {

@@ -61,6 +61,23 @@ fn a_buffer_that_is_too_short_loses_no_row_of_an_enumeration() {
     }
 }
 
+/// glibc holds a lock around these functions.
+#[test]
+fn one_thread_at_a_time_is_in_a_modules_enumeration() {
+    for (rows, again) in [("share getpwent", "endpwent"), ("share getgrent", "setgrent")] {
+        let scene = ModuleScene::new();
+        let mut command = scene.users(library(), &module("plain", &["-DSLOW"]), "plain");
+        let all = (rows, "7 rows, 7 different");
+        expect(&mut command, &[all, (again, "done"), all]);
+        assert!(!scene.log().contains("two at once"), "{}", scene.log());
+    }
+    let scene = ModuleScene::new();
+    let slow = module("plain", &["-DSLOW", "-DWITHOUT_INITGROUPS"]);
+    let groups = ("threads 4 2 getgrouplist m0 1", "7 of 7: 1 7 20 21 22 23 24");
+    expect(&mut scene.users(library(), &slow, "plain"), &[groups]);
+    assert!(!scene.log().contains("two at once"), "{}", scene.log());
+}
+
 #[test]
 fn the_modules_set_and_end_are_called_as_the_enumeration_gets_there() {
     for (questions, want) in [

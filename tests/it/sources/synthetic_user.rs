@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::ask::{Session, answers, musl_ask, names, rows, word};
 use crate::support::namespace::after_mounts;
 use crate::support::scene::{Scene, both, failure, has, is_root};
-use crate::support::{PYTHON, copy_program, file, probe, run, stdout, under};
+use crate::support::{PYTHON, copy_program, file, module, probe, run, stdout, under};
 
 const USER: &str = "ipython:x:%u:%g:I, Python:/home/%u:/bin/bash";
 
@@ -48,6 +48,29 @@ fn an_id_without_an_entry_has_the_synthetic_users_name() {
     let python = "import getpass, os, pwd; print(getpass.getuser(), pwd.getpwuid(os.getuid())[5])";
     let mut python = as_synthetic(&scene, 10000, 0, [PYTHON, "-c", python]);
     assert_eq!(stdout(&mut python), "ipython /home/10000\n");
+}
+
+/// As in glibc, which asks the next service then.
+#[test]
+fn a_module_that_fails_is_passed_over_if_libc_is_asked_too() {
+    let scene = Scene::new();
+    copy_program(probe("ask"), scene.path("ask"));
+    copy_program(module("plain", &["-DBUSY"]), scene.path("busy.so"));
+    let ask = scene.path("ask").display().to_string();
+    let said = |fall_through: &str| {
+        let mut command = as_synthetic(&scene, 10000, 0, [&ask]);
+        command
+            .env("NSS_WRAPPER_MODULE_SO_PATH", scene.path("busy.so"))
+            .env("NSS_WRAPPER_MODULE_FN_PREFIX", "plain")
+            .env("NSS_WRAPPER_FALLTHROUGH", fall_through);
+        answers(&mut command, &["getpwuid_r 10000", "setpwent; all getpwent"])
+    };
+    let [own, all] = said("1").try_into().expect("two answers");
+    assert!(own.starts_with("ipython:x:10000:0:"), "{own}");
+    let all = names(all.trim_start_matches("done; "));
+    assert!(all.contains(" daemon ") && all.ends_with(" ipython"), "{all}");
+    let busy = format!("error {}", libc::EBUSY);
+    assert_eq!(said("0"), [&*busy, &*format!("done; {busy}")]);
 }
 
 #[test]
