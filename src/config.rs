@@ -5,11 +5,11 @@
 
 use core::ffi::{CStr, c_char};
 
+use crate::rt::buf_cell::TryOnce;
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, log};
-use crate::rt::memory::{OwnedBuf, ScratchBuf};
+use crate::rt::memory::{OwnedBuf, ScratchBuf, copy};
 use crate::rt::sandbox;
-use crate::rt::sync::TryOnce;
 use crate::rt::sys;
 
 /// The start of every variable of ours.
@@ -41,9 +41,7 @@ impl OwnedCStr {
     /// A copy of `value`.
     pub(crate) fn new(value: &[u8]) -> Result<Self, Errno> {
         let mut text = OwnedBuf::zeroed(value.len() + 1)?;
-        for (to, from) in text.iter_mut().zip(value) {
-            *to = *from;
-        }
+        copy(&mut text, value);
         Ok(Self(text))
     }
 
@@ -86,7 +84,7 @@ impl Path {
     }
 
     fn of(variable: &CStr, value: &[u8]) -> Result<Self, Errno> {
-        if value.contains(&b'\n') {
+        if memchr::memchr(b'\n', value).is_some() {
             let name = OwnedCStr::new(variable.to_bytes())?;
             return Ok(Self { name, text: Some(OwnedCStr::new(value)?) });
         }

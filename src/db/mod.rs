@@ -59,7 +59,9 @@ pub(crate) trait Database: Sized + 'static {
     /// is not such a key, because all lines of a name count.)
     fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>>;
     /// The keys by which all rows that have them are found: a group's members, a host's names.
-    fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>>;
+    fn all_keys<'a>(_row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
+        core::iter::empty()
+    }
     /// True if the first line of `file` has the key, one of [`Database::first_keys`]; `None` if that cannot be known
     /// from the start of the line. (The whole line may be long.)
     fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {

@@ -74,10 +74,6 @@ impl Database for Shadow {
         once(Key::name(row.name))
     }
 
-    fn all_keys<'a>(_: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
-        core::iter::empty()
-    }
-
     fn write(row: &ShadowRow<'_>, out: &mut OutBuf<'_, libc::spwd>) -> Result<(), Errno> {
         let mut room = out.room();
         out.set(libc::spwd {

@@ -16,10 +16,10 @@ use crate::config::{Config, FileKind, Path};
 use crate::db::Database;
 use crate::db::key::Key;
 use crate::rt::errno::Errno;
+use crate::rt::fork_lock::ForkLock;
 use crate::rt::log::{Bytes, log};
 use crate::rt::published::{Published, SlotRef};
 use crate::rt::registry;
-use crate::rt::sync::ForkMutex;
 use crate::rt::sys::{self, Fd, FdCell};
 use crate::rt::thread::{self, Call, SOURCES};
 use crate::rt::watch::{Watch, close_watch_fd, open_high};
@@ -29,7 +29,7 @@ pub(crate) struct Source {
     snapshot: Published<Snapshot>,
     /// Locked while the file is read and parsed again, so that one thread does it for all. A thread whose snapshot is
     /// current does not wait for it.
-    reloading: ForkMutex,
+    reloading: ForkLock,
     /// How many loads have begun. An answer may come from any load that began after the question.
     loads: AtomicU32,
     /// The file cannot be read, and that was reported.
@@ -53,6 +53,10 @@ impl FileKind {
     pub(crate) fn source(self) -> &'static Source {
         let [passwd, ..] = &SOURCES_BY_KIND;
         SOURCES_BY_KIND.get(self.number()).unwrap_or(passwd)
+    }
+
+    fn is_system(self) -> bool {
+        matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
 }
 
@@ -80,7 +84,7 @@ impl<'a> Request<'a> {
         let source = self.kind.source();
         let is_outermost = self.call.is_outermost();
         let watch = self.call.thread().watches.get(self.kind.number()).filter(|_| is_outermost);
-        let (slot, walk_slot) = self.call.file_slots(self.kind.number());
+        let [slot, walk_slot] = self.call.file_slots(self.kind.number());
         // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
@@ -133,7 +137,7 @@ pub(crate) fn open_before_chroot(config: &Config) -> Result<(), Errno> {
     for kind in FileKind::ALL {
         let file = config.file(kind).filter(|path| path.text().is_none());
         let (Some(path), source) = (file, kind.source()) else { continue };
-        let mut slot = call.snapshot_slot(kind.number());
+        let [mut slot, _] = call.file_slots(kind.number());
         let Some(snapshot) = source.snapshot.get(&mut slot) else { continue };
         let own = FdCell::default();
         let place = thread::opened().map_or(&own, |[_, place, _]| place);
@@ -150,7 +154,7 @@ impl Source {
     const fn new() -> Self {
         Self {
             snapshot: Published::new(),
-            reloading: ForkMutex::new(),
+            reloading: ForkLock::new(),
             loads: AtomicU32::new(0),
             has_complained: AtomicBool::new(false),
             chroot_fd: AtomicI32::new(0),
@@ -295,7 +299,7 @@ impl Source {
         place: u64,
         anew: bool,
     ) -> Result<(), Errno> {
-        let mut slot = call.walk_slots().0;
+        let [mut slot, _] = call.walk_slots();
         // SAFETY: the caller promises that the slot of this source in the call's level shows it.
         unsafe { self.walks.begin(snapshot, place, anew, &mut slot) }?;
         self.walks.reclaim(&self.snapshot, &mut slot);
@@ -305,7 +309,8 @@ impl Source {
     /// Ends the enumeration, if one has begun.
     pub(crate) fn end_walk(&'static self, call: &mut Call) {
         if self.walks.end() {
-            self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
+            let [mut slot, _] = call.walk_slots();
+            self.walks.reclaim(&self.snapshot, &mut slot);
         }
     }
 
@@ -316,13 +321,7 @@ impl Source {
 
     /// The enumeration, and its snapshot if there is a file.
     pub(crate) fn walk<'a>(&self, call: &'a mut Call) -> Option<(&'a Walk, Option<&'a Snapshot>)> {
-        let (walk_slot, walked_slot) = call.walk_slots();
+        let [walk_slot, walked_slot] = call.walk_slots();
         self.walks.get(walk_slot, walked_slot)
-    }
-}
-
-impl FileKind {
-    fn is_system(self) -> bool {
-        matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
 }

@@ -393,7 +393,9 @@ mod lone_table {
 
     impl Drop for LoneTable {
         fn drop(&mut self) {
-            // SAFETY: leaked by `load`, and no row outlives this. What it holds is dropped with it.
+            // SAFETY: no row outlives this, and outside of a call nobody remembers the cells.
+            unsafe { self.release() };
+            // SAFETY: leaked by `load`, and nobody refers to it any more.
             drop(unsafe { alloc::boxed::Box::from_raw(self.0.as_ptr()) });
         }
     }

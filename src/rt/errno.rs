@@ -10,24 +10,15 @@ use crate::rt::next::H_ERRNO_LOCATION;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(c_int);
 
+macro_rules! numbers {
+    ($($name:ident)*) => {$(pub(crate) const $name: Self = Self(libc::$name);)*};
+}
+
 impl Errno {
-    pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
-    pub(crate) const EBADF: Self = Self(libc::EBADF);
-    pub(crate) const EFBIG: Self = Self(libc::EFBIG);
-    pub(crate) const EMFILE: Self = Self(libc::EMFILE);
-    pub(crate) const ENFILE: Self = Self(libc::ENFILE);
-    pub(crate) const EINVAL: Self = Self(libc::EINVAL);
-    pub(crate) const EPERM: Self = Self(libc::EPERM);
-    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
-    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
-    pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
-    pub(crate) const ENOTDIR: Self = Self(libc::ENOTDIR);
-    pub(crate) const EACCES: Self = Self(libc::EACCES);
-    pub(crate) const ELOOP: Self = Self(libc::ELOOP);
-    pub(crate) const EISDIR: Self = Self(libc::EISDIR);
-    pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
-    pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
-    pub(crate) const ERANGE: Self = Self(libc::ERANGE);
+    numbers! {
+        EAGAIN EBADF EFBIG EMFILE ENFILE EINVAL EPERM ESRCH ENOENT
+        ENOMEM ENOTDIR EACCES ELOOP EISDIR ENAMETOOLONG ENOSYS ERANGE
+    }
 
     /// What a function returned; `None` for 0.
     pub(crate) const fn new(number: c_int) -> Option<Self> {

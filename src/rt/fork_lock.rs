@@ -4,15 +4,15 @@
 //! there for ever. With `pthread_atfork` handlers every fork of the program would wait for our locks instead.
 //! So the lock's word holds the owner's address space and thread. The compare-and-swap from 0 admits one live owner,
 //! and a waiter takes the lock over only from an owner that cannot release it any more: one of another address space,
-//! a thread that has ended, or an abandoned call of this thread. Such a lock guards no data
-//! (`sync::ForkMutex`), because that would be half changed then.
+//! a thread that has ended, or an abandoned call of this thread. So the lock guards no data: when it is taken over they
+//! would be half changed.
 //!
 //! Waiting only saves work: a thread that may not wait, or has waited long enough, reads the file without the
 //! lock. So nobody waits here for ever.
 
 use crate::rt::annotate;
 use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, const_fn};
-use crate::rt::{registry, sys};
+use crate::rt::{registry, sys, thread};
 
 /// Who holds a lock: an address space, and a thread in it ([`registry::owner_id`]).
 type Owner = u64;
@@ -47,8 +47,18 @@ impl ForkLock {
         }
     }
 
+    /// Takes the lock, after a sleep if need be; `None` if it cannot wait, or has waited long enough.
+    pub(crate) fn lock(&'static self) -> Option<LockGuard> {
+        thread::set_lock(Some(self));
+        if self.wait() {
+            return Some(LockGuard(self));
+        }
+        thread::set_lock(None);
+        None
+    }
+
     /// Tries once. The error is the owner.
-    pub(crate) fn take(&self, me: Owner) -> Result<(), Owner> {
+    fn take(&self, me: Owner) -> Result<(), Owner> {
         let seen = match self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => {
                 annotate::acquired(self);
@@ -66,7 +76,7 @@ impl ForkLock {
         Err(seen)
     }
 
-    /// Takes the lock, after a sleep if need be; false if it cannot wait, or has waited long enough.
+    /// As [`ForkLock::lock`], without a guard.
     pub(crate) fn wait(&self) -> bool {
         let me = registry::owner_id();
         let mut first = None;
@@ -119,5 +129,15 @@ impl ForkLock {
         if self.has_sleepers.load(Ordering::SeqCst) {
             sys::wake_all(&self.releases);
         }
+    }
+}
+
+/// The present call's hold of a lock.
+pub(crate) struct LockGuard(&'static ForkLock);
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.0.release();
+        thread::set_lock(None);
     }
 }

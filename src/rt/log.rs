@@ -9,6 +9,7 @@ use core::ffi::c_char;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use crate::rt::memory::copy;
 use crate::rt::next::PROGRAM_NAME;
 use crate::rt::out_buf::c_bytes;
 use crate::rt::sandbox;
@@ -77,11 +78,7 @@ impl Write for LogLine {
         // One byte stays for the newline; a longer line is cut.
         let last = self.text.len() - 1;
         let room = self.text.get_mut(self.len..last).unwrap_or_default();
-        let count = room.len().min(s.len());
-        for (to, from) in room.iter_mut().zip(s.as_bytes()) {
-            *to = *from;
-        }
-        self.len += count;
+        self.len += copy(room, s.as_bytes());
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::rt::errno::{self, Errno};
 use crate::rt::mark::{Marked, frame_address};
+use crate::rt::memory::copy;
 use crate::rt::out_buf::c_bytes;
 use crate::rt::sys::{self, OFlags};
 use crate::rt::thread;
@@ -332,9 +333,6 @@ pub(crate) fn complaint(room: &mut [u8]) -> &[u8] {
     });
     // SAFETY: null, or a C string until the thread's next call of a dl function.
     let text = unsafe { c_bytes(text) }.unwrap_or(b"no reason given");
-    let len = room.len().min(text.len());
-    for (to, from) in room.iter_mut().zip(text) {
-        *to = *from;
-    }
+    let len = copy(room, text);
     room.get(..len).unwrap_or_default()
 }

@@ -237,28 +237,17 @@ impl Call {
 
     /// The slot for a snapshot of the source with that number, and the slot for an enumeration.
     #[inline(always)]
-    pub(crate) fn file_slots(&mut self, source: usize) -> (SlotRef<'_>, SlotRef<'_>) {
-        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
-        let walk = unsafe { SlotRef::new(&self.level.walk) };
-        (self.snapshot_slot(source), walk)
-    }
-
-    /// The slot for a snapshot of the source with that number.
-    #[inline(always)]
-    pub(crate) fn snapshot_slot(&mut self, source: usize) -> SlotRef<'_> {
-        let slot = self.level.snapshots.get(source).unwrap_or(&self.level.walked);
-        // SAFETY: the level is this call's, and its slots are handed out one at a time: the call is
-        // borrowed for as long as the slot is.
-        unsafe { SlotRef::new(slot) }
+    pub(crate) fn file_slots(&mut self, source: usize) -> [SlotRef<'_>; 2] {
+        let Level { snapshots, walk, walked, .. } = self.level;
+        // SAFETY: the level is this call's, which is borrowed for as long as these two slots are.
+        [snapshots.get(source).unwrap_or(walked), walk].map(|slot| unsafe { SlotRef::new(slot) })
     }
 
     /// The slots for an enumeration and its snapshot.
-    pub(crate) fn walk_slots(&mut self) -> (SlotRef<'_>, SlotRef<'_>) {
-        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
-        let walk = unsafe { SlotRef::new(&self.level.walk) };
-        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
-        let walked = unsafe { SlotRef::new(&self.level.walked) };
-        (walk, walked)
+    pub(crate) fn walk_slots(&mut self) -> [SlotRef<'_>; 2] {
+        let Level { walk, walked, .. } = self.level;
+        // SAFETY: the level is this call's, which is borrowed for as long as these two slots are.
+        [walk, walked].map(|slot| unsafe { SlotRef::new(slot) })
     }
 }
 
@@ -273,11 +262,6 @@ impl Drop for Call {
         ThreadLocals::current().level.set(outer);
         self.level.mark.clear();
     }
-}
-
-/// The calling thread's words.
-pub(crate) fn locals() -> &'static ThreadLocals {
-    ThreadLocals::current()
 }
 
 /// Set while the loader loads the module for this thread. `None` before the thread's first call.
