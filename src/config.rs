@@ -38,14 +38,12 @@ const SERVICE_FILE_BYTES: usize = 16 << 10;
 pub(crate) struct OwnedCStr(OwnedBuf<u8>);
 
 impl OwnedCStr {
-    /// A copy of `value`.
     pub(crate) fn new(value: &[u8]) -> Result<Self, Errno> {
         let mut text = OwnedBuf::zeroed(value.len() + 1)?;
         copy(&mut text, value);
         Ok(Self(text))
     }
 
-    /// As C takes it.
     #[inline]
     pub(crate) fn as_c(&self) -> &CStr {
         // SAFETY: `new` has left a zero after the text.
@@ -66,13 +64,11 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// The path as a C string.
     #[inline(always)]
     pub(crate) fn as_c(&self) -> &CStr {
         self.name.as_c()
     }
 
-    /// Without the NUL.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.name.bytes()
     }

@@ -110,10 +110,10 @@ impl Database for Group {
 
     unsafe fn copy_of(row: &libc::group) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow { ids: [row.gr_gid, 0], ..OwnedRow::default() };
-        // SAFETY: the caller promises that the field is as the man page says, or null.
-        unsafe { copy.push_c(row.gr_name) }?;
-        // SAFETY: the caller promises that the field is as the man page says, or null.
-        unsafe { copy.push_c(row.gr_passwd) }?;
+        for text in [row.gr_name, row.gr_passwd] {
+            // SAFETY: the caller promises that the field is as the man page says, or null.
+            unsafe { copy.push_c(text) }?;
+        }
         // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_list(row.gr_mem, 0) }?;
         Ok(copy)

@@ -53,7 +53,6 @@ pub(crate) trait Database: Sized + 'static {
     fn parse<'a>(fields: &mut Fields<'a>) -> Result<Self::Row<'a>, Reason>;
     /// True if the row has the key.
     fn has(row: &Self::Row<'_>, key: &Key<'_>) -> bool;
-    /// The name.
     fn name<'a>(row: &Self::Row<'a>) -> &'a [u8];
     /// The keys by which only the first row that has them is found: the name, or the id or addresses. (A host's name
     /// is not such a key, because all lines of a name count.)

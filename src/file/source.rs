@@ -306,7 +306,6 @@ impl Source {
         Ok(())
     }
 
-    /// Ends the enumeration, if one has begun.
     pub(crate) fn end_walk(&'static self, call: &mut Call) {
         if self.walks.end() {
             let [mut slot, _] = call.walk_slots();

@@ -25,7 +25,6 @@ impl Errno {
         if number == 0 { None } else { Some(Self(number)) }
     }
 
-    /// The number as C has it.
     pub(crate) const fn get(self) -> c_int {
         self.0
     }
@@ -41,7 +40,6 @@ impl Errno {
         -1
     }
 
-    /// Stores the number in `errno`.
     pub(crate) fn set(self) {
         write(self.0);
     }
@@ -67,7 +65,6 @@ impl Errno {
     }
 }
 
-/// For log lines.
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
@@ -90,12 +87,10 @@ impl HostErrno {
     /// The host is known, but has no address of that family.
     pub(crate) const NO_DATA: Self = Self(4);
 
-    /// The number as C has it.
     pub(crate) const fn get(self) -> c_int {
         self.0
     }
 
-    /// Stores the number in `h_errno`.
     pub(crate) fn set(self) {
         let Some(location) = H_ERRNO_LOCATION.get() else { return };
         // SAFETY: `__h_errno_location` takes nothing.
@@ -127,7 +122,6 @@ pub(crate) fn place() -> *mut c_int {
 pub(crate) struct ErrnoGuard(c_int);
 
 impl ErrnoGuard {
-    /// Remembers the caller's `errno`.
     pub(crate) fn new() -> Self {
         Self(read())
     }

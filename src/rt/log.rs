@@ -65,7 +65,6 @@ impl fmt::Display for Bytes<'_> {
     }
 }
 
-/// The longest line.
 const LINE_BYTES: usize = 2048;
 
 struct LogLine {

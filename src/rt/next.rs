@@ -56,7 +56,6 @@ impl<F> Next<F> {
         Self { name: kept, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
     }
 
-    /// The address of the definition.
     pub(crate) fn address(&self) -> Option<NonNull<c_void>> {
         let mut at = self.found.load(Ordering::Relaxed);
         if at.is_null() {
@@ -98,7 +97,6 @@ fn is_ours(at: NonNull<c_void>) -> bool {
 }
 
 impl<F: Copy> Next<F> {
-    /// The function.
     pub(crate) fn get(&self) -> Option<F> {
         const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
         let at = self.address()?;
@@ -222,8 +220,8 @@ pub(crate) fn is_musl() -> bool {
     CONFIGURE_LOOKUP.address().is_none()
 }
 
-/// What the loader tells debuggers, `<link.h>`. Not that of the executable, which may be a copy that the loader does
-/// not change.
+/// What the loader tells debuggers, `<link.h>`. The executable may have a copy, which the loader does not update; so it
+/// is looked for in the objects after this one.
 // SAFETY: data.
 static R_DEBUG: Next<()> = unsafe { Next::new("_r_debug", Scope::After) };
 

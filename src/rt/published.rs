@@ -267,7 +267,6 @@ impl<T: Value> Published<T> {
         core::ptr::eq(self.newest.load(Ordering::SeqCst), value)
     }
 
-    /// True if there is no value.
     pub(crate) fn is_empty(&self) -> bool {
         self.newest.load(Ordering::SeqCst).is_null()
     }

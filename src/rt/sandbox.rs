@@ -61,7 +61,6 @@ const UNKNOWN: u32 = u32::MAX;
 /// What proc_pid_status(5) says of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ProcStatus {
-    /// Its process's id.
     process: u32,
     /// How many filters it is under, or [`UNKNOWN`].
     filters: u32,

@@ -36,7 +36,6 @@ unsafe impl<T: Send> Send for OwnedBuf<T> {}
 unsafe impl<T: Sync> Sync for OwnedBuf<T> {}
 
 impl<T: Zero> OwnedBuf<T> {
-    /// `count` zeros.
     pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
         Ok(Self { header: allocate::<T>(count, None)?, elements: PhantomData })
     }
@@ -83,30 +82,25 @@ pub(crate) struct ScratchBuf<T: Zero> {
 }
 
 impl<T: Zero> ScratchBuf<T> {
-    /// No elements, and no memory.
     pub(crate) const fn new() -> Self {
         Self { memory: None, len: 0 }
     }
 
-    /// `count` zeros.
     pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
         let header = allocate::<T>(count, thread::scratch())?;
         Ok(Self { memory: Some(OwnedBuf { header, elements: PhantomData }), len: count })
     }
 
-    /// A copy of the elements.
     pub(crate) fn copy_of(items: &[T]) -> Result<Self, Errno> {
         let mut buf = Self::new();
         buf.extend(items)?;
         Ok(buf)
     }
 
-    /// Adds one element.
     pub(crate) fn push(&mut self, item: T) -> Result<(), Errno> {
         self.extend(&[item])
     }
 
-    /// Adds elements at the end.
     pub(crate) fn extend(&mut self, items: &[T]) -> Result<(), Errno> {
         let end = self.len.checked_add(items.len()).ok_or(Errno::ENOMEM)?;
         if end > self.capacity() {

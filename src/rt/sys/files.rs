@@ -24,7 +24,6 @@ pub(crate) struct Fd(NonZero<c_int>);
 pub(crate) type FdCell = Cell<Option<Fd>>;
 
 impl Fd {
-    /// Standard error.
     pub(crate) const STDERR: Self = match NonZero::new(2 + 1) {
         Some(word) => Self(word),
         None => unreachable!(),
@@ -41,7 +40,6 @@ impl Fd {
         NonZero::new(word).map(Self)
     }
 
-    /// Such a word.
     pub(crate) fn to_word(self) -> c_int {
         self.0.get()
     }
@@ -109,7 +107,6 @@ impl Stamp {
     }
 }
 
-/// fstat(2).
 #[inline(always)]
 pub(crate) fn fstat(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::fstat(fd.borrow())?))

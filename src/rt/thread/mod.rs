@@ -105,7 +105,6 @@ impl ThreadState {
         core::iter::once(&self.outermost).chain(&self.inner)
     }
 
-    /// Forgets the canonical name.
     pub(crate) fn clear_canonical(&self) {
         self.canonical_len.set(0);
     }
@@ -124,7 +123,6 @@ impl ThreadState {
         Ok(())
     }
 
-    /// The canonical name, if there is one.
     pub(crate) fn canonical_name(&self) -> Option<&[u8]> {
         let ((_, name, _), len) = (self.canonical.memory(), self.canonical_len.get());
         // SAFETY: `remember_canonical` has written so many bytes to the buffer, and then the length.
