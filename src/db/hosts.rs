@@ -172,8 +172,7 @@ fn with_address<'a>(
     hosts.clone().filter_map(move |host| Some((host.address_as(family)?, host)))
 }
 
-/// What a line adds to the aliases of a name: as in glibc (`gethostbyname3_multi`), all names except the canonical
-/// one.
+/// What a line adds to the aliases of a name: as in glibc (`gethostbyname3_multi`), all names except the canonical one.
 fn aliases<'a>(host: &HostRow<'a>, canonical: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let own = (host.name != canonical).then_some(host.name);
     host.aliases().chain(own)
@@ -240,8 +239,7 @@ pub(crate) struct TupleList<'l> {
 impl TupleList<'_> {
     /// # Safety
     ///
-    /// Until the exported function returns `list` is valid for reads and writes, and `*list` null or valid for
-    /// writes.
+    /// Until the exported function returns `list` is valid for reads and writes, and `*list` null or valid for writes.
     pub(crate) unsafe fn new(list: *mut *mut AddressTuple) -> Self {
         // SAFETY: the caller promises that it is valid for reads.
         let first = NonNull::new(unsafe { *list });

@@ -43,16 +43,11 @@ pub(crate) struct Source {
 static SOURCES_BY_KIND: [Source; SOURCES] = [const { Source::new() }; SOURCES];
 
 impl FileKind {
-    #[inline(always)]
-    fn number(self) -> usize {
-        self as usize
-    }
-
     /// The source that reads the file.
     #[inline(always)]
     pub(crate) fn source(self) -> &'static Source {
         let [passwd, ..] = &SOURCES_BY_KIND;
-        SOURCES_BY_KIND.get(self.number()).unwrap_or(passwd)
+        SOURCES_BY_KIND.get(self as usize).unwrap_or(passwd)
     }
 
     fn is_system(self) -> bool {
@@ -83,8 +78,8 @@ impl<'a> Request<'a> {
     pub(crate) fn current<D: Database>(self) -> Result<FileState<'a>, Errno> {
         let source = self.kind.source();
         let is_outermost = self.call.is_outermost();
-        let watch = self.call.thread().watches.get(self.kind.number()).filter(|_| is_outermost);
-        let [slot, walk_slot] = self.call.file_slots(self.kind.number());
+        let watch = self.call.thread().watches.get(self.kind as usize).filter(|_| is_outermost);
+        let [slot, walk_slot] = self.call.file_slots(self.kind as usize);
         // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
@@ -137,7 +132,7 @@ pub(crate) fn open_before_chroot(config: &Config) -> Result<(), Errno> {
     for kind in FileKind::ALL {
         let file = config.file(kind).filter(|path| path.text().is_none());
         let (Some(path), source) = (file, kind.source()) else { continue };
-        let [mut slot, _] = call.file_slots(kind.number());
+        let [mut slot, _] = call.file_slots(kind as usize);
         let Some(snapshot) = source.snapshot.get(&mut slot) else { continue };
         let own = FdCell::default();
         let place = thread::opened().map_or(&own, |[_, place, _]| place);

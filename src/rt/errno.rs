@@ -117,8 +117,7 @@ pub(crate) fn place() -> *mut c_int {
     unsafe { libc::__errno_location() }
 }
 
-/// Restores `errno` when dropped: a lookup that finds nothing must leave it untouched (POSIX,
-/// getpwnam_r).
+/// Restores `errno` when dropped: a lookup that finds nothing must leave it untouched (POSIX, getpwnam_r).
 pub(crate) struct ErrnoGuard(c_int);
 
 impl ErrnoGuard {

@@ -1,8 +1,7 @@
-//! Debug lines, straight to write(2), in the peer's shape:
-//! `NWRAP_ERROR[prog (pid)] - where: text`.
+//! Debug lines, straight to write(2), in the peer's shape: `NWRAP_ERROR[prog (pid)] - where: text`.
 //!
-//! A line is formatted on the stack and written by one system call: nothing is allocated, and no
-//! stdio lock of the program is taken.
+//! A line is formatted on the stack and written by one system call: nothing is allocated, and no stdio lock of the
+//! program is taken.
 #![allow(unsafe_code, reason = "the name of the program")]
 
 use core::ffi::c_char;
@@ -28,8 +27,7 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-/// Writes one line if the level is on: `log!(Error, "where", "text {}", …)`. Otherwise the arguments are not
-/// evaluated.
+/// Writes one line if the level is on: `log!(Error, "where", "text {}", …)`. Otherwise the arguments are not evaluated.
 macro_rules! log {
     ($level:ident, $place:expr, $($text:tt)*) => {
         if $crate::rt::log::is_on($crate::rt::log::LogLevel::$level) {

@@ -282,7 +282,7 @@ impl Library {
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
         // Looked up before the call, because a look-up would replace the loader's message, and calls the loader.
         _ = (DLERROR.address(), R_DEBUG.address(), FIND_OBJECT.address());
-        let (in_loader, here) = (thread::in_loader(), frame_address());
+        let (in_loader, here) = (thread::state().map(|state| &state.in_loader), frame_address());
         let is_nested = in_loader.is_some_and(|mark| mark.is_live(here));
         if is_nested && is_loader_interrupted(dlopen, path) {
             return Err(Errno::EAGAIN);

@@ -169,8 +169,7 @@ pub(crate) struct OutBuf<'b, C> {
 impl<'b, C> OutBuf<'b, C> {
     /// # Safety
     ///
-    /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function
-    /// returns.
+    /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function returns.
     pub(crate) unsafe fn new(row: *mut C, buffer: *mut c_char, len: usize) -> Self {
         // SAFETY: the caller promises that `buffer` is valid for writes of `len` bytes for as long.
         Self { row, room: unsafe { Room::new(buffer.cast(), len) } }

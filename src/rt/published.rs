@@ -330,8 +330,7 @@ pub(crate) fn address_of<T>(value: &T) -> *const () {
 /// that the value had not been freed when the slot showed it.
 pub(crate) unsafe fn show<'s, T: Value>(slot: &'s mut SlotRef<'_>, address: *const ()) -> &'s T {
     slot.0.set(address.cast_mut());
-    // SAFETY: a node's memory is never freed; the value is used only once the caller has checked that it is
-    // there.
+    // SAFETY: a node's memory is never freed; the value is used only once the caller has checked that it is there.
     unsafe { &*address.cast::<T>() }
 }
 

@@ -188,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = dir.path().canonicalize().unwrap().join("f");
         std::fs::write(&name, "").unwrap();
-        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE, &FdCell::default()), None);
+        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::default(), &FdCell::default()), None);
         let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
         let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
         assert!(!open.any(|fd| fd.is_ok_and(ours)));

@@ -60,8 +60,8 @@ impl Fd {
 /// A file's device and inode.
 pub(crate) type FileId = (u64, u64);
 
-/// What differs between two states of a file: inode(7). Times are seconds and nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What differs between two states of a file: inode(7). Times are seconds and nanoseconds. All zeros are no file's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) dev: u64,
     pub(crate) ino: u64,
@@ -73,10 +73,6 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of no file.
-    pub(crate) const NONE: Self =
-        Self { dev: 0, ino: 0, size: 0, links: 0, mtime: (0, 0), ctime: (0, 0), mode: 0 };
-
     /// Which file it is, whatever its content.
     pub(crate) fn file(&self) -> FileId {
         (self.dev, self.ino)

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::rt::errno::Errno;
 use crate::rt::mark::{Mark, Marked, Reentry, frame_address};
 use crate::rt::published::{Slot, SlotRef};
-use crate::rt::registry::{FIRST, register, states};
+use crate::rt::registry::{first, register, states};
 use crate::rt::static_result::StaticResult;
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::Watch;
@@ -66,9 +66,9 @@ pub(crate) struct ThreadState {
     /// Set while libc is asked whether it has the synthetic user's id.
     pub(crate) in_system_check: Reentry,
     /// Set while the loader loads the module.
-    in_loader: Mark,
+    pub(crate) in_loader: Mark,
     /// When the thread was last known to be in no sandbox, by the coarse monotonic clock; 0 for never.
-    unfiltered_at_ns: Cell<i64>,
+    pub(crate) unfiltered_at_ns: Cell<i64>,
     outermost: Level,
     /// How the outermost level watches each file.
     pub(crate) watches: [Watch; SOURCES],
@@ -262,18 +262,13 @@ impl Drop for Call {
     }
 }
 
-/// Set while the loader loads the module for this thread. `None` before the thread's first call.
-pub(crate) fn in_loader() -> Option<&'static Mark> {
-    ThreadLocals::current().state.get().map(|state| &state.in_loader)
-}
-
-/// Where a thread remembers when it was last known to be in no sandbox: `rt::sandbox`. `None` before its first call.
-pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
-    ThreadLocals::current().state.get().map(|state| &state.unfiltered_at_ns)
+/// The calling thread's state; `None` before its first call.
+pub(crate) fn state() -> Option<&'static ThreadState> {
+    ThreadLocals::current().state.get()
 }
 
 /// The present call's id as the owner of a value: `rt::published`; never 0.
 pub(crate) fn owner() -> u64 {
-    let state = ThreadLocals::current().state.get().unwrap_or(&FIRST);
+    let state = state().unwrap_or(first());
     present().map_or(LEVELS as u64, |level| state.owner(level))
 }
