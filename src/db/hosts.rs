@@ -115,7 +115,7 @@ impl Database for Hosts {
         is_space(&byte) || byte == b'#'
     }
 
-    fn write(row: &HostRow<'_>, out: &mut OutBuf<'_, libc::hostent>) -> Result<(), Errno> {
+    fn write_strings(row: &HostRow<'_>, out: &mut OutBuf<'_, libc::hostent>) -> Result<(), Errno> {
         write_all(once(*row), Family::of(row.address), out).map(|_| ())
     }
 

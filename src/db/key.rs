@@ -236,18 +236,11 @@ impl Needle {
         Some(())
     }
 
-    fn push_decimal(&mut self, mut id: u32) -> Option<()> {
-        let mut digits = [b'0'; 10];
-        let mut first = digits.len();
-        for (at, digit) in digits.iter_mut().enumerate().rev() {
-            *digit = b'0' + u8::try_from(id % 10).ok()?;
-            id /= 10;
-            first = at;
-            if id == 0 {
-                break;
-            }
+    fn push_decimal(&mut self, id: u32) -> Option<()> {
+        if id > 9 {
+            self.push_decimal(id / 10)?;
         }
-        self.push(digits.get(first..)?)
+        self.push(&[b'0' + u8::try_from(id % 10).ok()?])
     }
 }
 

@@ -73,10 +73,14 @@ pub(crate) trait Database: Sized + 'static {
     /// Writes the row in the quickest way; false if it does not fit in that way.
     #[inline(always)]
     fn write_line(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> bool {
-        Self::write(row, out).is_ok()
+        Self::write_strings(row, out).is_ok()
     }
-    /// Writes the row and all that it points to; `ERANGE` if the buffer is too small.
-    fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
+    /// Writes the row and the strings that it points to; `ERANGE` if the buffer is too small.
+    fn write_strings(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
+    /// Writes the row in one of these ways.
+    fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno> {
+        if Self::write_line(row, out) { Ok(()) } else { Self::write_strings(row, out) }
+    }
     /// The memory for the results of the functions without `_r`.
     fn static_result(level: &Level) -> &StaticResult<Self::C>;
     /// The synthetic user's row in this database, if there is one.

@@ -73,11 +73,10 @@ impl Database for Passwd {
         packed.map(|packed| out.set(packed)).is_some()
     }
 
-    fn write(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
-        if !Self::write_line(row, out) {
-            let mut room = out.room();
-            out.set(pack(row, |text| room.string(text).ok()).ok_or(Errno::ERANGE)?);
-        }
+    #[cold]
+    fn write_strings(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
+        let mut room = out.room();
+        out.set(pack(row, |text| room.string(text).ok()).ok_or(Errno::ERANGE)?);
         Ok(())
     }
 
