@@ -48,10 +48,10 @@ impl ForkLock {
     }
 
     /// Takes the lock, after a sleep if need be; `None` if it cannot wait, or has waited long enough.
-    pub(crate) fn lock(&'static self) -> Option<LockGuard> {
+    pub(crate) fn lock(&'static self) -> Option<ForkGuard> {
         thread::set_lock(Some(self));
         if self.wait() {
-            return Some(LockGuard(self));
+            return Some(ForkGuard(self));
         }
         thread::set_lock(None);
         None
@@ -133,9 +133,9 @@ impl ForkLock {
 }
 
 /// The present call's hold of a lock.
-pub(crate) struct LockGuard(&'static ForkLock);
+pub(crate) struct ForkGuard(&'static ForkLock);
 
-impl Drop for LockGuard {
+impl Drop for ForkGuard {
     fn drop(&mut self) {
         self.0.release();
         thread::set_lock(None);
