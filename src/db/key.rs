@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 
+use super::address::with_octets;
 use crate::rt::log::Bytes;
 use crate::rt::sys;
 
@@ -47,10 +48,7 @@ impl<'a> Key<'a> {
     }
 
     pub(crate) fn address(address: IpAddr) -> Self {
-        let hash = match address {
-            IpAddr::V4(ip) => hash_of_bytes(secret(), &ip.octets(), 0),
-            IpAddr::V6(ip) => hash_of_bytes(secret(), &ip.octets(), 0),
-        };
+        let hash = with_octets(address, |octets| hash_of_bytes(secret(), octets, 0));
         Self { what: What::Address(address), hash }
     }
 
