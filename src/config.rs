@@ -5,11 +5,11 @@
 
 use core::ffi::{CStr, c_char};
 
+use crate::rt::buf_cell::TryOnce;
 use crate::rt::errno::Errno;
 use crate::rt::log::{self, Bytes, log};
-use crate::rt::memory::{OwnedBuf, ScratchBuf};
+use crate::rt::memory::{OwnedBuf, ScratchBuf, copy};
 use crate::rt::sandbox;
-use crate::rt::sync::TryOnce;
 use crate::rt::sys;
 use crate::rt::thread::{self, Call};
 
@@ -41,16 +41,12 @@ const SERVICE_FILE_BYTES: usize = 16 << 10;
 pub(crate) struct OwnedCStr(OwnedBuf<u8>);
 
 impl OwnedCStr {
-    /// A copy of `value`.
     pub(crate) fn new(value: &[u8]) -> Result<Self, Errno> {
         let mut text = OwnedBuf::zeroed(value.len() + 1)?;
-        for (to, from) in text.iter_mut().zip(value) {
-            *to = *from;
-        }
+        copy(&mut text, value);
         Ok(Self(text))
     }
 
-    /// As C takes it.
     #[inline]
     pub(crate) fn as_c(&self) -> &CStr {
         // SAFETY: `new` has left a zero after the text.
@@ -71,13 +67,11 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// The path as a C string.
     #[inline(always)]
     pub(crate) fn as_c(&self) -> &CStr {
         self.name.as_c()
     }
 
-    /// Without the NUL.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.name.bytes()
     }
@@ -89,7 +83,7 @@ impl Path {
     }
 
     fn of(variable: &CStr, value: &[u8]) -> Result<Self, Errno> {
-        if value.contains(&b'\n') {
+        if memchr::memchr(b'\n', value).is_some() {
             let name = OwnedCStr::new(variable.to_bytes())?;
             return Ok(Self { name, text: Some(OwnedCStr::new(value)?) });
         }

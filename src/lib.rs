@@ -1,7 +1,6 @@
 //! `libnss_wrapper_rs.so`: users and groups of your choice, for a program that it is preloaded into.
 //!
-//! One way in, one way down. C enters in [`interpose`], the bytes of a file leave at the bottom, and every
-//! `use crate::` points downward in this order (`ci/lint` checks it):
+//! The layers, from the top. Each uses only those below it, which `ci/lint` checks:
 //!
 //! ```text
 //! interpose   what C calls: exports, next definitions, NSS entry points
@@ -13,7 +12,7 @@
 //! rt          what std would bring, chosen for a library inside other programs
 //! ```
 //!
-//! docs/design.md tells the way of a lookup through these rooms, and why the library is `no_std`.
+//! docs/design.md follows a lookup through these layers, and says why the library is `no_std`.
 #![cfg_attr(not(any(test, fuzzing, miri)), no_std)]
 #![cfg_attr(
     not(test),

@@ -21,7 +21,7 @@ mod table;
 
 use crate::db::{Database, Group, Passwd, Shadow};
 use crate::file::table::{LoneTable, Table};
-use crate::file::text::{ScratchText, Text};
+use crate::file::text::ScratchText;
 use naive::{Naive, Owned};
 
 /// Lines of passwd(5), each by itself and as a file, which glibc reads too.
@@ -63,14 +63,14 @@ fn lines<D: glibc::Reader>(data: &[u8]) {
 /// What the parser makes of a line by itself.
 fn alone<D: Database, R>(line: &[u8], take: impl FnOnce(D::Row<'_>) -> R) -> Option<R> {
     let text = text(line);
-    let line = text.line(0).filter(|line| !line.has_nul())?;
+    let line = crate::file::text::first_line(text.padded()).filter(|line| !line.has_nul())?;
     let mut fields = crate::db::fields::Fields::new(line)?;
     D::parse(&mut fields).ok().map(take)
 }
 
 /// The text of a file with these bytes.
-fn text(bytes: &[u8]) -> Text {
-    ScratchText::copy_of(bytes).unwrap().into_owned().unwrap()
+fn text(bytes: &[u8]) -> ScratchText {
+    ScratchText::copy_of(bytes).unwrap()
 }
 
 /// A file's content as a table.

@@ -45,6 +45,14 @@ pub(crate) fn from_octets(family: i32, octets: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Hands the bytes of an address, in network order, to `take`.
+pub(crate) fn with_octets<R>(address: IpAddr, take: impl FnOnce(&[u8]) -> R) -> R {
+    match address {
+        IpAddr::V4(ip) => take(&ip.octets()),
+        IpAddr::V6(ip) => take(&ip.octets()),
+    }
+}
+
 /// An IPv4 or IPv6 address as inet_pton(3) takes it.
 pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
     core::str::from_utf8(text).ok()?.parse().ok()

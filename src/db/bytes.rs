@@ -143,14 +143,14 @@ pub(crate) struct Split<'a, const SEPARATOR: u8> {
     /// Where the next part begins; beyond the end after the last part.
     start: usize,
     /// Where the bytes that were examined end.
-    looked: usize,
+    examined: usize,
     /// The ends of parts that are found but not given yet, as bits of the last examined block.
     seen: u64,
 }
 
 impl<'a, const SEPARATOR: u8> Split<'a, SEPARATOR> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, start: 0, looked: 0, seen: 0 }
+        Self { bytes, start: 0, examined: 0, seen: 0 }
     }
 }
 
@@ -160,11 +160,11 @@ impl<'a, const SEPARATOR: u8> Iterator for Split<'a, SEPARATOR> {
     #[inline(always)]
     fn next(&mut self) -> Option<&'a [u8]> {
         while self.seen == 0 {
-            let rest = self.bytes.get(self.looked..)?;
+            let rest = self.bytes.get(self.examined..)?;
             self.seen = ends::<SEPARATOR>(rest);
-            self.looked += BLOCK;
+            self.examined += BLOCK;
         }
-        let end = self.looked - BLOCK + self.seen.trailing_zeros() as usize;
+        let end = self.examined - BLOCK + self.seen.trailing_zeros() as usize;
         self.seen &= self.seen - 1;
         let part = self.bytes.get(self.start..end)?;
         self.start = end + 1;

@@ -78,7 +78,6 @@ impl<'a> Fields<'a> {
         Some(Self { rest, len, at, near, far, block: 0, is_plain })
     }
 
-    /// The whole line.
     #[inline(always)]
     pub(crate) fn line(&self) -> &'a [u8] {
         self.rest.get(..self.len).unwrap_or_default()

@@ -92,11 +92,20 @@ impl Database for Group {
         as_line(row, out.room()).map(|packed| out.set(packed)).is_some()
     }
 
-    fn write(row: &GroupRow<'_>, out: &mut OutBuf<'_, libc::group>) -> Result<(), Errno> {
-        if !Self::write_line(row, out) {
-            let packed = as_strings(row, out.room())?;
-            out.set(packed);
+    #[cold]
+    fn write_strings(row: &GroupRow<'_>, out: &mut OutBuf<'_, libc::group>) -> Result<(), Errno> {
+        let mut room = out.room();
+        let mut members = room.array(row.members().count() + 1)?;
+        for name in row.members() {
+            members.push(room.string(name)?)?;
         }
+        members.push(core::ptr::null_mut())?;
+        out.set(libc::group {
+            gr_name: room.string(row.name)?,
+            gr_passwd: room.string(row.passwd)?,
+            gr_gid: row.gid,
+            gr_mem: members.address(0),
+        });
         Ok(())
     }
 
@@ -110,10 +119,10 @@ impl Database for Group {
 
     unsafe fn copy_of(row: &libc::group) -> Result<OwnedRow, Errno> {
         let mut copy = OwnedRow { ids: [row.gr_gid, 0], ..OwnedRow::default() };
-        // SAFETY: the caller promises that the field is as the man page says, or null.
-        unsafe { copy.push_c(row.gr_name) }?;
-        // SAFETY: the caller promises that the field is as the man page says, or null.
-        unsafe { copy.push_c(row.gr_passwd) }?;
+        for text in [row.gr_name, row.gr_passwd] {
+            // SAFETY: the caller promises that the field is as the man page says, or null.
+            unsafe { copy.push_c(text) }?;
+        }
         // SAFETY: the caller promises that the field is as the man page says, or null.
         unsafe { copy.push_list(row.gr_mem, 0) }?;
         Ok(copy)
@@ -133,23 +142,8 @@ fn as_line(row: &GroupRow<'_>, mut room: Room<'_>) -> Option<libc::group> {
     let copy = room.line(row.line).ok()?;
     let (gr_name, gr_passwd) = (copy.part(row.name)?, copy.part(row.passwd)?);
     let gr_mem = room.pointers(names_in(row.member_list).map(|name| copy.part(name)))?;
-    // `as_strings` may need this much more for padding, and both must fit into the same buffers.
+    // `write_strings` may need this much more for padding, and both must fit into the same buffers.
     room.has_padding().then_some(libc::group { gr_name, gr_passwd, gr_gid: row.gid, gr_mem })
-}
-
-#[cold]
-fn as_strings(row: &GroupRow<'_>, mut room: Room<'_>) -> Result<libc::group, Errno> {
-    let mut members = room.array(row.members().count() + 1)?;
-    for name in row.members() {
-        members.push(room.string(name)?)?;
-    }
-    members.push(core::ptr::null_mut())?;
-    Ok(libc::group {
-        gr_name: room.string(row.name)?,
-        gr_passwd: room.string(row.passwd)?,
-        gr_gid: row.gid,
-        gr_mem: members.address(0),
-    })
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use core::iter::once;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ptr::{NonNull, null_mut};
 
-use super::address::{self, Family};
+use super::address::{self, Family, with_octets};
 use super::bytes::{is_space, skip_space, split_word};
 use super::fields::{Fields, Reason};
 use super::key::{Key, What};
 use super::{By, Database, OwnedRow, pointers};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
+use crate::rt::memory::copy;
 use crate::rt::out_buf::{OutBuf, Place, Room};
 use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
@@ -115,7 +116,7 @@ impl Database for Hosts {
         is_space(&byte) || byte == b'#'
     }
 
-    fn write(row: &HostRow<'_>, out: &mut OutBuf<'_, libc::hostent>) -> Result<(), Errno> {
+    fn write_strings(row: &HostRow<'_>, out: &mut OutBuf<'_, libc::hostent>) -> Result<(), Errno> {
         write_all(once(*row), Family::of(row.address), out).map(|_| ())
     }
 
@@ -172,8 +173,7 @@ fn with_address<'a>(
     hosts.clone().filter_map(move |host| Some((host.address_as(family)?, host)))
 }
 
-/// What a line adds to the aliases of a name: as in glibc (`gethostbyname3_multi`), all names except the canonical
-/// one.
+/// What a line adds to the aliases of a name: as in glibc (`gethostbyname3_multi`), all names except the canonical one.
 fn aliases<'a>(host: &HostRow<'a>, canonical: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let own = (host.name != canonical).then_some(host.name);
     host.aliases().chain(own)
@@ -198,10 +198,7 @@ pub(crate) fn write_all<'a>(
     let mut addresses = room.array(address_count + 1)?;
     let mut names = room.array(alias_count + 1)?;
     for (address, _) in with_address(family, &hosts) {
-        addresses.push(match address {
-            IpAddr::V4(ip) => room.bytes(&ip.octets())?,
-            IpAddr::V6(ip) => room.bytes(&ip.octets())?,
-        })?;
+        addresses.push(with_octets(address, |octets| room.bytes(octets))?)?;
     }
     addresses.push(null_mut())?;
     let h_name = room.string(canonical)?;
@@ -240,8 +237,7 @@ pub(crate) struct TupleList<'l> {
 impl TupleList<'_> {
     /// # Safety
     ///
-    /// Until the exported function returns `list` is valid for reads and writes, and `*list` null or valid for
-    /// writes.
+    /// Until the exported function returns `list` is valid for reads and writes, and `*list` null or valid for writes.
     pub(crate) unsafe fn new(list: *mut *mut AddressTuple) -> Self {
         // SAFETY: the caller promises that it is valid for reads.
         let first = NonNull::new(unsafe { *list });
@@ -271,10 +267,7 @@ pub(crate) fn write_tuples<'a>(
         let next = if n + 1 < count { tuples.address(n + 1 - skipped) } else { null_mut() };
         let (family, _) = Family::of(host.address).to_c();
         let mut address = [0; 16];
-        match host.address {
-            IpAddr::V4(ip) => address.iter_mut().zip(ip.octets()).for_each(|(to, from)| *to = from),
-            IpAddr::V6(ip) => address = ip.octets(),
-        }
+        with_octets(host.address, |octets| copy(&mut address, octets));
         let tuple = AddressTuple { next, name, family, address, scope_id: 0 };
         match first.take() {
             Some(mut first) => first.set(tuple),

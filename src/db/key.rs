@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 
+use super::address::with_octets;
 use crate::rt::log::Bytes;
 use crate::rt::sys;
 
@@ -47,10 +48,7 @@ impl<'a> Key<'a> {
     }
 
     pub(crate) fn address(address: IpAddr) -> Self {
-        let hash = match address {
-            IpAddr::V4(ip) => hash_of_bytes(secret(), &ip.octets(), 0),
-            IpAddr::V6(ip) => hash_of_bytes(secret(), &ip.octets(), 0),
-        };
+        let hash = with_octets(address, |octets| hash_of_bytes(secret(), octets, 0));
         Self { what: What::Address(address), hash }
     }
 
@@ -236,18 +234,11 @@ impl Needle {
         Some(())
     }
 
-    fn push_decimal(&mut self, mut id: u32) -> Option<()> {
-        let mut digits = [b'0'; 10];
-        let mut first = digits.len();
-        for (at, digit) in digits.iter_mut().enumerate().rev() {
-            *digit = b'0' + u8::try_from(id % 10).ok()?;
-            id /= 10;
-            first = at;
-            if id == 0 {
-                break;
-            }
+    fn push_decimal(&mut self, id: u32) -> Option<()> {
+        if id > 9 {
+            self.push_decimal(id / 10)?;
         }
-        self.push(digits.get(first..)?)
+        self.push(&[b'0' + u8::try_from(id % 10).ok()?])
     }
 }
 

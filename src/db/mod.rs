@@ -53,13 +53,14 @@ pub(crate) trait Database: Sized + 'static {
     fn parse<'a>(fields: &mut Fields<'a>) -> Result<Self::Row<'a>, Reason>;
     /// True if the row has the key.
     fn has(row: &Self::Row<'_>, key: &Key<'_>) -> bool;
-    /// The name.
     fn name<'a>(row: &Self::Row<'a>) -> &'a [u8];
     /// The keys by which only the first row that has them is found: the name, or the id or addresses. (A host's name
     /// is not such a key, because all lines of a name count.)
     fn first_keys<'a>(row: &Self::Row<'a>, by: By) -> impl Iterator<Item = Key<'a>>;
     /// The keys by which all rows that have them are found: a group's members, a host's names.
-    fn all_keys<'a>(row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>>;
+    fn all_keys<'a>(_row: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
+        core::iter::empty()
+    }
     /// True if the first line of `file` has the key, one of [`Database::first_keys`]; `None` if that cannot be known
     /// from the start of the line. (The whole line may be long.)
     fn begins_with(file: &[u8], key: &Key<'_>) -> Option<bool> {
@@ -72,10 +73,14 @@ pub(crate) trait Database: Sized + 'static {
     /// Writes the row in the quickest way; false if it does not fit in that way.
     #[inline(always)]
     fn write_line(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> bool {
-        Self::write(row, out).is_ok()
+        Self::write_strings(row, out).is_ok()
     }
-    /// Writes the row and all that it points to; `ERANGE` if the buffer is too small.
-    fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
+    /// Writes the row and the strings that it points to; `ERANGE` if the buffer is too small.
+    fn write_strings(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno>;
+    /// Writes the row in one of these ways.
+    fn write(row: &Self::Row<'_>, out: &mut OutBuf<'_, Self::C>) -> Result<(), Errno> {
+        if Self::write_line(row, out) { Ok(()) } else { Self::write_strings(row, out) }
+    }
     /// The memory for the results of the functions without `_r`.
     fn static_results(level: &Level) -> &StaticResults<Self::C>;
     /// The synthetic user's row in this database, if there is one.

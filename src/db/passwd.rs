@@ -1,6 +1,7 @@
 //! passwd(5).
 #![allow(unsafe_code, reason = "reads what C has filled")]
 
+use core::ffi::c_char;
 use core::iter::once;
 
 use super::fields::{Fields, Reason};
@@ -8,7 +9,7 @@ use super::key::Key;
 use super::{By, Database, OwnedRow};
 use crate::config::FileKind;
 use crate::rt::errno::Errno;
-use crate::rt::out_buf::{OutBuf, Room};
+use crate::rt::out_buf::OutBuf;
 use crate::rt::static_result::StaticResults;
 use crate::rt::thread::Level;
 
@@ -63,20 +64,19 @@ impl Database for Passwd {
         once(if by == By::Name { Key::name(row.name) } else { Key::id(row.uid) })
     }
 
-    fn all_keys<'a>(_: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
-        core::iter::empty()
-    }
-
+    /// Copies the line at once, and puts NUL bytes where its parts end. That takes a little more room than the strings
+    /// alone.
     #[inline(always)]
     fn write_line(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> bool {
-        as_line(row, out.room()).map(|packed| out.set(packed)).is_some()
+        let packed =
+            out.room().line(row.line).ok().and_then(|copy| pack(row, |part| copy.part(part)));
+        packed.map(|packed| out.set(packed)).is_some()
     }
 
-    fn write(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
-        if !Self::write_line(row, out) {
-            let packed = as_strings(row, out.room())?;
-            out.set(packed);
-        }
+    #[cold]
+    fn write_strings(row: &PasswdRow<'_>, out: &mut OutBuf<'_, libc::passwd>) -> Result<(), Errno> {
+        let mut room = out.room();
+        out.set(pack(row, |text| room.string(text).ok()).ok_or(Errno::ERANGE)?);
         Ok(())
     }
 
@@ -104,32 +104,20 @@ impl Database for Passwd {
     }
 }
 
-/// Copies the line at once, and puts NUL bytes where its parts end. That takes a little more room than the strings
-/// alone.
+/// The C struct, with each text where `put` has put it; `None` if there was no room for one.
 #[inline(always)]
-fn as_line(row: &PasswdRow<'_>, mut room: Room<'_>) -> Option<libc::passwd> {
-    let copy = room.line(row.line).ok()?;
+fn pack(
+    row: &PasswdRow<'_>,
+    mut put: impl FnMut(&[u8]) -> Option<*mut c_char>,
+) -> Option<libc::passwd> {
     Some(libc::passwd {
-        pw_name: copy.part(row.name)?,
-        pw_passwd: copy.part(row.passwd)?,
+        pw_name: put(row.name)?,
+        pw_passwd: put(row.passwd)?,
         pw_uid: row.uid,
         pw_gid: row.gid,
-        pw_gecos: copy.part(row.gecos)?,
-        pw_dir: copy.part(row.dir)?,
-        pw_shell: copy.part(row.shell)?,
-    })
-}
-
-#[cold]
-fn as_strings(row: &PasswdRow<'_>, mut room: Room<'_>) -> Result<libc::passwd, Errno> {
-    Ok(libc::passwd {
-        pw_name: room.string(row.name)?,
-        pw_passwd: room.string(row.passwd)?,
-        pw_uid: row.uid,
-        pw_gid: row.gid,
-        pw_gecos: room.string(row.gecos)?,
-        pw_dir: room.string(row.dir)?,
-        pw_shell: room.string(row.shell)?,
+        pw_gecos: put(row.gecos)?,
+        pw_dir: put(row.dir)?,
+        pw_shell: put(row.shell)?,
     })
 }
 

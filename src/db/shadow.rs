@@ -74,11 +74,7 @@ impl Database for Shadow {
         once(Key::name(row.name))
     }
 
-    fn all_keys<'a>(_: &Self::Row<'a>) -> impl Iterator<Item = Key<'a>> {
-        core::iter::empty()
-    }
-
-    fn write(row: &ShadowRow<'_>, out: &mut OutBuf<'_, libc::spwd>) -> Result<(), Errno> {
+    fn write_strings(row: &ShadowRow<'_>, out: &mut OutBuf<'_, libc::spwd>) -> Result<(), Errno> {
         let mut room = out.room();
         out.set(libc::spwd {
             sp_namp: room.string(row.name)?,

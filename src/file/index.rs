@@ -109,7 +109,7 @@ fn tag(hash: u64) -> u32 {
 }
 
 /// All lines of each key, as a run of offsets in the file's order: a view of what [`MultiIndexBuilder::finish`] gave.
-/// That has four parts: [`HEAD`] numbers; the slots of an index from keys to their numbers; three words for each key,
+/// That has four parts: [`HEAD_WORDS`] numbers; the slots of an index from keys to their numbers; three words for each key,
 /// see [`MultiIndexBuilder`]; and the runs, one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct MultiIndex<'i> {
@@ -118,8 +118,8 @@ pub(crate) struct MultiIndex<'i> {
     lines: &'i [u32],
 }
 
-/// How many slots there are, how many words for keys, and the index's [`offset_bits`].
-const HEAD: usize = 3;
+/// The first part: how many slots there are, how many words for keys, and the index's [`offset_bits`].
+const HEAD_WORDS: usize = 3;
 
 /// A [`MultiIndex`] that is being made. All lines are added twice: first those of each key are counted, then they are
 /// put into its run.
@@ -131,9 +131,8 @@ pub(crate) struct MultiIndexBuilder {
     lines: ScratchBuf<u32>,
 }
 
-/// How many words a key has.
-const KEY: usize = 3;
-/// No line begins there.
+const KEY_WORDS: usize = 3;
+/// No line begins at this offset.
 const NO_LINE: u32 = u32::MAX;
 
 impl MultiIndexBuilder {
@@ -152,14 +151,15 @@ impl MultiIndexBuilder {
         line: u32,
         same: impl Fn(usize) -> bool,
     ) -> Result<(), Errno> {
-        let new = self.keys.len() / KEY;
+        let new = self.keys.len() / KEY_WORDS;
         let keys = &self.keys;
-        let is_key = |number: usize| keys.get(KEY * number).is_some_and(|&at| same(at as usize));
+        let is_key =
+            |number: usize| keys.get(KEY_WORDS * number).is_some_and(|&at| same(at as usize));
         let number = self.numbers.insert(hash, new, is_key);
         if number.is_none() {
             self.keys.extend(&[place, 0, NO_LINE])?;
         }
-        let key = self.keys.get_mut(KEY * number.unwrap_or(new)..);
+        let key = self.keys.get_mut(KEY_WORDS * number.unwrap_or(new)..);
         let Some([_, next, last, ..]) = key.filter(|key| key.get(2) != Some(&line)) else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl MultiIndexBuilder {
     /// Makes room for the lines that were counted.
     pub(crate) fn make_room(&mut self) -> Result<(), Errno> {
         let mut total = 0;
-        for key in self.keys.chunks_exact_mut(KEY) {
+        for key in self.keys.chunks_exact_mut(KEY_WORDS) {
             if let [_, next, last] = key {
                 total += core::mem::replace(next, total);
                 *last = NO_LINE;
@@ -189,8 +189,8 @@ impl MultiIndexBuilder {
     pub(crate) fn finish(self) -> Result<ScratchBuf<u32>, Errno> {
         let Self { numbers: IndexBuilder { slots, offset_bits }, keys, lines } = self;
         let of = |len: usize| u32::try_from(len).map_err(|_| Errno::ENOMEM);
-        let head: [u32; HEAD] = [of(slots.len())?, of(keys.len())?, offset_bits];
-        let mut all = ScratchBuf::zeroed(HEAD + slots.len() + keys.len() + lines.len())?;
+        let head: [u32; HEAD_WORDS] = [of(slots.len())?, of(keys.len())?, offset_bits];
+        let mut all = ScratchBuf::zeroed(HEAD_WORDS + slots.len() + keys.len() + lines.len())?;
         let parts = head.iter().chain(slots.iter()).chain(keys.iter()).chain(lines.iter());
         for (to, from) in all.iter_mut().zip(parts) {
             *to = *from;
@@ -202,7 +202,7 @@ impl MultiIndexBuilder {
 impl<'i> MultiIndex<'i> {
     /// The parts of the memory; `None` if it is too short.
     pub(crate) fn new(all: &'i [u32]) -> Option<Self> {
-        let (&[slots, keys, offset_bits], rest) = all.split_first_chunk::<HEAD>()?;
+        let (&[slots, keys, offset_bits], rest) = all.split_first_chunk::<HEAD_WORDS>()?;
         let (slots, rest) = rest.split_at_checked(slots as usize)?;
         let (keys, lines) = rest.split_at_checked(keys as usize)?;
         Some(Self { numbers: Index { slots, offset_bits }, keys, lines })
@@ -210,11 +210,11 @@ impl<'i> MultiIndex<'i> {
 
     /// The lines of a key; `same` says whether it stands at a place.
     pub(crate) fn lines(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<&'i [u32]> {
-        let place = |number: usize| self.keys.get(KEY * number);
+        let place = |number: usize| self.keys.get(KEY_WORDS * number);
         let is_key = |&number: &usize| place(number).is_some_and(|&at| same(at as usize));
         let number = self.numbers.candidates(hash).find(is_key)?;
         // A run begins where the one before it ends.
-        let end = |number: usize| self.keys.get(KEY * number + 1).map(|&end| end as usize);
+        let end = |number: usize| self.keys.get(KEY_WORDS * number + 1).map(|&end| end as usize);
         let begin = number.checked_sub(1).and_then(end).unwrap_or(0);
         self.lines.get(begin..end(number)?)
     }

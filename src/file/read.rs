@@ -46,7 +46,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, Errno> {
         let begun = Clocks::now();
         let whole = |text, stamp| Ok(Read { text, stamp, begun, is_steady: true });
         if let Some(text) = path.text() {
-            return whole(ScratchText::copy_of(text)?, Stamp::NONE);
+            return whole(ScratchText::copy_of(text)?, Stamp::default());
         }
         let stamp = sys::stat(path.as_c())?;
         if !has_content(&stamp)? {
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn stamp(ctime: (i64, i64)) -> Stamp {
-        Stamp { ctime, mode: libc::S_IFREG, ..Stamp::NONE }
+        Stamp { ctime, mode: libc::S_IFREG, ..Stamp::default() }
     }
 
     #[test]

@@ -43,16 +43,16 @@ pub(crate) struct Source {
 static SOURCES_BY_KIND: [Source; SOURCES] = [const { Source::new() }; SOURCES];
 
 impl FileKind {
-    #[inline(always)]
-    fn number(self) -> usize {
-        self as usize
-    }
-
     /// The source that reads the file.
     #[inline(always)]
     pub(crate) fn source(self) -> &'static Source {
         let [passwd, ..] = &SOURCES_BY_KIND;
-        SOURCES_BY_KIND.get(self.number()).unwrap_or(passwd)
+        SOURCES_BY_KIND.get(self as usize).unwrap_or(passwd)
+    }
+
+    /// True for the files that are read for the synthetic user alone.
+    pub(crate) fn is_system(self) -> bool {
+        matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
 }
 
@@ -79,8 +79,8 @@ impl<'a> Request<'a> {
     pub(crate) fn current<D: Database>(self) -> Result<FileState<'a>, Errno> {
         let source = self.kind.source();
         let is_outermost = self.call.is_outermost();
-        let watch = self.call.thread().watches.get(self.kind.number()).filter(|_| is_outermost);
-        let (slot, walk_slot) = self.call.file_slots(self.kind.number());
+        let watch = self.call.thread().watches.get(self.kind as usize).filter(|_| is_outermost);
+        let [slot, walk_slot] = self.call.file_slots(self.kind as usize);
         // SAFETY: the slot of this number is shown to the source of this number alone. (The lifetime
         // is the request's, for which the call is borrowed: the slot changes only through that.)
         if let Some(snapshot) = unsafe { shown_for(&slot) } {
@@ -133,7 +133,7 @@ pub(crate) fn open_before_chroot(config: &Config) -> Result<(), Errno> {
     for kind in FileKind::ALL {
         let file = config.file(kind).filter(|path| path.text().is_none());
         let (Some(path), source) = (file, kind.source()) else { continue };
-        let mut slot = call.snapshot_slot(kind.number());
+        let [mut slot, _] = call.file_slots(kind as usize);
         let Some(snapshot) = source.snapshot.get(&mut slot) else { continue };
         let own = FdCell::default();
         let place = thread::opened().map_or(&own, |[_, place, _]| place);
@@ -294,7 +294,7 @@ impl Source {
         place: u64,
         anew: bool,
     ) -> Result<(), Errno> {
-        let mut slot = call.walk_slots().0;
+        let [mut slot, _] = call.walk_slots();
         // SAFETY: the caller promises that the slot of this source in the call's level shows it.
         unsafe { self.walks.begin(snapshot, place, anew, &mut slot) }?;
         self.walks.reclaim(&self.snapshot, &mut slot);
@@ -308,7 +308,8 @@ impl Source {
 
     /// Frees what nobody uses any more.
     pub(crate) fn reclaim(&'static self, call: &mut Call) {
-        self.walks.reclaim(&self.snapshot, &mut call.walk_slots().0);
+        let [mut slot, _] = call.walk_slots();
+        self.walks.reclaim(&self.snapshot, &mut slot);
     }
 
     /// True if an enumeration has begun.
@@ -318,14 +319,7 @@ impl Source {
 
     /// The enumeration, and its snapshot if there is a file.
     pub(crate) fn walk<'a>(&self, call: &'a mut Call) -> Option<(&'a Walk, Option<&'a Snapshot>)> {
-        let (walk_slot, walked_slot) = call.walk_slots();
+        let [walk_slot, walked_slot] = call.walk_slots();
         self.walks.get(walk_slot, walked_slot)
-    }
-}
-
-impl FileKind {
-    /// True for the files that are read for the synthetic user alone.
-    pub(crate) fn is_system(self) -> bool {
-        matches!(self, Self::SystemPasswd | Self::SystemGroup)
     }
 }

@@ -286,7 +286,7 @@ impl Table {
         let indexes = self.own_indexes.get().filter(|_| is_worth_it);
         let Some(cell) = indexes.map(which).filter(|cell| cell.get().is_none()) else { return };
         match make() {
-            Ok(index) => cell.adopt(index),
+            Ok(index) => drop(cell.adopt(index)),
             Err(_) => self.searched.store(0, Ordering::Relaxed),
         }
     }
@@ -398,7 +398,9 @@ mod lone_table {
 
     impl Drop for LoneTable {
         fn drop(&mut self) {
-            // SAFETY: leaked by `load`, and no row outlives this. What it holds is dropped with it.
+            // SAFETY: no row outlives this, and outside of a call nobody remembers the cells.
+            unsafe { self.release() };
+            // SAFETY: leaked by `load`, and nobody refers to it any more.
             drop(unsafe { alloc::boxed::Box::from_raw(self.0.as_ptr()) });
         }
     }

@@ -88,7 +88,6 @@ impl<T: Value> Walks<T> {
         self.walk.clear()
     }
 
-    /// True if an enumeration has begun.
     pub(crate) fn is_begun(&self) -> bool {
         !self.walk.is_empty()
     }

@@ -17,7 +17,8 @@ use crate::resolve::hosts::{FOUND, HostStatus, PASS, find_address, find_all, fin
 use crate::resolve::{self, Interposed, Question};
 use crate::rt::errno::{Errno, ErrnoGuard, HostErrno};
 use crate::rt::out_buf::{OutBuf, Room, c_bytes};
-use crate::rt::thread::{Call, InLibc, locals};
+use crate::rt::thread::{Call, InLibc};
+use crate::rt::thread_locals::ThreadLocals;
 
 /// Asks our sources for libc; `pass` if an export has asked them already, and then called libc.
 fn ask_ours<D: Database, T>(
@@ -79,7 +80,7 @@ fn enumerate(change: impl FnOnce() -> Result<bool, Errno>) -> c_int {
 
 /// How often libc has asked the calling thread for a host.
 pub(super) fn times_asked() -> usize {
-    locals().hosts_asked.get()
+    ThreadLocals::current().hosts_asked.get()
 }
 
 /// As [`times_asked`]; it also forgets the canonical name that was given to libc last.
@@ -101,7 +102,7 @@ unsafe fn answer_host(
     unknown: c_int,
     ask: impl FnOnce(&'static Config, &mut Call) -> Result<HostStatus, Errno>,
 ) -> c_int {
-    let asked = &locals().hosts_asked;
+    let asked = &ThreadLocals::current().hosts_asked;
     asked.set(asked.get().wrapping_add(1));
     let (status, error, why) = match ask_ours::<Hosts, _>(PASS, ask) {
         Ok((Status::Found(()), _)) => return SUCCESS,

@@ -7,7 +7,7 @@ use libc::socklen_t;
 
 use super::status::NOTFOUND;
 use super::{Function, as_c, ask, c_string, module};
-use crate::db::address::Family;
+use crate::db::address::{Family, with_octets};
 use crate::db::hosts::address_at;
 use crate::db::key::Key;
 use crate::db::{Hosts, OwnedRow, Status};
@@ -52,23 +52,14 @@ pub(crate) fn host_by_address(
     let Some(by_address) = module.host_by_address else { return Ok(None) };
     let question = Key::address(address).hash;
     let (family, _) = Family::of(address).to_c();
-    let (v4, v6);
-    let octets: &[u8] = match address {
-        IpAddr::V4(ip) => {
-            v4 = ip.octets();
-            &v4
-        }
-        IpAddr::V6(ip) => {
-            v6 = ip.octets();
-            &v6
-        }
-    };
-    let size = socklen_t::try_from(octets.len()).unwrap_or(0);
     let found =
         ask::<Hosts>(thread, Function::HostByAddress, question, None, |row, buf, len, error| {
-            let (from, row, mut reason) = (octets.as_ptr().cast(), row.cast(), 0);
-            // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, errno's place.
-            unsafe { by_address(from, size, family, row, buf, len, error, &raw mut reason) }
+            with_octets(address, |octets| {
+                let (from, row, mut reason) = (octets.as_ptr().cast(), row.cast(), 0);
+                let size = socklen_t::try_from(octets.len()).unwrap_or(0);
+                // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, errno's place.
+                unsafe { by_address(from, size, family, row, buf, len, error, &raw mut reason) }
+            })
         });
     host(found)
 }

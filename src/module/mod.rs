@@ -23,11 +23,12 @@ use core::mem::MaybeUninit;
 use crate::config::{self, FileKind};
 use crate::db::key::{Key, What};
 use crate::db::{Database, OwnedRow, Status};
+use crate::rt::buf_cell::TryOnce;
 use crate::rt::errno::{self, Errno};
 use crate::rt::log::log;
 use crate::rt::mark::Entered;
 use crate::rt::memory::ScratchBuf;
-use crate::rt::sync::{ForkGuard, ForkMutex, TryOnce};
+use crate::rt::sync::{ForkGuard, ForkMutex};
 use crate::rt::thread::{MODULE_FUNCTIONS, ThreadState};
 
 /// `enum nss_status` of `<nss.h>`.

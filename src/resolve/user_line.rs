@@ -7,16 +7,16 @@ use crate::config::Config;
 use crate::db::fields::Fields;
 use crate::db::passwd::PasswdRow;
 use crate::db::{Database, Passwd};
-use crate::file::text::{ScratchText, Text};
+use crate::file::text::{ScratchText, first_line};
+use crate::rt::buf_cell::TryOnce;
 use crate::rt::errno::Errno;
 use crate::rt::log::{Bytes, log};
-use crate::rt::memory::ScratchBuf;
-use crate::rt::sync::TryOnce;
+use crate::rt::memory::{OwnedBuf, ScratchBuf};
 use crate::rt::sys;
 
-/// The line, expanded with these ids.
+/// The line, expanded with these ids, and the newlines that a parser needs after it.
 pub(crate) struct UserLine {
-    text: Text,
+    padded: OwnedBuf<u8>,
     ids: (u32, u32),
     is_good: bool,
 }
@@ -54,7 +54,7 @@ impl User {
     /// Its row.
     pub(crate) fn row(&self) -> PasswdRow<'_> {
         // `is_good` says that it has one.
-        parse(&self.line().text).ok().flatten().unwrap_or(NOBODY)
+        parse(&self.line().padded).ok().flatten().unwrap_or(NOBODY)
     }
 
     /// True if there is a synthetic user of that name.
@@ -75,9 +75,9 @@ pub(super) const NOBODY: PasswdRow<'static> = PasswdRow {
     line: b"",
 };
 
-/// A line's row.
-fn parse(text: &Text) -> Result<Option<PasswdRow<'_>>, &'static str> {
-    let fields = text.line(0).and_then(Fields::new);
+/// The row of a text that has newlines after it.
+fn parse(padded: &[u8]) -> Result<Option<PasswdRow<'_>>, &'static str> {
+    let fields = first_line(padded).and_then(Fields::new);
     fields.map(|mut fields| Passwd::parse(&mut fields)).transpose()
 }
 
@@ -87,7 +87,7 @@ impl UserLine {
         let template = config.user.as_ref().map_or(b"".as_slice(), |user| user.bytes());
         let home = config.home.as_ref().map_or(b"".as_slice(), |home| home.bytes());
         let expanded = expand(trimmed(template), ids, home)?;
-        let text = ScratchText::copy_of(expanded.as_deref().unwrap_or_default())?.into_owned()?;
+        let text = ScratchText::copy_of(expanded.as_deref().unwrap_or_default())?;
         let fault = match &expanded {
             Ok(_) => check(trimmed(template), &text).err(),
             Err(fault) => Some(*fault),
@@ -98,7 +98,7 @@ impl UserLine {
                 log!(Error, "NSS_WRAPPER_USER", "'{value}': {fault}, it is not used");
             }
         }
-        Ok(Self { text, ids, is_good: fault.is_none() })
+        Ok(Self { padded: text.into_padded()?, ids, is_good: fault.is_none() })
     }
 }
 
@@ -125,7 +125,7 @@ fn trimmed(value: &[u8]) -> &[u8] {
     value.strip_suffix(b"\r").unwrap_or(value)
 }
 
-fn check(value: &[u8], text: &Text) -> Result<(), Fault> {
+fn check(value: &[u8], text: &ScratchText) -> Result<(), Fault> {
     match value {
         [quote @ (b'"' | b'\''), .., last] if quote == last => {
             return Err(Fault::Because("the quotes around the value belong to it"));
@@ -135,7 +135,7 @@ fn check(value: &[u8], text: &Text) -> Result<(), Fault> {
     if text.contains(&b'\n') {
         return Err(Fault::Because("more than one line"));
     }
-    match parse(text).map_err(Fault::Because)? {
+    match parse(text.padded()).map_err(Fault::Because)? {
         Some(row) if !row.name.is_empty() => Ok(()),
         _ => Err(Fault::Because("no user name")),
     }
@@ -198,7 +198,7 @@ mod tests {
     fn a_value_that_is_not_one_users_line_is_refused() {
         let checked = |line: &[u8]| {
             let line = trimmed(line);
-            check(line, &ScratchText::copy_of(line).unwrap().into_owned().unwrap())
+            check(line, &ScratchText::copy_of(line).unwrap())
         };
         for line in [&b"a:x:1:2:::"[..], b"a:x:1:2:::\n", b"a:x:1:2:::\r\n", b"a:x:1:2:\"::"] {
             assert_eq!(checked(line), Ok(()), "{}", line.escape_ascii());

@@ -8,14 +8,6 @@
 
 /// `VG_USERREQ_TOOL_BASE('H', 'G') + 256`, from where helgrind.h counts; drd.h has the same numbers.
 const HELGRIND: usize = 0x4847_0100;
-/// `ANNOTATE_HAPPENS_BEFORE`.
-const BEFORE: usize = HELGRIND + 33;
-/// `ANNOTATE_HAPPENS_AFTER`.
-const AFTER: usize = HELGRIND + 34;
-/// `ANNOTATE_HAPPENS_BEFORE_FORGET_ALL`.
-const FORGET: usize = HELGRIND + 35;
-/// `DRD_IGNORE_VAR` of drd.h.
-const IGNORE: usize = 0x4452_0002;
 
 #[cfg(all(feature = "annotate", target_arch = "x86_64"))]
 #[cold]
@@ -57,26 +49,27 @@ pub(crate) fn at_load() {
     }
 }
 
-/// Called before an operation on `at` that releases what this thread has written.
+/// `ANNOTATE_HAPPENS_BEFORE`: called before an operation on `at` that releases what this thread has written.
 #[inline(always)]
 pub(crate) fn releases<T>(at: *const T) {
-    tell(BEFORE, at.addr(), 0);
+    tell(HELGRIND + 33, at.addr(), 0);
 }
 
-/// Called after an operation on `at` that acquires what was released there.
+/// `ANNOTATE_HAPPENS_AFTER`: called after an operation on `at` that acquires what was released there.
 #[inline(always)]
 pub(crate) fn acquired<T>(at: *const T) {
-    tell(AFTER, at.addr(), 0);
+    tell(HELGRIND + 34, at.addr(), 0);
 }
 
-/// Called before the memory at `at` is freed: its next use is not ordered after this one.
+/// `ANNOTATE_HAPPENS_BEFORE_FORGET_ALL`: called before the memory at `at` is freed, whose next use is not ordered after
+/// this one.
 #[inline(always)]
 pub(crate) fn forget<T>(at: *const T) {
-    tell(FORGET, at.addr(), 0);
+    tell(HELGRIND + 35, at.addr(), 0);
 }
 
-/// Called for a word of futex(2), which drd would take for a store to it.
+/// `DRD_IGNORE_VAR` of drd.h: called for a word of futex(2), a call of which drd would take for a store to it.
 #[inline(always)]
 pub(crate) fn is_futex<T>(at: *const T) {
-    tell(IGNORE, at.addr(), size_of::<T>());
+    tell(0x4452_0002, at.addr(), size_of::<T>());
 }

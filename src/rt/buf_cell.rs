@@ -9,7 +9,7 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::rt::errno::Errno;
-use crate::rt::memory::{Header, OwnedBuf, ScratchBuf, Zero, elements, free, off_list};
+use crate::rt::memory::{Header, ScratchBuf, Zero, elements, free, off_list};
 use crate::rt::{annotate, thread};
 
 /// A cell that is filled once, and again after [`BufCell::release`] has emptied it. All zeros are an empty one.
@@ -23,34 +23,35 @@ impl<T: Zero> BufCell<T> {
         Self { header: AtomicPtr::new(null_mut()), elements: PhantomData }
     }
 
-    /// A cell that holds the memory.
-    pub(crate) fn holding(memory: OwnedBuf<T>) -> Self {
-        Self { header: AtomicPtr::new(memory.into_raw()), elements: PhantomData }
-    }
-
     /// What the cell holds.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<&[T]> {
         let header = NonNull::new(self.header.load(Ordering::Acquire))?;
         annotate::acquired(self);
-        // SAFETY: put there by `adopt` or `holding`; the caller of `release` promises that nobody uses it any more.
+        // SAFETY: put there by `adopt`; the caller of `release` promises that nobody uses it any more.
         let (first, count) = unsafe { elements(header) };
         // SAFETY: `count` elements that were zeroed, and are not written to any more.
         Some(unsafe { core::slice::from_raw_parts(first, count) })
     }
 
-    /// Puts the memory into the cell, or frees it if the cell is full: of threads that come here at once the
+    /// Puts the memory into the cell, or gives it back if the cell is full: of threads that come here at once the
     /// first one fills it. A call that is abandoned here has either done it or not.
-    pub(crate) fn adopt(&'static self, buf: ScratchBuf<T>) {
-        let Some(header) = buf.header() else { return };
+    pub(crate) fn adopt(&'static self, buf: ScratchBuf<T>) -> Option<ScratchBuf<T>> {
+        let header = buf.header()?;
         annotate::releases(self);
         thread::set_adopting(Some(&self.header));
         let (none, new) = (null_mut(), header.as_ptr());
-        if self.header.compare_exchange(none, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            core::mem::forget(buf);
-            off_list(header);
-        }
+        let won = self.header.compare_exchange(none, new, Ordering::AcqRel, Ordering::Relaxed);
+        let full = match won {
+            Ok(_) => {
+                core::mem::forget(buf);
+                off_list(header);
+                None
+            }
+            Err(_) => Some(buf),
+        };
         thread::set_adopting(None);
+        full
     }
 
     /// Empties the cell, and frees what it held. A call that is abandoned here has either done it or not.
@@ -77,46 +78,50 @@ impl<T: Zero> BufCell<T> {
     }
 }
 
-impl<T> Drop for BufCell<T> {
-    fn drop(&mut self) {
-        if let Some(header) = NonNull::new(*self.header.get_mut()) {
-            // SAFETY: the cell's, which is gone with it.
-            unsafe { free(header) };
-        }
-    }
-}
-
-/// A value that is made when it is first needed, and never freed.
-pub(crate) struct OnceLeaked<T> {
+/// A value that is made when it is first needed, and never freed. If making it fails, the next call tries again.
+pub(crate) struct TryOnce<T> {
     memory: BufCell<u8>,
-    made: PhantomData<T>,
+    value: PhantomData<T>,
 }
 
-impl<T: 'static> OnceLeaked<T> {
+impl<T: 'static> TryOnce<T> {
     pub(crate) const fn new() -> Self {
-        Self { memory: BufCell::new(), made: PhantomData }
+        Self { memory: BufCell::new(), value: PhantomData }
     }
 
     /// The value, if it is made.
+    #[inline(always)]
     pub(crate) fn get(&'static self) -> Option<&'static T> {
         let header = NonNull::new(self.memory.header.load(Ordering::Acquire))?;
-        // SAFETY: put there by `get_or_make`, and never freed.
+        annotate::acquired(&raw const self.memory);
+        // SAFETY: put there by `init`, and never freed.
         let (value, _) = unsafe { elements::<T>(header) };
-        // SAFETY: `get_or_make` has put the value there, which is never freed.
+        // SAFETY: `init` has written the value there, which is never freed.
         unsafe { value.as_ref() }
     }
 
-    /// The value, made now if need be.
-    pub(crate) fn get_or_make(
+    /// The value, made now if need be. Threads that come here at once each make one, and the first is taken.
+    #[inline]
+    pub(crate) fn get_or_try_init(
         &'static self,
-        make: impl FnOnce() -> T,
+        make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<&'static T, Errno> {
+        match self.get() {
+            Some(value) => Ok(value),
+            None => self.init(make),
+        }
+    }
+
+    #[cold]
+    fn init(&'static self, make: impl FnOnce() -> Result<T, Errno>) -> Result<&'static T, Errno> {
         const { assert!(align_of::<T>() <= align_of::<Header>()) };
-        if self.get().is_none() {
-            let mut memory = ScratchBuf::<u8>::zeroed(size_of::<T>())?;
-            // SAFETY: fresh memory of T's size; what stands behind a header is aligned as that is.
-            unsafe { memory.as_mut_ptr().cast::<T>().write(make()) };
-            self.memory.adopt(memory);
+        let value = make()?;
+        let mut memory = ScratchBuf::<u8>::zeroed(size_of::<T>())?;
+        // SAFETY: fresh memory of T's size; what stands behind a header is aligned as that is.
+        unsafe { memory.as_mut_ptr().cast::<T>().write(value) };
+        if let Some(mut memory) = self.memory.adopt(memory) {
+            // SAFETY: the value that was written above, which nobody else has.
+            unsafe { memory.as_mut_ptr().cast::<T>().drop_in_place() };
         }
         self.get().ok_or(Errno::EAGAIN)
     }

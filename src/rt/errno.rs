@@ -10,31 +10,21 @@ use crate::rt::next::H_ERRNO_LOCATION;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(c_int);
 
+macro_rules! numbers {
+    ($($name:ident)*) => {$(pub(crate) const $name: Self = Self(libc::$name);)*};
+}
+
 impl Errno {
-    pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
-    pub(crate) const EBADF: Self = Self(libc::EBADF);
-    pub(crate) const EFBIG: Self = Self(libc::EFBIG);
-    pub(crate) const EMFILE: Self = Self(libc::EMFILE);
-    pub(crate) const ENFILE: Self = Self(libc::ENFILE);
-    pub(crate) const EINVAL: Self = Self(libc::EINVAL);
-    pub(crate) const EPERM: Self = Self(libc::EPERM);
-    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
-    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
-    pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
-    pub(crate) const ENOTDIR: Self = Self(libc::ENOTDIR);
-    pub(crate) const EACCES: Self = Self(libc::EACCES);
-    pub(crate) const ELOOP: Self = Self(libc::ELOOP);
-    pub(crate) const EISDIR: Self = Self(libc::EISDIR);
-    pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
-    pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
-    pub(crate) const ERANGE: Self = Self(libc::ERANGE);
+    numbers! {
+        EAGAIN EBADF EFBIG EMFILE ENFILE EINVAL EPERM ESRCH ENOENT
+        ENOMEM ENOTDIR EACCES ELOOP EISDIR ENAMETOOLONG ENOSYS ERANGE
+    }
 
     /// What a function returned; `None` for 0.
     pub(crate) const fn new(number: c_int) -> Option<Self> {
         if number == 0 { None } else { Some(Self(number)) }
     }
 
-    /// The number as C has it.
     pub(crate) const fn get(self) -> c_int {
         self.0
     }
@@ -50,7 +40,6 @@ impl Errno {
         -1
     }
 
-    /// Stores the number in `errno`.
     pub(crate) fn set(self) {
         write(self.0);
     }
@@ -76,7 +65,6 @@ impl Errno {
     }
 }
 
-/// For log lines.
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
@@ -99,12 +87,10 @@ impl HostErrno {
     /// The host is known, but has no address of that family.
     pub(crate) const NO_DATA: Self = Self(4);
 
-    /// The number as C has it.
     pub(crate) const fn get(self) -> c_int {
         self.0
     }
 
-    /// Stores the number in `h_errno`.
     pub(crate) fn set(self) {
         let Some(location) = H_ERRNO_LOCATION.get() else { return };
         // SAFETY: `__h_errno_location` takes nothing.
@@ -131,12 +117,10 @@ pub(crate) fn place() -> *mut c_int {
     unsafe { libc::__errno_location() }
 }
 
-/// Restores `errno` when dropped: a lookup that finds nothing must leave it untouched (POSIX,
-/// getpwnam_r).
+/// Restores `errno` when dropped: a lookup that finds nothing must leave it untouched (POSIX, getpwnam_r).
 pub(crate) struct ErrnoGuard(c_int);
 
 impl ErrnoGuard {
-    /// Remembers the caller's `errno`.
     pub(crate) fn new() -> Self {
         Self(read())
     }

@@ -1,14 +1,14 @@
-//! Debug lines, straight to write(2), in the peer's shape:
-//! `NWRAP_ERROR[prog (pid)] - where: text`.
+//! Debug lines, straight to write(2), in the peer's shape: `NWRAP_ERROR[prog (pid)] - where: text`.
 //!
-//! A line is formatted on the stack and written by one system call: nothing is allocated, and no
-//! stdio lock of the program is taken.
+//! A line is formatted on the stack and written by one system call: nothing is allocated, and no stdio lock of the
+//! program is taken.
 #![allow(unsafe_code, reason = "the name of the program")]
 
 use core::ffi::c_char;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use crate::rt::memory::copy;
 use crate::rt::next::PROGRAM_NAME;
 use crate::rt::out_buf::c_bytes;
 use crate::rt::sandbox;
@@ -27,8 +27,7 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-/// Writes one line if the level is on: `log!(Error, "where", "text {}", …)`. Otherwise the arguments are not
-/// evaluated.
+/// Writes one line if the level is on: `log!(Error, "where", "text {}", …)`. Otherwise the arguments are not evaluated.
 macro_rules! log {
     ($level:ident, $place:expr, $($text:tt)*) => {
         if $crate::rt::log::is_on($crate::rt::log::LogLevel::$level) {
@@ -64,7 +63,6 @@ impl fmt::Display for Bytes<'_> {
     }
 }
 
-/// The longest line.
 const LINE_BYTES: usize = 2048;
 
 struct LogLine {
@@ -77,11 +75,7 @@ impl Write for LogLine {
         // One byte stays for the newline; a longer line is cut.
         let last = self.text.len() - 1;
         let room = self.text.get_mut(self.len..last).unwrap_or_default();
-        let count = room.len().min(s.len());
-        for (to, from) in room.iter_mut().zip(s.as_bytes()) {
-            *to = *from;
-        }
-        self.len += count;
+        self.len += copy(room, s.as_bytes());
         Ok(())
     }
 }

@@ -20,5 +20,5 @@ pub(crate) mod static_result;
 pub(crate) mod sync;
 pub(crate) mod sys;
 pub(crate) mod thread;
-mod thread_locals;
+pub(crate) mod thread_locals;
 pub(crate) mod watch;

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::rt::errno::{self, Errno};
 use crate::rt::mark::{Marked, frame_address};
+use crate::rt::memory::copy;
 use crate::rt::out_buf::c_bytes;
 use crate::rt::sys::{self, OFlags};
 use crate::rt::thread;
@@ -55,7 +56,6 @@ impl<F> Next<F> {
         Self { name: kept, found: AtomicPtr::new(null_mut()), scope, signature: PhantomData }
     }
 
-    /// The address of the definition.
     pub(crate) fn address(&self) -> Option<NonNull<c_void>> {
         let mut at = self.found.load(Ordering::Relaxed);
         if at.is_null() {
@@ -97,7 +97,6 @@ fn is_ours(at: NonNull<c_void>) -> bool {
 }
 
 impl<F: Copy> Next<F> {
-    /// The function.
     pub(crate) fn get(&self) -> Option<F> {
         const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
         let at = self.address()?;
@@ -221,8 +220,8 @@ pub(crate) fn is_musl() -> bool {
     CONFIGURE_LOOKUP.address().is_none()
 }
 
-/// What the loader tells debuggers, `<link.h>`. Not that of the executable, which may be a copy that the loader does
-/// not change.
+/// What the loader tells debuggers, `<link.h>`. The executable may have a copy, which the loader does not update; so it
+/// is looked for in the objects after this one.
 // SAFETY: data.
 static R_DEBUG: Next<()> = unsafe { Next::new("_r_debug", Scope::After) };
 
@@ -283,7 +282,7 @@ impl Library {
         let Some(dlopen) = DLOPEN.get().or(WEAK.libc_dlopen) else { return Ok(None) };
         // Looked up before the call, because a look-up would replace the loader's message, and calls the loader.
         _ = (DLERROR.address(), R_DEBUG.address(), FIND_OBJECT.address());
-        let (in_loader, here) = (thread::in_loader(), frame_address());
+        let (in_loader, here) = (thread::state().map(|state| &state.in_loader), frame_address());
         let is_nested = in_loader.is_some_and(|mark| mark.is_live(here));
         if is_nested && is_loader_interrupted(dlopen, path) {
             return Err(Errno::EAGAIN);
@@ -332,9 +331,6 @@ pub(crate) fn complaint(room: &mut [u8]) -> &[u8] {
     });
     // SAFETY: null, or a C string until the thread's next call of a dl function.
     let text = unsafe { c_bytes(text) }.unwrap_or(b"no reason given");
-    let len = room.len().min(text.len());
-    for (to, from) in room.iter_mut().zip(text) {
-        *to = *from;
-    }
+    let len = copy(room, text);
     room.get(..len).unwrap_or_default()
 }

@@ -34,7 +34,6 @@ impl<'b> Room<'b> {
         Ok(taken)
     }
 
-    /// Bytes as they are.
     #[inline(always)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
         let to = self.take(bytes.len())?;
@@ -43,7 +42,6 @@ impl<'b> Room<'b> {
         Ok(to.cast())
     }
 
-    /// A C string.
     #[inline(always)]
     pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<*mut c_char, Errno> {
         let text = self.bytes(bytes)?;
@@ -83,20 +81,20 @@ impl<'b> Room<'b> {
         room.align::<*mut c_char>().ok()?;
         let first = room.next;
         for pointer in pointers {
-            room.behind(pointer?).ok()?;
+            room.append(pointer?).ok()?;
         }
-        room.behind(core::ptr::null_mut::<c_char>()).ok()?;
+        room.append(core::ptr::null_mut::<c_char>()).ok()?;
         *self = room;
         #[allow(clippy::cast_ptr_alignment, reason = "`align` has seen to it")]
         let first = first.cast();
         Some(first)
     }
 
-    /// A value right behind others of its kind.
+    /// Writes a value right after another one of its type.
     #[inline(always)]
-    fn behind<T: Copy>(&mut self, value: T) -> Result<(), Errno> {
+    fn append<T: Copy>(&mut self, value: T) -> Result<(), Errno> {
         let at = self.take(size_of::<T>())?;
-        #[allow(clippy::cast_ptr_alignment, reason = "what it is behind is aligned")]
+        #[allow(clippy::cast_ptr_alignment, reason = "the value before it is aligned")]
         let at = at.cast::<T>();
         // SAFETY: `take` gave the room, and `pointers` has aligned the first of these values.
         unsafe { at.write(value) };
@@ -119,7 +117,6 @@ pub(crate) struct OutArray<'b, T> {
 }
 
 impl<T> OutArray<'_, T> {
-    /// Writes the next element.
     pub(crate) fn push(&mut self, value: T) -> Result<(), Errno> {
         if self.filled == self.count {
             return Err(Errno::ERANGE);
@@ -172,8 +169,7 @@ pub(crate) struct OutBuf<'b, C> {
 impl<'b, C> OutBuf<'b, C> {
     /// # Safety
     ///
-    /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function
-    /// returns.
+    /// `row` is valid for a write, and `buffer` for writes of `len` bytes, until the exported function returns.
     pub(crate) unsafe fn new(row: *mut C, buffer: *mut c_char, len: usize) -> Self {
         // SAFETY: the caller promises that `buffer` is valid for writes of `len` bytes for as long.
         Self { row, room: unsafe { Room::new(buffer.cast(), len) } }
@@ -214,7 +210,6 @@ impl<T> Place<'_, T> {
         Self(place, PhantomData)
     }
 
-    /// Writes the value.
     #[inline(always)]
     pub(crate) fn set(&mut self, value: T) {
         // SAFETY: the caller of `new` promised that it is valid for writes for as long as this value lives.

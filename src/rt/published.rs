@@ -15,7 +15,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::AtomicUsize;
 
 use crate::rt::atomic::{AtomicPtr, AtomicU64, Ordering, const_fn};
-use crate::rt::buf_cell::OnceLeaked;
+use crate::rt::buf_cell::TryOnce;
 use crate::rt::errno::Errno;
 use crate::rt::{annotate, thread};
 
@@ -84,7 +84,7 @@ pub(crate) unsafe trait Value: 'static {
 pub(crate) struct Node<T: Value> {
     state: AtomicU64,
     value: UnsafeCell<MaybeUninit<T>>,
-    next: OnceLeaked<Node<T>>,
+    next: TryOnce<Node<T>>,
 }
 
 // A state has, from its lowest bit on: one of these three kinds; the owner, if there is one (`thread::owner`); and
@@ -137,7 +137,7 @@ impl<T: Value> Node<T> {
     const_fn! {
         fn new() -> Self {
             let value = UnsafeCell::new(MaybeUninit::zeroed());
-            Self { state: AtomicU64::new(FREE), value, next: OnceLeaked::new() }
+            Self { state: AtomicU64::new(FREE), value, next: TryOnce::new() }
         }
     }
 
@@ -252,7 +252,7 @@ impl<T: Value> Published<T> {
             if state & KIND == FREE && node.own(state) {
                 return Ok(node);
             }
-            node = node.next.get_or_make(Node::new)?;
+            node = node.next.get_or_try_init(|| Ok(Node::new()))?;
         }
     }
 
@@ -267,7 +267,6 @@ impl<T: Value> Published<T> {
         core::ptr::eq(self.newest.load(Ordering::SeqCst), value)
     }
 
-    /// True if there is no value.
     pub(crate) fn is_empty(&self) -> bool {
         self.newest.load(Ordering::SeqCst).is_null()
     }
@@ -331,8 +330,7 @@ pub(crate) fn address_of<T>(value: &T) -> *const () {
 /// that the value had not been freed when the slot showed it.
 pub(crate) unsafe fn show<'s, T: Value>(slot: &'s mut SlotRef<'_>, address: *const ()) -> &'s T {
     slot.0.set(address.cast_mut());
-    // SAFETY: a node's memory is never freed; the value is used only once the caller has checked that it is
-    // there.
+    // SAFETY: a node's memory is never freed; the value is used only once the caller has checked that it is there.
     unsafe { &*address.cast::<T>() }
 }
 

@@ -10,24 +10,21 @@ use crate::rt::errno::Errno;
 use crate::rt::next::{KEY_CREATE, REGISTER_ATFORK, SET_SPECIFIC};
 use crate::rt::sandbox;
 use crate::rt::sys;
-use crate::rt::thread::ThreadState;
+use crate::rt::thread::{self, ThreadState};
 use crate::rt::thread_locals::ThreadLocals;
 
-/// The state of the thread that loaded the library; it needs no allocation and no pthread key.
-pub(super) static FIRST: First = First(ThreadState::new());
+static FIRST: First = First(ThreadState::new());
 
 /// A state that all threads can reach, though a `ThreadState` must not be handed to another thread.
-pub(super) struct First(ThreadState);
+struct First(ThreadState);
 
 // SAFETY: this file hands a state to its own thread alone, and reads only the atomic fields of the others.
 unsafe impl Sync for First {}
 
-impl core::ops::Deref for First {
-    type Target = ThreadState;
-
-    fn deref(&self) -> &ThreadState {
-        &self.0
-    }
+/// The state of the thread that loaded the library; it needs no allocation and no pthread key.
+#[inline(always)]
+pub(super) fn first() -> &'static ThreadState {
+    &FIRST.0
 }
 
 /// The thread that loaded the library, by the address of its [`ThreadLocals`].
@@ -48,7 +45,7 @@ pub(crate) fn at_load() {
 
 /// All states, in use or not. They are never freed.
 pub(super) fn states() -> impl Iterator<Item = &'static ThreadState> {
-    states_from(Some(&FIRST))
+    states_from(Some(first()))
 }
 
 /// The same from one on.
@@ -68,11 +65,11 @@ pub(super) fn register() -> Result<&'static ThreadState, Errno> {
     let is_loader = LOADER.load(Ordering::Relaxed) == core::ptr::from_ref(locals).addr();
     if is_loader {
         // If the state is in use, it was that of a thread that has ended and had its words at the same address.
-        if FIRST.in_use.swap(1, Ordering::Relaxed) != 0 {
-            FIRST.reset();
+        if first().in_use.swap(1, Ordering::Relaxed) != 0 {
+            first().reset();
         }
-        locals.state.set(Some(&FIRST));
-        return Ok(&FIRST);
+        locals.state.set(Some(first()));
+        return Ok(first());
     }
     register_another(locals)
 }
@@ -131,12 +128,12 @@ fn new_state() -> Result<&'static ThreadState, Errno> {
     state.number.store(number, Ordering::Relaxed);
     let state: &'static ThreadState = alloc::boxed::Box::leak(state);
     let new = core::ptr::from_ref(state).cast_mut();
-    let mut next = FIRST.next.load(Ordering::Acquire);
+    let mut next = first().next.load(Ordering::Acquire);
     loop {
         annotate::acquired(next);
         state.next.store(next, Ordering::Relaxed);
         annotate::releases(new);
-        match FIRST.next.compare_exchange(next, new, Ordering::AcqRel, Ordering::Acquire) {
+        match first().next.compare_exchange(next, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Ok(state),
             Err(other) => next = other,
         }
@@ -246,7 +243,7 @@ fn address_space() -> u32 {
 /// The calling thread's id in a lock: its address space, and its number there.
 pub(crate) fn owner_id() -> u64 {
     // A thread that takes a lock is in a call, and so has a state.
-    let state = ThreadLocals::current().state.get().unwrap_or(&FIRST);
+    let state = thread::state().unwrap_or(first());
     let space = address_space();
     let before = state.address_space.load(Ordering::Relaxed);
     if before != space {

@@ -1,12 +1,11 @@
 //! Whether a system call that few programs make may be fatal: seccomp(2).
 //!
-//! A sandbox may kill a program for any call that its author did not foresee. The calls of glibc's own files
-//! module were foreseen, so a lookup makes no others (docs/security.md has the list). Watch descriptors, the
-//! word that fork wipes, and the log need more calls. The kernel does not say what a filter does, but /proc
-//! says how many there are.
+//! A sandbox may kill a program for any call that its author did not foresee. The calls of glibc's own files module
+//! were foreseen, so a lookup makes no others (docs/security.md has the list). Watch descriptors, the word that fork
+//! wipes, and the log need more calls. The kernel does not say what a filter does, but /proc says how many there are.
 //!
-//! A filter for a whole container, like Docker's, lets shells and daemons run, so it lets these calls pass, or
-//! refuses them with an error. If a thread has more filters than process 1, they were made for its program.
+//! A filter for a whole container, like Docker's, lets shells and daemons run, so it lets these calls pass, or refuses
+//! them with an error. If a thread has more filters than process 1, they were made for its program.
 
 use core::ffi::CStr;
 
@@ -33,7 +32,9 @@ pub(crate) fn may_kill() -> bool {
 /// As [`may_kill`], for what is done whenever a file changes: an answer "no" of this thread counts for a second.
 pub(crate) fn may_kill_lately() -> bool {
     const LATELY_NS: i64 = 1_000_000_000;
-    let Some(seen) = thread::unfiltered_at_ns() else { return may_kill() };
+    let Some(seen) = thread::state().map(|state| &state.unfiltered_at_ns) else {
+        return may_kill();
+    };
     let now = sys::coarse_clock(libc::CLOCK_MONOTONIC_COARSE);
     if seen.get() != 0 && now.saturating_sub(seen.get()) < LATELY_NS {
         return false;
@@ -61,7 +62,6 @@ const UNKNOWN: u32 = u32::MAX;
 /// What proc_pid_status(5) says of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ProcStatus {
-    /// Its process's id.
     process: u32,
     /// How many filters it is under, or [`UNKNOWN`].
     filters: u32,
@@ -86,19 +86,23 @@ impl ProcStatus {
 
     fn parse(mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<Self> {
         let (mut process, mut mode, mut filters) = (None, None, None);
-        let mut line = LineStart { start: [0; 32], len: 0 };
+        // The start of a line. Lines with a number are short; the rest of a long one is not needed.
+        let (mut start, mut len) = ([0; 32], 0);
         let mut room = [0; 512];
         loop {
             let count = read(&mut room)?;
             for &byte in room.get(..count)? {
                 if byte != b'\n' {
-                    line.push(byte);
+                    if let Some(place) = start.get_mut(len) {
+                        (*place, len) = (byte, len + 1);
+                    }
                     continue;
                 }
-                process = process.or(line.number(b"Tgid:\t"));
-                mode = mode.or(line.number(b"Seccomp:\t"));
-                filters = filters.or(line.number(b"Seccomp_filters:\t"));
-                line.len = 0;
+                let line = start.get(..len)?;
+                process = process.or(number(line, b"Tgid:\t"));
+                mode = mode.or(number(line, b"Seccomp:\t"));
+                filters = filters.or(number(line, b"Seccomp_filters:\t"));
+                len = 0;
             }
             if count == 0 {
                 break;
@@ -109,26 +113,10 @@ impl ProcStatus {
     }
 }
 
-/// The start of a line. Lines with a number are short; the rest of a long one is not needed.
-struct LineStart {
-    start: [u8; 32],
-    len: usize,
-}
-
-impl LineStart {
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.start.get_mut(self.len) {
-            *place = byte;
-            self.len += 1;
-        }
-    }
-
-    /// The number in the line, if the line has that name.
-    #[inline(never)]
-    fn number(&self, name: &[u8]) -> Option<u32> {
-        let digits = self.start.get(..self.len)?.strip_prefix(name)?;
-        core::str::from_utf8(digits).ok()?.parse().ok()
-    }
+/// The number in the line, if the line has that name.
+#[inline(never)]
+fn number(line: &[u8], name: &[u8]) -> Option<u32> {
+    core::str::from_utf8(line.strip_prefix(name)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
-//! The lock that survives fork, with a guard; and a value that is made once.
+//! The lock that survives fork, with a guard.
 #![allow(unsafe_code, reason = "a lock")]
 
 use lock_api::{GuardNoSend, RawMutex};
-use once_cell::race::OnceBox;
 
-use crate::rt::annotate;
-use crate::rt::errno::Errno;
 use crate::rt::fork_lock::ForkLock;
-use crate::rt::memory::try_box;
 use crate::rt::{registry, thread};
 
 // SAFETY: only one live owner has the lock: rt::fork_lock.
@@ -56,43 +52,5 @@ impl ForkMutex {
         }
         // SAFETY: `wait` has given the lock to this thread, which makes one guard for it.
         Some(unsafe { self.0.make_guard_unchecked() })
-    }
-}
-
-/// A value that is made once, when it is first needed. If making it fails, the next call tries again.
-pub(crate) struct TryOnce<T>(OnceBox<T>);
-
-impl<T> TryOnce<T> {
-    pub(crate) const fn new() -> Self {
-        Self(OnceBox::new())
-    }
-
-    /// The value, if it is made.
-    #[inline(always)]
-    pub(crate) fn get(&self) -> Option<&T> {
-        let made = self.0.get();
-        annotate::acquired(self);
-        made
-    }
-
-    /// The value, made now if need be. Threads that come here at once each make one, and the first is taken.
-    #[inline]
-    pub(crate) fn get_or_try_init(
-        &self,
-        make: impl FnOnce() -> Result<T, Errno>,
-    ) -> Result<&T, Errno> {
-        match self.get() {
-            Some(made) => Ok(made),
-            None => self.init(make),
-        }
-    }
-
-    #[cold]
-    fn init(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<&T, Errno> {
-        let new = try_box(make()?)?;
-        annotate::releases(self);
-        // If another thread was first, its value is taken.
-        _ = self.0.set(new);
-        self.get().ok_or(Errno::EAGAIN)
     }
 }

@@ -156,8 +156,7 @@ impl ThreadLocals {
     /// The calling thread's own. The reference cannot leave the thread.
     #[inline(always)]
     pub(crate) fn current() -> &'static Self {
-        // SAFETY: zeros are a `ThreadLocals`; only this thread reaches them, and its code ends before
-        // they do.
+        // SAFETY: zeros are a `ThreadLocals`; only this thread reaches them, and its code ends before they do.
         unsafe { &*access::address() }
     }
 }

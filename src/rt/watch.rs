@@ -16,7 +16,6 @@ use crate::rt::thread;
 /// The watch of one file. All zeros watch none.
 pub(crate) struct Watch {
     fd: FdCell,
-    /// The file that is watched.
     file: Cell<FileId>,
     /// How many lookups there were without a descriptor; [`NEVER`] if the file cannot have one.
     uses: Cell<u32>,
@@ -78,9 +77,9 @@ impl Watch {
     }
 }
 
-/// Programs that choose numbers for their descriptors leave those from here up alone; the first one that the process
-/// may have is taken. With fewer descriptors the program may need each of them. (In a process with threads the kernel
-/// takes some milliseconds to make room for them, once.)
+/// The lowest number of a watch descriptor: the first of these that the process's limit permits. A program that chooses
+/// numbers for its descriptors chooses lower ones. With a limit below all of them the program may need every descriptor.
+/// (In a process with threads the kernel takes some milliseconds, once, to enlarge its table up to there.)
 const HIGH_NUMBERS: [c_int; 3] = [1024 - 16, 512 - 16, 256 - 16];
 
 /// Watch descriptors have lower numbers than this, so that many threads, each with a descriptor for each file, leave
@@ -189,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = dir.path().canonicalize().unwrap().join("f");
         std::fs::write(&name, "").unwrap();
-        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::NONE, &FdCell::default()), None);
+        assert_eq!(open_watch_fd(&c_path(&name), &Stamp::default(), &FdCell::default()), None);
         let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
         let ours = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).is_ok_and(|to| to == name);
         assert!(!open.any(|fd| fd.is_ok_and(ours)));

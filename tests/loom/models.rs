@@ -110,24 +110,24 @@ pub(crate) mod memory {
     use core::ptr::null_mut;
 
     /// A value that is made when it is first needed. It is never freed.
-    pub(crate) struct OnceLeaked<T>(AtomicPtr<T>);
+    pub(crate) struct TryOnce<T>(AtomicPtr<T>);
 
-    impl<T: 'static> OnceLeaked<T> {
+    impl<T: 'static> TryOnce<T> {
         pub(crate) fn new() -> Self {
             Self(AtomicPtr::new(null_mut()))
         }
 
         pub(crate) fn get(&'static self) -> Option<&'static T> {
-            // SAFETY: null, or what `get_or_make` has put there, which the model never frees.
+            // SAFETY: null, or what `get_or_try_init` has put there, which the model never frees.
             unsafe { self.0.load(Ordering::SeqCst).as_ref() }
         }
 
-        pub(crate) fn get_or_make(
+        pub(crate) fn get_or_try_init(
             &'static self,
-            make: impl FnOnce() -> T,
+            make: impl FnOnce() -> Result<T, Errno>,
         ) -> Result<&'static T, Errno> {
             if self.get().is_none() {
-                let new = Box::into_raw(Box::new(make()));
+                let new = Box::into_raw(Box::new(make()?));
                 _ = self.0.compare_exchange(null_mut(), new, Ordering::SeqCst, Ordering::SeqCst);
             }
             self.get().ok_or(Errno::EAGAIN)

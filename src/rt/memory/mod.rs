@@ -36,14 +36,8 @@ unsafe impl<T: Send> Send for OwnedBuf<T> {}
 unsafe impl<T: Sync> Sync for OwnedBuf<T> {}
 
 impl<T: Zero> OwnedBuf<T> {
-    /// `count` zeros.
     pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
         Ok(Self { header: allocate::<T>(count, None)?, elements: PhantomData })
-    }
-
-    /// Its header, for a cell of one word, which owns it then.
-    pub(crate) fn into_raw(self) -> *mut Header {
-        core::mem::ManuallyDrop::new(self).header.as_ptr()
     }
 
     /// Where the elements are, and how many.
@@ -88,44 +82,42 @@ pub(crate) struct ScratchBuf<T: Zero> {
 }
 
 impl<T: Zero> ScratchBuf<T> {
-    /// No elements, and no memory.
     pub(crate) const fn new() -> Self {
         Self { memory: None, len: 0 }
     }
 
-    /// `count` zeros.
     pub(crate) fn zeroed(count: usize) -> Result<Self, Errno> {
         let header = allocate::<T>(count, thread::scratch())?;
         Ok(Self { memory: Some(OwnedBuf { header, elements: PhantomData }), len: count })
     }
 
-    /// A copy of the elements.
     pub(crate) fn copy_of(items: &[T]) -> Result<Self, Errno> {
         let mut buf = Self::new();
         buf.extend(items)?;
         Ok(buf)
     }
 
-    /// Adds one element.
     pub(crate) fn push(&mut self, item: T) -> Result<(), Errno> {
         self.extend(&[item])
     }
 
-    /// Adds elements at the end.
     pub(crate) fn extend(&mut self, items: &[T]) -> Result<(), Errno> {
         let end = self.len.checked_add(items.len()).ok_or(Errno::ENOMEM)?;
         if end > self.capacity() {
-            let mut larger = Self::zeroed(end.max(self.capacity() * 2).max(64))?;
-            larger.len = self.len;
-            for (to, from) in larger.iter_mut().zip(self.iter()) {
-                *to = *from;
-            }
-            *self = larger;
+            let len = self.len;
+            self.enlarge(end.max(self.capacity() * 2).max(64))?;
+            self.len = len;
         }
         let start = core::mem::replace(&mut self.len, end);
-        for (to, from) in self.get_mut(start..).unwrap_or_default().iter_mut().zip(items) {
-            *to = *from;
-        }
+        copy(self.get_mut(start..).unwrap_or_default(), items);
+        Ok(())
+    }
+
+    /// Adds zeros up to a length of `count`.
+    pub(crate) fn enlarge(&mut self, count: usize) -> Result<(), Errno> {
+        let mut larger = Self::zeroed(count)?;
+        copy(&mut larger, self);
+        *self = larger;
         Ok(())
     }
 
@@ -175,6 +167,15 @@ impl core::fmt::Write for ScratchBuf<u8> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.extend(text.as_bytes()).map_err(|_| core::fmt::Error)
     }
+}
+
+/// Copies as many elements as both have, and gives their number.
+#[inline(always)]
+pub(crate) fn copy<T: Copy>(to: &mut [T], from: &[T]) -> usize {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    to.len().min(from.len())
 }
 
 /// `Box::new`, with the error `ENOMEM` where that aborts.

@@ -24,7 +24,6 @@ pub(crate) struct Fd(NonZero<c_int>);
 pub(crate) type FdCell = Cell<Option<Fd>>;
 
 impl Fd {
-    /// Standard error.
     pub(crate) const STDERR: Self = match NonZero::new(2 + 1) {
         Some(word) => Self(word),
         None => unreachable!(),
@@ -41,7 +40,6 @@ impl Fd {
         NonZero::new(word).map(Self)
     }
 
-    /// Such a word.
     pub(crate) fn to_word(self) -> c_int {
         self.0.get()
     }
@@ -62,8 +60,8 @@ impl Fd {
 /// A file's device and inode.
 pub(crate) type FileId = (u64, u64);
 
-/// What differs between two states of a file: inode(7). Times are seconds and nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What differs between two states of a file: inode(7). Times are seconds and nanoseconds. All zeros are no file's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) dev: u64,
     pub(crate) ino: u64,
@@ -75,10 +73,6 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of no file.
-    pub(crate) const NONE: Self =
-        Self { dev: 0, ino: 0, size: 0, links: 0, mtime: (0, 0), ctime: (0, 0), mode: 0 };
-
     /// Which file it is, whatever its content.
     pub(crate) fn file(&self) -> FileId {
         (self.dev, self.ino)
@@ -109,7 +103,6 @@ impl Stamp {
     }
 }
 
-/// fstat(2).
 #[inline(always)]
 pub(crate) fn fstat(fd: Fd) -> Result<Stamp, Errno> {
     Ok(Stamp::new(&rustix::fs::fstat(fd.borrow())?))

@@ -44,8 +44,7 @@ pub(crate) unsafe fn unmap(start: *mut c_void, size: usize) {
     _ = unsafe { rustix::mm::munmap(start, size) };
 }
 
-/// madvise(2): asks for huge pages for a part of what [`map`] gave. A kernel without them refuses, which does no
-/// harm.
+/// madvise(2): asks for huge pages for a part of what [`map`] gave. A kernel without them refuses, which does no harm.
 ///
 /// # Safety
 ///

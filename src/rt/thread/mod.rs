@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::rt::errno::Errno;
 use crate::rt::mark::{Mark, Marked, Reentry, frame_address};
 use crate::rt::published::{Slot, SlotRef};
-use crate::rt::registry::{FIRST, register, states};
+use crate::rt::registry::{first, register, states};
 use crate::rt::static_result::StaticResult;
 use crate::rt::thread_locals::ThreadLocals;
 use crate::rt::watch::Watch;
@@ -66,9 +66,9 @@ pub(crate) struct ThreadState {
     /// Set while libc is asked whether it has the synthetic user's id.
     pub(crate) in_system_check: Reentry,
     /// Set while the loader loads the module.
-    in_loader: Mark,
+    pub(crate) in_loader: Mark,
     /// When the thread was last known to be in no sandbox, by the coarse monotonic clock; 0 for never.
-    unfiltered_at_ns: Cell<i64>,
+    pub(crate) unfiltered_at_ns: Cell<i64>,
     outermost: Level,
     /// How the outermost level watches each file.
     pub(crate) watches: [Watch; SOURCES],
@@ -105,7 +105,6 @@ impl ThreadState {
         core::iter::once(&self.outermost).chain(&self.inner)
     }
 
-    /// Forgets the canonical name.
     pub(crate) fn clear_canonical(&self) {
         self.canonical_len.set(0);
     }
@@ -124,7 +123,6 @@ impl ThreadState {
         Ok(())
     }
 
-    /// The canonical name, if there is one.
     pub(crate) fn canonical_name(&self) -> Option<&[u8]> {
         let ((_, name, _), len) = (self.canonical.memory(), self.canonical_len.get());
         // SAFETY: `remember_canonical` has written so many bytes to the buffer, and then the length.
@@ -237,28 +235,17 @@ impl Call {
 
     /// The slot for a snapshot of the source with that number, and the slot for an enumeration.
     #[inline(always)]
-    pub(crate) fn file_slots(&mut self, source: usize) -> (SlotRef<'_>, SlotRef<'_>) {
-        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
-        let walk = unsafe { SlotRef::new(&self.level.walk) };
-        (self.snapshot_slot(source), walk)
-    }
-
-    /// The slot for a snapshot of the source with that number.
-    #[inline(always)]
-    pub(crate) fn snapshot_slot(&mut self, source: usize) -> SlotRef<'_> {
-        let slot = self.level.snapshots.get(source).unwrap_or(&self.level.walked);
-        // SAFETY: the level is this call's, and its slots are handed out one at a time: the call is
-        // borrowed for as long as the slot is.
-        unsafe { SlotRef::new(slot) }
+    pub(crate) fn file_slots(&mut self, source: usize) -> [SlotRef<'_>; 2] {
+        let Level { snapshots, walk, walked, .. } = self.level;
+        // SAFETY: the level is this call's, which is borrowed for as long as these two slots are.
+        [snapshots.get(source).unwrap_or(walked), walk].map(|slot| unsafe { SlotRef::new(slot) })
     }
 
     /// The slots for an enumeration and its snapshot.
-    pub(crate) fn walk_slots(&mut self) -> (SlotRef<'_>, SlotRef<'_>) {
-        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
-        let walk = unsafe { SlotRef::new(&self.level.walk) };
-        // SAFETY: the level is this call's, which is borrowed for as long as the slots are.
-        let walked = unsafe { SlotRef::new(&self.level.walked) };
-        (walk, walked)
+    pub(crate) fn walk_slots(&mut self) -> [SlotRef<'_>; 2] {
+        let Level { walk, walked, .. } = self.level;
+        // SAFETY: the level is this call's, which is borrowed for as long as these two slots are.
+        [walk, walked].map(|slot| unsafe { SlotRef::new(slot) })
     }
 }
 
@@ -277,29 +264,18 @@ impl Drop for Call {
 
 /// True if the present call interrupts no other call of the thread.
 pub(crate) fn is_outermost() -> bool {
-    let state = ThreadLocals::current().state.get();
-    state
+    state()
         .zip(present())
         .is_some_and(|(state, level)| core::ptr::eq(level, &raw const state.outermost))
 }
 
-/// The calling thread's words.
-pub(crate) fn locals() -> &'static ThreadLocals {
-    ThreadLocals::current()
-}
-
-/// Set while the loader loads the module for this thread. `None` before the thread's first call.
-pub(crate) fn in_loader() -> Option<&'static Mark> {
-    ThreadLocals::current().state.get().map(|state| &state.in_loader)
-}
-
-/// Where a thread remembers when it was last known to be in no sandbox: `rt::sandbox`. `None` before its first call.
-pub(crate) fn unfiltered_at_ns() -> Option<&'static Cell<i64>> {
-    ThreadLocals::current().state.get().map(|state| &state.unfiltered_at_ns)
+/// The calling thread's state; `None` before its first call.
+pub(crate) fn state() -> Option<&'static ThreadState> {
+    ThreadLocals::current().state.get()
 }
 
 /// The present call's id as the owner of a value: `rt::published`; never 0.
 pub(crate) fn owner() -> u64 {
-    let state = ThreadLocals::current().state.get().unwrap_or(&FIRST);
+    let state = state().unwrap_or(first());
     present().map_or(LEVELS as u64, |level| state.owner(level))
 }

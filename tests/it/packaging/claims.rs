@@ -156,7 +156,7 @@ fn items(page: &str, section: &str) -> Vec<String> {
 #[test]
 fn every_claim_of_the_readme_names_its_tests() {
     let (readme, page) = (read("README.md"), read("docs/security.md"));
-    let items = items(&readme, "What holds");
+    let items = items(&readme, "Guarantees");
     assert!(items.len() > 3, "{items:#?}");
     let claims = claims(&page);
     // The item that refers to docs/security.md has its tests there.
