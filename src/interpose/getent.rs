@@ -12,6 +12,7 @@ use crate::db::{Database, Group, Passwd, Shadow, Status};
 use crate::resolve::cursor::{self, Asker};
 use crate::resolve::{self, Interposed, LibcFunctions, Question};
 use crate::rt::errno::{Errno, ErrnoGuard};
+use crate::rt::memory::ScratchBuf;
 use crate::rt::out_buf::{OutBuf, Place, c_bytes};
 use crate::rt::static_result::{StaticResult, StaticResults};
 use crate::rt::thread::Call;
@@ -55,7 +56,14 @@ unsafe fn answer_r<D: Interposed>(
 
 /// Answers a function without `_r`, whose results are `own`; `None` if the next definition is to be called.
 fn answer_static<D: Interposed>(own: Own<D::C>, question: &Question<'_>) -> Option<*mut D::C> {
-    let answer = static_row::<D>(own, |config, call, out| question.answer::<D>(config, call, out));
+    let name = match question {
+        Question::Row(key) => key.text(),
+        Question::Next(_) => None,
+    };
+    let answer = static_row::<D>(own, name.unwrap_or_default(), |config, call, out, copy| {
+        let of_copy = copy.map(|name| Question::Row(Key::name(name)));
+        of_copy.as_ref().unwrap_or(question).answer::<D>(config, call, out)
+    });
     answer.unwrap_or_else(|error| {
         error.set();
         Some(null_mut())
@@ -66,14 +74,24 @@ fn answer_static<D: Interposed>(own: Own<D::C>, question: &Question<'_>) -> Opti
 pub(super) type Own<C> = fn(&StaticResults<C>) -> &StaticResult<C>;
 
 /// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None`
-/// if the next definition is to be called.
+/// if the next definition is to be called. `ask` gets a copy of the name if that is a part of the function's last result,
+/// which is overwritten: programs ask for `host->h_name` to get all of its addresses.
 pub(super) fn static_row<D: Database>(
     own: Own<D::C>,
-    mut ask: impl FnMut(&'static Config, &mut Call, &mut OutBuf<'_, D::C>) -> Result<Status, Errno>,
+    name: &[u8],
+    mut ask: impl FnMut(
+        &'static Config,
+        &mut Call,
+        &mut OutBuf<'_, D::C>,
+        Option<&[u8]>,
+    ) -> Result<Status, Errno>,
 ) -> Result<Option<*mut D::C>, Errno> {
     let _guard = ErrnoGuard::new();
     resolve::ask::<D, _>(None, |config, call| {
         let result = own(D::static_results(call.level()));
+        let (_, before, size) = result.memory();
+        let is_own = name.as_ptr().addr().wrapping_sub(before.addr()) < size;
+        let copy = if is_own { Some(ScratchBuf::copy_of(name)?) } else { None };
         if result.memory().1.is_null() {
             result.grow()?;
         }
@@ -81,7 +99,7 @@ pub(super) fn static_row<D: Database>(
             let (row, buffer, len) = result.memory();
             // SAFETY: memory of the call's level, which no other call of the thread uses meanwhile.
             let mut out = unsafe { OutBuf::new(row, buffer.cast(), len) };
-            match ask(config, call, &mut out) {
+            match ask(config, call, &mut out, copy.as_deref()) {
                 Err(Errno::ERANGE) => result.grow()?,
                 Err(error) => return Err(error),
                 Ok(Status::Found(())) => return Ok(Some(row)),

@@ -67,13 +67,6 @@ fn by_name(
     }
 }
 
-/// The question for the host of an address.
-fn by_address(
-    address: Option<IpAddr>,
-) -> impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno> {
-    move |config, call, out| find_address(config, call, address, out)
-}
-
 /// The next host of the enumeration, of either family.
 fn next(
     config: &'static Config,
@@ -125,14 +118,20 @@ unsafe fn answer_r(
 }
 
 /// Answers a function without `_r` with a host in the thread's memory, and says in `h_errno` why there is none; `None`
-/// if the next definition is to be called.
+/// if the next definition is to be called. `ask` gets a copy of the name if that is needed: [`static_row`].
 fn answer_static(
     own: Own<hostent>,
-    ask: impl Fn(&'static Config, &mut Call, &mut OutBuf<'_, hostent>) -> Result<HostStatus, Errno>,
+    name: &[u8],
+    ask: impl Fn(
+        &'static Config,
+        &mut Call,
+        &mut OutBuf<'_, hostent>,
+        Option<&[u8]>,
+    ) -> Result<HostStatus, Errno>,
 ) -> Option<*mut hostent> {
     let mut why = HostErrno::NETDB_SUCCESS;
-    let answer = static_row::<Hosts>(own, |config, call, out| {
-        let (status, reason) = ask(config, call, out)?;
+    let answer = static_row::<Hosts>(own, name, |config, call, out, copy| {
+        let (status, reason) = ask(config, call, out, copy)?;
         why = reason;
         Ok(status)
     });
@@ -149,6 +148,15 @@ fn answer_static(
             Some(null_mut())
         }
     }
+}
+
+/// Answers `gethostbyname` and `gethostbyname2`; `None` if the next definition is to be called.
+fn static_by_name(name: &[u8], family: c_int) -> Option<*mut hostent> {
+    answer_static(
+        |of| &of.by_name,
+        name,
+        |config, call, out, copy| by_name(copy.unwrap_or(name), family)(config, call, out),
+    )
 }
 
 interpose! {
@@ -187,7 +195,7 @@ interpose! {
     ) -> c_int {
         // SAFETY: the man page has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        let ask = by_address(key);
+        let ask = |config, call: &mut Call, out: &mut OutBuf<'_, hostent>| find_address(config, call, key, out);
         // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
         unsafe { answer_r(out, buf, len, found, reason, 0, ask) }.unwrap_or_else(|| call_next!(
             gethostbyaddr_r(address, size, family, out, buf, len, found, reason) or libc::ENOSYS
@@ -208,7 +216,7 @@ interpose! {
     fn gethostbyname(name: *const c_char) -> *mut hostent {
         // SAFETY: POSIX has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        answer_static(|of| &of.by_name, by_name(key, libc::AF_INET))
+        static_by_name(key, libc::AF_INET)
             .unwrap_or_else(|| call_next!(gethostbyname(name) or null_mut()))
     }
 
@@ -216,7 +224,7 @@ interpose! {
     fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
         // SAFETY: the man page has the caller promise a C string.
         let key = unsafe { c_bytes(name) }.unwrap_or_default();
-        answer_static(|of| &of.by_name, by_name(key, family))
+        static_by_name(key, family)
             .unwrap_or_else(|| call_next!(gethostbyname2(name, family) or null_mut()))
     }
 
@@ -224,13 +232,13 @@ interpose! {
     fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent {
         // SAFETY: POSIX has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        answer_static(|of| &of.by_id, by_address(key))
+        answer_static(|of| &of.by_id, b"", |config, call, out, _| find_address(config, call, key, out))
             .unwrap_or_else(|| call_next!(gethostbyaddr(address, size, family) or null_mut()))
     }
 
     /// `gethostent(3)`, with a result in the calling thread's memory.
     fn gethostent() -> *mut hostent {
-        answer_static(|of| &of.next, next).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
+        answer_static(|of| &of.next, b"", |config, call, out, _| next(config, call, out)).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
     }
 
     /// `sethostent(3)`: keeps the file's present snapshot. It cannot report an error; the next host does.

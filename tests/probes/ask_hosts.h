@@ -65,6 +65,8 @@ static inline size_t address_of(const char *word, void *bytes, int *family)
 
 HOST(gethostbyname, w[0])
 HOST(gethostbyname2, w[0], family_of(w[1]))
+#define gethostbyname_canonical(name) gethostbyname(gethostbyname(name)->h_name)
+HOST(gethostbyname_canonical, w[0])
 HOST(gethostent, )
 HOST_R(gethostbyname_r, 1, w[0], )
 HOST_R(gethostbyname2_r, 2, w[0], family_of(w[1]), )
@@ -194,7 +196,7 @@ static void ask_uname(struct asker *a, char **w)
 static const struct verb host_verbs[] = {
     VERB(gethostbyname), VERB(gethostbyname2), VERB(gethostent), VERB(gethostbyname_r), VERB(gethostbyname2_r),
     VERB(sethostent), VERB(endhostent), VERB(gethostbyaddr), VERB(gethostbyaddr_r), VERB(getaddrinfo),
-    VERB(getnameinfo), VERB(gethostname), VERB(uname),
+    VERB(getnameinfo), VERB(gethostname), VERB(uname), VERB(gethostbyname_canonical),
 #ifdef __GLIBC__
     VERB(gethostent_r),
 #endif

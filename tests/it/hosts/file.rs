@@ -36,6 +36,27 @@ fn ask_of(dir: &TempDir, library: &Path) -> Command {
     command
 }
 
+/// The name that is asked for lies in the memory of the result, which is overwritten, and too small at first.
+#[test]
+fn the_canonical_name_in_a_result_may_be_asked_for() {
+    let mut lines = String::from("10.0.0.1 a.site short\n");
+    for n in 2..50 {
+        lines += &format!("10.0.0.{n} a.site {}{n}\n", "alias".repeat(5));
+    }
+    let dir = hosts(lines);
+    let [direct, canonical] = answers(
+        &mut ask_of(&dir, library()),
+        &["gethostbyname a.site", "gethostbyname_canonical short"],
+    )
+    .try_into()
+    .expect("two answers");
+    assert!(direct.ends_with(" 10.0.0.48 10.0.0.49"), "{direct}");
+    // In a process of its own, so that the result's memory has its first size.
+    let mut alone = ask_of(&dir, library());
+    let alone = answers(&mut alone, &["gethostbyname_canonical short"]).concat();
+    assert_eq!([&alone, &canonical], [&direct, &direct]);
+}
+
 #[test]
 fn a_node_of_the_file_has_the_address_and_canonical_name_that_the_peer_gives() {
     let nodes = [
