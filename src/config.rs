@@ -157,7 +157,8 @@ pub(crate) struct Config {
 
 impl Config {
     fn read() -> Result<Self, Errno> {
-        // So that a jump out of this loses neither the descriptor nor the text. Without memory for it the file is read too.
+        // So that a jump out of this loses neither the descriptor nor the text. Without memory for a call the file is
+        // read too.
         let _call = Call::enter();
         let service = ServiceFile::read()?;
         let value = |name| match (environment(name), &service) {

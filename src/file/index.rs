@@ -109,8 +109,8 @@ fn tag(hash: u64) -> u32 {
 }
 
 /// All lines of each key, as a run of offsets in the file's order: a view of what [`MultiIndexBuilder::finish`] gave.
-/// That has four parts: [`HEAD_WORDS`] numbers; the slots of an index from keys to their numbers; three words for each key,
-/// see [`MultiIndexBuilder`]; and the runs, one after the other.
+/// That has four parts: [`HEAD_WORDS`] numbers; the slots of an index from keys to their numbers; three words for each
+/// key, see [`MultiIndexBuilder`]; and the runs, one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct MultiIndex<'i> {
     numbers: Index<'i>,

@@ -74,8 +74,8 @@ fn answer_static<D: Interposed>(own: Own<D::C>, question: &Question<'_>) -> Opti
 pub(super) type Own<C> = fn(&StaticResults<C>) -> &StaticResult<C>;
 
 /// The row in the calling thread's memory, which grows as long as it is too small; null if there is no row, and `None`
-/// if the next definition is to be called. `ask` gets a copy of the name if that is a part of the function's last result,
-/// which is overwritten: programs ask for `host->h_name` to get all of its addresses.
+/// if the next definition is to be called. `ask` gets a copy of the name if that is a part of the function's last
+/// result, which is overwritten: programs ask for `host->h_name` to get all of its addresses.
 pub(super) fn static_row<D: Database>(
     own: Own<D::C>,
     name: &[u8],

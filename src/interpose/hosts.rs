@@ -195,7 +195,9 @@ interpose! {
     ) -> c_int {
         // SAFETY: the man page has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        let ask = |config, call: &mut Call, out: &mut OutBuf<'_, hostent>| find_address(config, call, key, out);
+        let ask = |config, call: &mut Call, out: &mut OutBuf<'_, hostent>| {
+            find_address(config, call, key, out)
+        };
         // SAFETY: gethostbyname_r(3) has the caller promise a row, `len` bytes, a pointer and a number.
         unsafe { answer_r(out, buf, len, found, reason, 0, ask) }.unwrap_or_else(|| call_next!(
             gethostbyaddr_r(address, size, family, out, buf, len, found, reason) or libc::ENOSYS
@@ -232,13 +234,17 @@ interpose! {
     fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent {
         // SAFETY: POSIX has the caller promise `size` bytes.
         let key = unsafe { c_address(address, size, family) };
-        answer_static(|of| &of.by_id, b"", |config, call, out, _| find_address(config, call, key, out))
+        let ask = |config, call: &mut Call, out: &mut OutBuf<'_, hostent>, _: Option<&[u8]>| {
+            find_address(config, call, key, out)
+        };
+        answer_static(|of| &of.by_id, b"", ask)
             .unwrap_or_else(|| call_next!(gethostbyaddr(address, size, family) or null_mut()))
     }
 
     /// `gethostent(3)`, with a result in the calling thread's memory.
     fn gethostent() -> *mut hostent {
-        answer_static(|of| &of.next, b"", |config, call, out, _| next(config, call, out)).unwrap_or_else(|| call_next!(gethostent() or null_mut()))
+        answer_static(|of| &of.next, b"", |config, call, out, _| next(config, call, out))
+            .unwrap_or_else(|| call_next!(gethostent() or null_mut()))
     }
 
     /// `sethostent(3)`: keeps the file's present snapshot. It cannot report an error; the next host does.

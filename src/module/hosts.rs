@@ -57,7 +57,8 @@ pub(crate) fn host_by_address(
             with_octets(address, |octets| {
                 let (from, row, mut reason) = (octets.as_ptr().cast(), row.cast(), 0);
                 let size = socklen_t::try_from(octets.len()).unwrap_or(0);
-                // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, errno's place.
+                // SAFETY: `size` bytes of an address, and what `ask` gives: a row, a buffer of `len` bytes, errno's
+                // place.
                 unsafe { by_address(from, size, family, row, buf, len, error, &raw mut reason) }
             })
         });

@@ -2,8 +2,8 @@
 //!
 //! The line is used only if nobody else has an entry of its id: neither our files, nor the module, nor the system's
 //! services. So an image can set the variable for everyone. (Podman and CRI-O, OpenShift's engine, give an id without an
-//! entry one in `/etc/passwd` whose name is the id. That is no name.) If the line is used, every group of the process that nobody else
-//! names gets a name too.
+//! entry one in `/etc/passwd` whose name is the id. That is no name.) If the line is used, every group of the process
+//! that nobody else names gets a name too.
 //!
 //! To know the system's users and groups this reads `/etc/passwd` and `/etc/group` like any other file. Only if
 //! nsswitch.conf(5) names more services than those files is libc asked too; its answer is remembered for a second.
@@ -244,9 +244,9 @@ pub(crate) fn add_nameless(
     Ok(())
 }
 
-/// The groups of the process: the supplementary ones, then its own. A process may have 65,536.
+/// The groups of the process: the supplementary ones, then its own, for which there is room from the start. A process
+/// may have 65,536.
 pub(crate) fn groups_of_process() -> Result<ScratchBuf<u32>, Errno> {
-    // With room for one more.
     let mut all = ScratchBuf::<u32>::zeroed(sys::groups(&mut []) + 1)?;
     let count = sys::groups(&mut all);
     all.truncate(count);

@@ -7,8 +7,8 @@
 //! a thread that has ended, or an abandoned call of this thread. Such a lock guards no data
 //! (`sync::ForkMutex`), because that would be half changed then.
 //!
-//! Waiting only saves work: a thread that may not wait, or has waited long enough, reads the file without the
-//! lock. So nobody waits here for ever.
+//! Nobody waits here for ever: a thread that may not wait, or has waited long enough, goes on without the lock. Where a
+//! file is read that costs work and nothing else; a module's enumeration may then have two threads in it.
 
 use crate::rt::annotate;
 use crate::rt::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, const_fn};

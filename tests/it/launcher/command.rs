@@ -221,21 +221,27 @@ fn the_exit_code_and_the_signal_are_the_commands() {
     }
 }
 
+/// A command that the shell starts says the same behind the launcher, in a namespace or not.
+#[track_caller]
+fn says_the_same_behind(launcher: &str, script: &str, command: &[&str]) {
+    let said = |program: &[&str]| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "sh"]).args(program).args(command).env_remove("LD_PRELOAD");
+        stdout(&mut shell)
+    };
+    let without = said(&[]);
+    assert_eq!(said(&[launcher, "--user", "magic:7", "--"]), without, "{script}");
+    let namespace = [launcher, "--namespace", "--user", "magic:7", "--"];
+    assert_eq!(said(&namespace), without, "{script}, in a namespace");
+}
+
 /// systemd starts services with SIGPIPE ignored, and whoever relies on that does so behind the launcher too.
 #[test]
 fn a_signal_that_the_caller_ignores_is_ignored_by_the_command_and_no_other() {
     let (scene, launcher) = scene();
     for trap in ["trap '' PIPE", "trap '' TERM", "trap '' CHLD", ":"] {
-        let ignored = |program: &[&str]| {
-            let mut command = Command::new("sh");
-            command.args(["-c", &format!("{trap}; exec \"$@\""), "sh"]).args(program);
-            command.args(["grep", "^Sig[BI]", "/proc/self/status"]).env_remove("LD_PRELOAD");
-            stdout(&mut command)
-        };
-        let without = ignored(&[]);
-        assert_eq!(ignored(&[&launcher, "--user", "magic:7", "--"]), without, "{trap}");
-        let namespace = [&launcher, "--namespace", "--user", "magic:7", "--"];
-        assert_eq!(ignored(&namespace), without, "{trap}, in a namespace");
+        let script = format!("{trap}; exec \"$@\"");
+        says_the_same_behind(&launcher, &script, &["grep", "^Sig[BI]", "/proc/self/status"]);
     }
     // The launcher itself may have children then.
     let check = format!("trap '' CHLD; exec {launcher} --check --passwd ../passwd");
@@ -246,18 +252,8 @@ fn a_signal_that_the_caller_ignores_is_ignored_by_the_command_and_no_other() {
 fn a_descriptor_that_the_caller_has_closed_is_closed_for_the_command() {
     let (_scene, launcher) = scene();
     for closed in ["<&-", "2>&-", "<&- 2>&-", ""] {
-        let open = |program: &[&str]| {
-            let mut command = Command::new("sh");
-            command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).args(program);
-            stdout(command.args(["ls", "/proc/self/fd"]).env_remove("LD_PRELOAD"))
-        };
-        let without = open(&[]);
-        assert_eq!(open(&[&launcher, "--user", "magic:7", "--"]), without, "{closed}");
-        assert_eq!(
-            open(&[&launcher, "--namespace", "--user", "magic:7", "--"]),
-            without,
-            "{closed}"
-        );
+        let script = format!("exec \"$@\" {closed}");
+        says_the_same_behind(&launcher, &script, &["ls", "/proc/self/fd"]);
     }
 }
 
