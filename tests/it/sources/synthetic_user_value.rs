@@ -1,6 +1,7 @@
 //! The values that `NSS_WRAPPER_USER` may have, as YAML and env files give them, and how many instructions its answer
 //! takes.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use crate::support::scene::{Scene, UID, both, has, is_root};
@@ -93,7 +94,7 @@ print(*names, name(), pwd.getpwnam('real').pw_uid)
     command.arg("sh").arg(users);
     for (name, value) in inside.get_envs() {
         if let Some(value) = value {
-            command.arg(format!("{}={}", name.display(), value.display()));
+            command.arg([name, value].join(OsStr::new("=")));
         }
     }
     command.arg(inside.get_program()).args(inside.get_args());
