@@ -47,7 +47,6 @@ extern "C" fn no_dlopen() -> usize {
 /// # Safety
 ///
 /// As dlopen(3): a C string, and a mode.
-#[cfg(not(any(test, fuzzing, miri)))]
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn dlopen() -> ! {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
@@ -63,7 +62,6 @@ pub(super) unsafe extern "C" fn dlopen() -> ! {
 }
 
 /// Defines `nwrap_dlopen` with these instructions.
-#[cfg(not(any(test, fuzzing, miri)))]
 macro_rules! trampoline {
     ($($line:literal,)*) => {
         core::arch::global_asm!(
@@ -80,7 +78,7 @@ macro_rules! trampoline {
     };
 }
 
-#[cfg(all(target_arch = "x86_64", not(any(test, fuzzing, miri))))]
+#[cfg(target_arch = "x86_64")]
 trampoline! {
     "endbr64",
     "push rdi",
@@ -95,7 +93,7 @@ trampoline! {
 }
 
 // The stack is aligned to 16 bytes at the call: 4 for the return address, 8 here and 4 for the argument.
-#[cfg(all(target_arch = "x86", not(any(test, fuzzing, miri))))]
+#[cfg(target_arch = "x86")]
 trampoline! {
     "sub esp, 8",
     "push dword ptr [esp + 16]",
@@ -105,7 +103,7 @@ trampoline! {
 }
 
 // "hint #34" is bti c.
-#[cfg(all(target_arch = "aarch64", not(any(test, fuzzing, miri))))]
+#[cfg(target_arch = "aarch64")]
 trampoline! {
     "hint #34",
     "stp x29, x30, [sp, #-32]!",
@@ -117,6 +115,3 @@ trampoline! {
     "ldp x29, x30, [sp], #32",
     "br x16",
 }
-
-#[cfg(any(test, fuzzing, miri))]
-const _: unsafe extern "C" fn(c_int) -> usize = nwrap_before_dlopen;

@@ -4,7 +4,10 @@
 
 mod addrinfo;
 mod addrinfo_musl;
-#[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))]
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"),
+    not(any(test, fuzzing, miri))
+))]
 mod dlopen;
 pub(crate) mod getent;
 pub(crate) mod grouplist;
