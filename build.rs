@@ -35,6 +35,10 @@ fn stand_ins(out: &Path) {
         "-Wl,-z,nodelete",
         "-Wl,-z,now",
         "-Wl,-z,relro",
+        // In the order of the sections, relocations with a symbol come before that of the thread-local memory, which has
+        // none. musl, which refuses that one where the library is opened late, names the last symbol before it in its
+        // message, and crashes if there was none.
+        "-Wl,-z,nocombreloc",
         "-Wl,-z,noexecstack",
         // The loader need not look for the functions that the library itself calls.
         "-Wl,-Bsymbolic-functions",

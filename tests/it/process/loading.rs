@@ -1,6 +1,7 @@
 //! Ways to load the library: late, with all symbols bound at once, with little thread-local memory left.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::support::ask::{BOB_AND_LAB, ask, expect, with_bob_and_lab};
 use crate::support::{compiled, copy_program, library, module, probe, stdout, under};
@@ -71,4 +72,15 @@ fn musl_says_why_it_does_not_open_the_library_late() {
     let said = late(compiled("late_tls", "musl-gcc", &[]), &dir, &[]);
     assert!(said.starts_with("0 of 0\nnot loaded: ") && said.contains("TLS"), "{said}");
     assert!(said.ends_with("libc: root\n"), "{said}");
+}
+
+/// Some builds of musl 1.2.5 crash if there is none.
+#[test]
+fn the_relocation_that_musl_refuses_has_one_with_a_symbol_before_it() {
+    let said = stdout(Command::new("readelf").args(["--relocs", "--wide"]).arg(library()));
+    // A line is "offset info type [value symbol +] addend".
+    let mut relocations = said.lines().filter(|line| line.contains(" R_"));
+    let before = relocations.by_ref().take_while(|line| !line.contains("TPOFF"));
+    assert!(before.filter(|line| line.contains(" + ")).count() > 0, "{said}");
+    assert!(relocations.count() > 0, "{said}");
 }
