@@ -108,7 +108,7 @@ fn the_service_is_installed_once_and_taken_back_to_the_byte() {
     assert_eq!(
         image.text("etc/nsswitch.conf"),
         "# Comment\r\npasswd:\t\tfiles wrapper_rs systemd\n\ngroup: files [SUCCESS=merge] \
-         wrapper_rs systemd # g\nshadow: files\nhosts: files dns"
+         systemd wrapper_rs # g\nshadow: files\nhosts: files dns"
     );
     assert_eq!(fs::metadata(&nsswitch).expect("it is there").mode() & 0o7777, 0o604);
     let header = "# Written by nss-wrapper --install-service.\n";
@@ -372,6 +372,23 @@ fn a_program_that_preloads_nothing_has_a_name_from_the_service() {
     "#;
     let script = format!("line='{LINE}'\n{script}");
     assert_eq!(stdout(&mut on_layers(&scene, &script)), "ipython\n");
+}
+
+/// nss-systemd(8) and authselect(8) have the services after `files` add members to the groups there.
+#[test]
+fn members_that_another_service_adds_to_a_group_stay() {
+    let (scene, _) = scene();
+    let script = r#"
+        printf 'passwd: files\ngroup: files [SUCCESS=merge] compat\n' >/etc/nsswitch.conf
+        printf 'root:x:0:\nlab:x:7:alice\n' >/etc/group
+        getent group lab
+        "$launcher" --install-service --user "$line" >/dev/null
+        getent group lab
+        getent group 7
+    "#;
+    let script = format!("line='{LINE}'\n{script}");
+    let merged = "lab:x:7:alice,alice\n";
+    assert_eq!(stdout(&mut on_layers(&scene, &script)), merged.repeat(3));
 }
 
 #[test]
