@@ -295,10 +295,15 @@ fn an_answer_of_the_service_is_told_from_one_of_the_system() {
         "$launcher" --install-service --user "$line" >/dev/null
         $as_10000 env NSS_WRAPPER_USER="$line" sh -c \
             '"$launcher" --explain user 10000; "$launcher" --explain user 0'
+        cd "$(sed -n 's|^[^/]*\(/.*\)/libc.so.6$|\1|p' /proc/self/maps | head -n 1)"
+        mv libnss_wrapper_rs.so.2 packaged.so
+        ln -s packaged.so libnss_wrapper_rs.so.2
+        $as_10000 env NSS_WRAPPER_USER="$line" "$launcher" --explain user 10000
     "#;
     let script = format!("line='{USER}'\n{script}");
     let text = said(&mut on_layers(&scene, &script), 0);
-    has(&text, "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which");
+    let answered = "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which";
+    assert_eq!(text.matches(answered).count(), 2, "{text}");
     if is_root() {
         // In a user namespace the program sees that the configuration does not belong to root, and does not
         // use it.
