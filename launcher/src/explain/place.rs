@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::value;
@@ -10,6 +11,9 @@ use crate::options::{Options, User};
 use crate::service::{self, configuration, libdir, nsswitch, tree};
 use crate::{system, variables};
 use nss_wrapper_environment::{Database, library, names, why};
+
+/// Where glibc asks nscd(8), or what stands in for it, before it asks a service.
+const NSCD: &str = "/var/run/nscd/socket";
 
 /// How much of a variable is shown, in characters.
 const MAX_SHOWN: usize = 200;
@@ -29,6 +33,10 @@ pub(super) fn lines(
         });
     }
     lines.push(format!("service: {}", service(database)));
+    if found.preloaded.is_none() && UnixStream::connect(NSCD).is_ok() {
+        let what = "asks in the place of all programs, but no line in NSS_WRAPPER_USER is for it";
+        lines.push(format!("nscd: it runs, and {what}"));
+    }
     lines.extend(configuration_faults().into_iter().map(|why| format!("configuration: {why}")));
     lines.extend(known_variables(environment));
     let unknown = variables::unknown().into_iter();

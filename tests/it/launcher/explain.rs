@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::scene::{as_ids, as_self, on_layers, scene};
 use crate::support::scene::{Scene, has, is_root};
-use crate::support::{file, module, peer, run, stdout};
+use crate::support::{PYTHON, file, module, peer, run, stdout};
 
 const USER: &str = "app:x:%u:%g::/:/bin/sh";
 
@@ -313,4 +313,34 @@ fn an_answer_of_the_service_is_told_from_one_of_the_system() {
         has(&text, "libnss_wrapper_rs.so.2, configured by /etc/nss_wrapper_rs.conf\n");
     }
     has(&text, "user 0: root:x:0:0:root:/root:/bin/bash\nanswered by: the file /etc/passwd:1\n");
+}
+
+/// nscd asks the service itself, and has another user id than the program that asks it.
+#[test]
+fn it_says_that_nscd_asks_in_the_place_of_programs() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        $as_10000 "$launcher" --explain user 10000
+        mount -t tmpfs -o mode=755 none /run
+        mkdir /run/nscd
+        "$python" -c 'if True:
+            import os, socket
+            os.umask(0)
+            server = socket.socket(socket.AF_UNIX)
+            server.bind("/run/nscd/socket")
+            server.listen()
+            open("/run/nscd/listens", "w")
+            while True: server.accept()[0].close()' >/dev/null 2>&1 &
+        trap "kill $!" EXIT
+        until [ -e /run/nscd/listens ]; do sleep 0.1; done
+        $as_10000 "$launcher" --explain user 10000
+        $as_10000 env LD_PRELOAD="$library" "$launcher" --explain user 10000
+    "#;
+    let (python, library) = (PYTHON, scene.library.display());
+    let script = format!("line='{USER}'; library='{library}'; python='{python}'\n{script}");
+    let text = said(&mut on_layers(&scene, &script), 0);
+    let found: Vec<_> = text.lines().filter(|line| line.starts_with("nscd: ")).collect();
+    assert_eq!(found.len(), 1, "{text}");
+    has(found[0], "asks in the place of all programs");
 }
