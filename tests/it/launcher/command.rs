@@ -360,7 +360,7 @@ fn the_library_is_found_beside_and_in_lib_and_where_it_is_said_to_be() {
         assert_eq!(found(&link, None, &[]).as_ref(), Ok(&path));
         assert_eq!(found(&program, Some(Path::new("")), &[]).as_ref(), Ok(&path), "set to nothing");
     }
-    let other = file(&lib, "other.so", "");
+    let other = file(&lib, "other.so", "\x7fELF\x02");
     assert_eq!(found(&program, None, &["--library", "other.so"]).as_ref(), Ok(&other));
     assert_eq!(found(&program, Some(&other), &[]).as_ref(), Ok(&other));
     let wrong = found(&program, None, &["--library", "none.so"]);
