@@ -244,8 +244,14 @@ impl ServiceFile {
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
         let own = sys::FdCell::default();
         let place = thread::opened().map_or(&own, |[place, ..]| place);
-        let Ok(fd) = sys::open(SERVICE_FILE, flags, place) else { return Ok(None) };
-        Self::read_open(fd, place).map(Some)
+        match sys::open(SERVICE_FILE, flags, place) {
+            Ok(fd) => Self::read_open(fd, place).map(Some),
+            // There is no descriptor for it now; the next call tries again.
+            Err(error @ (Errno::EMFILE | Errno::ENFILE)) if sys::stat(SERVICE_FILE).is_ok() => {
+                Err(error)
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     #[inline(never)]
@@ -299,7 +305,8 @@ fn setting<'a>(line: &'a [u8], name: &CStr) -> Option<&'a [u8]> {
 
 static CONFIG: TryOnce<Config> = TryOnce::new();
 
-/// The configuration, read at the first call. `ENOMEM` if there is no memory for it; the next call tries again.
+/// The configuration, read at the first call. An error if there is no memory or descriptor for it; the next call tries
+/// again.
 #[inline(always)]
 pub(crate) fn get() -> Result<&'static Config, Errno> {
     CONFIG.get_or_try_init(Config::read)
