@@ -344,3 +344,33 @@ fn it_says_that_nscd_asks_in_the_place_of_programs() {
     assert_eq!(found.len(), 1, "{text}");
     has(found[0], "asks in the place of all programs");
 }
+
+/// Each of these keeps a program without an answer, and nothing on its standard error need say so.
+#[test]
+fn it_says_what_of_a_service_cannot_be_read() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        explain() { $as_10000 "$launcher" --explain user 10000 || true; }
+        chmod 700 /etc/nsswitch.conf
+        explain
+        chmod 644 /etc/nsswitch.conf
+        lib=$(sed -n 's|^[^/]*\(/.*\)/libc.so.6$|\1|p' /proc/self/maps | head -n 1)
+        chmod 600 "$lib/libnss_wrapper_rs.so.2"
+        explain
+        chmod 644 "$lib/libnss_wrapper_rs.so.2"
+        printf '%s\n' NSS_WRAPPER_GROUP=/etc/none NSS_WRAPPER_SHADOW= >>/etc/nss_wrapper_rs.conf
+        explain
+    "#;
+    if !is_root() {
+        // In a user namespace the files seem to be nobody's, and others may not read them either.
+        return;
+    }
+    let script = format!("line='{USER}'\n{script}");
+    let text = said(&mut on_layers(&scene, &script), 0);
+    has(&text, "service: no, /etc/nsswitch.conf: Permission denied\n");
+    has(&text, "libnss_wrapper_rs.so.2 cannot be read: Permission denied\n");
+    let fault = "configuration: NSS_WRAPPER_GROUP=/etc/none: No such file or directory\n";
+    assert_eq!(text.matches("configuration: ").count(), 1, "{text}");
+    has(&text, fault);
+}
