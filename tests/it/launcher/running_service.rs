@@ -148,3 +148,28 @@ fn a_configuration_for_which_there_is_no_descriptor_is_read_by_a_later_lookup() 
     let script = format!("line='{LINE}'; library='{library}'; python='{PYTHON}'\n{script}");
     assert_eq!(stdout(&mut on_layers(&scene, &script)), "none\nipython\n");
 }
+
+/// Otherwise whoever starts a set-user-id program in a directory with such a file would give it users.
+#[test]
+fn a_relative_path_in_the_configuration_is_not_used_and_reported() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        echo NSS_WRAPPER_PASSWD=passwd >>/etc/nss_wrapper_rs.conf
+        cd "${launcher%/*}/home"
+        echo evil:x:10000:0::/:/bin/sh >passwd
+        chmod 644 passwd
+        $as_10000 id -un 2>&1
+        "$launcher" --check || true
+        "$launcher" --install-service 2>&1 || true
+    "#;
+    if !is_root() {
+        // In a user namespace the program sees that the configuration does not belong to root.
+        return;
+    }
+    let said = stdout(&mut on_layers(&scene, &format!("line='{LINE}'\n{script}")));
+    let conf = "/etc/nss_wrapper_rs.conf";
+    has(&said, &format!("] - config: {conf}: NSS_WRAPPER_PASSWD: no absolute path, not used\n"));
+    let fault = format!("{conf}:3: NSS_WRAPPER_PASSWD is no absolute path\n");
+    assert!(said.ends_with(&format!("\nipython\n{fault}nss-wrapper: {fault}")), "{said}");
+}
