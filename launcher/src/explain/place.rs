@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::value;
 use crate::ask::{Environment, Found};
@@ -34,7 +34,7 @@ pub(super) fn lines(
             Err(why) => format!("library: {why}"),
         });
     }
-    lines.push(format!("service: {}", service(database)));
+    lines.push(format!("service: {}", service(database, found.service.as_deref())));
     if found.preloaded.is_none() && UnixStream::connect(NSCD).is_ok() {
         let what = "asks in the place of all programs, but no line in NSS_WRAPPER_USER is for it";
         lines.push(format!("nscd: it runs, and {what}"));
@@ -92,7 +92,7 @@ fn entry_fault(entry: &str) -> String {
     }
 }
 
-fn service(database: Database) -> String {
+fn service(database: Database, loaded: Option<&str>) -> String {
     let text = match std::fs::read(service::NSSWITCH) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return format!("no, {}: {}", service::NSSWITCH, why(&error));
@@ -103,9 +103,10 @@ fn service(database: Database) -> String {
     if !nsswitch::has_service(&text, database) {
         return format!("no, {} does not name {name} for {}", service::NSSWITCH, database.name());
     }
-    let path = tree::Tree::new(None).ok().and_then(|tree| {
-        let path = libdir::directories(&tree).into_iter().map(|dir| dir.join(libdir::SONAME));
-        path.into_iter().find(|path| path.exists())
+    // The loader may find it elsewhere first, by its cache or LD_LIBRARY_PATH.
+    let path = loaded.map(PathBuf::from).or_else(|| {
+        let dirs = libdir::directories(&tree::Tree::new(None).ok()?);
+        dirs.into_iter().map(|dir| dir.join(libdir::SONAME)).find(|path| path.exists())
     });
     let Some(path) = path else {
         let (nsswitch, soname) = (service::NSSWITCH, libdir::SONAME);

@@ -302,11 +302,15 @@ fn an_answer_of_the_service_is_told_from_one_of_the_system() {
         mv libnss_wrapper_rs.so.2 packaged.so
         ln -s packaged.so libnss_wrapper_rs.so.2
         $as_10000 env NSS_WRAPPER_USER="$line" "$launcher" --explain user 10000
+        cp packaged.so "$home/libnss_wrapper_rs.so.2"
+        $as_10000 env NSS_WRAPPER_USER="$line" LD_LIBRARY_PATH="$home" "$launcher" --explain user 10000
     "#;
-    let script = format!("line='{USER}'\n{script}");
+    let home = scene.home.display();
+    let script = format!("line='{USER}'; home='{home}'\n{script}");
     let text = said(&mut on_layers(&scene, &script), 0);
     let answered = "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which";
-    assert_eq!(text.matches(answered).count(), 2, "{text}");
+    assert_eq!(text.matches(answered).count(), 3, "{text}");
+    has(&text, &format!("service: {home}/libnss_wrapper_rs.so.2, configured by"));
     if is_root() {
         // In a user namespace the program sees that the configuration does not belong to root, and does not
         // use it.
