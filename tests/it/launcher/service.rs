@@ -256,6 +256,32 @@ fn a_missing_nsswitch_conf_is_made_and_removed() {
     assert!(!nsswitch.exists());
 }
 
+/// A tree that somebody else has made may have anything in it.
+#[test]
+fn a_fifo_in_the_place_of_a_file_is_not_opened() {
+    let image = Image::new("passwd: files\n");
+    let lib = image.lib.join("libc.so.6");
+    for (path, why) in [
+        (image.root.join(CONF), "nss_wrapper_rs.conf: not a regular file"),
+        (image.root.join("etc/nsswitch.conf"), "nsswitch.conf: not a regular file"),
+        (lib, "there is no libc.so.6"),
+    ] {
+        let kept = image.root.join("kept");
+        let was_there = fs::rename(&path, &kept).is_ok();
+        stdout(Command::new("mkfifo").args(["--mode=644"]).arg(&path));
+        let install = image.launcher(&["--install-service", "--user", LINE]);
+        let mut limited = Command::new("timeout");
+        limited.arg("20").arg(install.get_program()).args(install.get_args()).env("LC_ALL", "C");
+        let out = run(&mut limited);
+        assert_eq!(out.status.code(), Some(125), "{why}");
+        has(&String::from_utf8_lossy(&out.stderr), why);
+        fs::remove_file(&path).expect("the file is ours");
+        if was_there {
+            fs::rename(&kept, &path).expect("the file is ours");
+        }
+    }
+}
+
 #[test]
 fn what_others_than_root_can_write_is_refused_and_nothing_changes() {
     let image = Image::new("passwd: files\n");
@@ -347,7 +373,10 @@ fn what_cannot_be_a_service_is_one_clear_line_and_nothing_changes() {
     fs::remove_file(&nsswitch).expect("the file is ours");
     file(&image.root, CONF, "NSS_WRAPPER_USER=before\n");
     fs::create_dir(&nsswitch).expect("the directory is ours");
-    has(&image.refused(&["--install-service", "--user", LINE]), "nsswitch.conf: Is a directory");
+    has(
+        &image.refused(&["--install-service", "--user", LINE]),
+        "nsswitch.conf: not a regular file",
+    );
     fs::remove_file(image.lib.join("libc.so.6")).expect("the file is ours");
     has(&image.refused(&["--install-service", "--user", LINE]), "there is no libc.so.6");
     file(&image.root, "usr/lib/ld-musl-x86_64.so.1", "");
