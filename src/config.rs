@@ -244,8 +244,14 @@ impl ServiceFile {
         let flags = sys::OFlags::NONBLOCK | sys::OFlags::NOFOLLOW;
         let own = sys::FdCell::default();
         let place = thread::opened().map_or(&own, |[place, ..]| place);
-        let Ok(fd) = sys::open(SERVICE_FILE, flags, place) else { return Ok(None) };
-        Self::read_open(fd, place).map(Some)
+        match sys::open(SERVICE_FILE, flags, place) {
+            Ok(fd) => Self::read_open(fd, place).map(Some),
+            // There is no descriptor for it now; the next call tries again.
+            Err(error @ (Errno::EMFILE | Errno::ENFILE)) if sys::stat(SERVICE_FILE).is_ok() => {
+                Err(error)
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     #[inline(never)]
@@ -269,7 +275,8 @@ impl ServiceFile {
 
     /// The file's value of a variable: that of the last line with its name.
     fn value(&self, name: &CStr) -> Option<&[u8]> {
-        self.lines().filter_map(|line| setting(line, name)).last().filter(|value| !value.is_empty())
+        let is_used = |value: &&[u8]| !value.is_empty() && !is_relative(name, value);
+        self.lines().filter_map(|line| setting(line, name)).last().filter(is_used)
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
@@ -283,13 +290,24 @@ impl ServiceFile {
             log!(Error, "config", "{file}: {fault}, not used");
         }
         for line in self.lines().filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
-            if !SERVICE_NAMES.iter().any(|name| setting(line, name).is_some()) {
-                // Without the value, which may have a hash of a password in it.
-                let name = line.split(|&b| b == b'=').next().unwrap_or_default();
-                log!(Error, "config", "{file}: unknown setting '{}'", Bytes(name));
+            let find = |name: &CStr| setting(line, name).map(|value| is_relative(name, value));
+            let found = SERVICE_NAMES.into_iter().find_map(find);
+            // Without the value, which may have a hash of a password in it.
+            let name = Bytes(line.split(|&b| b == b'=').next().unwrap_or_default());
+            match found {
+                None => log!(Error, "config", "{file}: unknown setting '{name}'"),
+                Some(true) => log!(Error, "config", "{file}: {name}: no absolute path, not used"),
+                Some(false) => {}
             }
         }
     }
+}
+
+/// True if the value names a file by the working directory, which the user of a set-user-id program chooses.
+fn is_relative(name: &CStr, value: &[u8]) -> bool {
+    let is_file = [PASSWD, GROUP, SHADOW, HOSTS].contains(&name)
+        || name == MODULE_SO_PATH && value.contains(&b'/');
+    is_file && !value.is_empty() && !value.starts_with(b"/")
 }
 
 /// The value in a line `NAME=value` of that name.
@@ -299,7 +317,8 @@ fn setting<'a>(line: &'a [u8], name: &CStr) -> Option<&'a [u8]> {
 
 static CONFIG: TryOnce<Config> = TryOnce::new();
 
-/// The configuration, read at the first call. `ENOMEM` if there is no memory for it; the next call tries again.
+/// The configuration, read at the first call. An error if there is no memory or descriptor for it; the next call tries
+/// again.
 #[inline(always)]
 pub(crate) fn get() -> Result<&'static Config, Errno> {
     CONFIG.get_or_try_init(Config::read)
@@ -377,11 +396,12 @@ mod tests {
     #[test]
     fn the_service_file_has_a_value_a_line() {
         let text = ScratchBuf::copy_of(
-            b"# c\nNSS_WRAPPER_USER=a:x:%u\nNSS_WRAPPER_USERS=b\nNSS_WRAPPER_GROUP=",
+            b"# c\nNSS_WRAPPER_USER=a:x:%u\nNSS_WRAPPER_USERS=b\nNSS_WRAPPER_GROUP=\n\
+              NSS_WRAPPER_HOSTS=hosts",
         )
         .unwrap();
         let file = ServiceFile { text, fault: None };
         assert_eq!(file.value(USER), Some(&b"a:x:%u"[..]));
-        assert_eq!((file.value(PASSWD), file.value(GROUP)), (None, None));
+        assert_eq!([PASSWD, GROUP, HOSTS].map(|name| file.value(name)), [None; 3]);
     }
 }

@@ -239,8 +239,12 @@ impl Environment {
         if let Some(module) = &self.module {
             // dlopen(3) searches for a name without a slash.
             let is_searched = !module.as_os_str().as_bytes().contains(&b'/');
-            let module = if is_searched { module.into() } else { whole(module)? };
-            set.insert(names::MODULE_SO_PATH, module);
+            let module = if is_searched {
+                module.clone()
+            } else {
+                preload::shared_object(module, "the module")?
+            };
+            set.insert(names::MODULE_SO_PATH, module.into());
         }
         Ok(set)
     }

@@ -3,7 +3,7 @@
 use std::env::consts::ARCH;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf, absolute};
 
@@ -26,7 +26,10 @@ pub fn library(wanted: Option<&Path>) -> Result<PathBuf, String> {
 
 fn named(wanted: Option<&Path>) -> Option<Result<PathBuf, String>> {
     let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
-    wanted.map(Into::into).or_else(variable).map(|path| file(Path::new(&path)))
+    wanted
+        .map(Into::into)
+        .or_else(variable)
+        .map(|path| shared_object(Path::new(&path), "the library"))
 }
 
 /// The library for a program that is not installed with it: the one that [`VARIABLE`] names, one in the program's
@@ -44,13 +47,20 @@ pub(crate) fn installed() -> Result<PathBuf, String> {
     first(&places)
 }
 
-fn file(path: &Path) -> Result<PathBuf, String> {
+/// The absolute path of a shared object, which is there. `what` it is begins the message if it is not.
+pub(crate) fn shared_object(path: &Path, what: &str) -> Result<PathBuf, String> {
     let path = absolute(path).map_err(|e| format!("{}: {}", path.display(), why(&e)))?;
-    match std::fs::metadata(&path) {
-        Ok(status) if status.is_file() => Ok(path),
-        Ok(_) => Err(format!("the library {} is not a file", path.display())),
-        Err(e) => Err(format!("the library {}: {}", path.display(), why(&e))),
+    let shown = path.display();
+    let failed = |e: io::Error| format!("{what} {shown}: {}", why(&e));
+    // Opening a FIFO would wait for its writer.
+    if !std::fs::metadata(&path).map_err(failed)?.is_file() {
+        return Err(format!("{what} {shown} is not a file"));
     }
+    File::open(&path).map_err(failed)?;
+    if class(&path).is_none() {
+        return Err(format!("{what} {shown} is no ELF file"));
+    }
+    Ok(path)
 }
 
 fn own_dir() -> Result<PathBuf, String> {
@@ -83,11 +93,11 @@ fn triple() -> String {
     }
 }
 
-/// Whether an ELF file is for 32 or 64 bits: a byte of its header.
+/// Whether an ELF file is for 32 or 64 bits: a byte of its header. `None` for another file.
 fn class(path: &Path) -> Option<u8> {
     let mut header = [0; 5];
     File::open(path).ok()?.read_exact(&mut header).ok()?;
-    Some(header[4])
+    header.starts_with(b"\x7fELF").then_some(header[4])
 }
 
 /// A name of the library for programs of every architecture, if libraries for several are installed: glibc's loader

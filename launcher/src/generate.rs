@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{Arg, ArgAction, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -21,8 +21,22 @@ pub(crate) fn print(what: Generated) -> io::Result<()> {
     };
     // It panics if it cannot write.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Options::command(), "nss-wrapper", &mut script);
+    clap_complete::generate(shell, &mut completed(), "nss-wrapper", &mut script);
     out.write_all(&script)
+}
+
+/// What the completions are made from: without the hidden options, which clap_complete would offer, and with `--edit` as
+/// an option, because where there is a subcommand no COMMAND is completed.
+fn completed() -> Command {
+    let all = Options::command();
+    let shown = all.get_arguments().filter(|arg| !arg.is_hide_set()).cloned();
+    // The group of all arguments has the name of their struct.
+    let groups = all.get_groups().filter(|group| group.get_id() != "Options").cloned();
+    let about = Edit::command().get_about().cloned().unwrap_or_default();
+    let edit = Arg::new("edit").long("edit").action(ArgAction::SetTrue).help(about);
+    let command = Command::new("nss-wrapper").version("").args(shown).groups(groups).arg(edit);
+    // For zsh a colon in the name of a value begins a second value.
+    command.mut_arg("user", |user| user.value_name("NAME or LINE"))
 }
 
 fn launcher_page(out: &mut impl Write) -> io::Result<()> {

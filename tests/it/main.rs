@@ -96,6 +96,7 @@ mod launcher {
     mod edit;
     mod explain;
     mod namespace;
+    mod running_service;
     mod scene;
     mod service;
     mod usage;

@@ -1,11 +1,12 @@
 //! The child: asks libc and writes the answer, a word and a value on each line.
 #![allow(unsafe_code, reason = "libc's lookups and their results")]
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, ToSocketAddrs};
 
+use crate::service::libdir;
 use nss_wrapper_environment::Database;
 
 /// How many entries are read between two reports of the progress.
@@ -38,8 +39,22 @@ pub(crate) fn run(database: Database, key: Option<&str>) -> io::Result<()> {
 
 /// The library that was loaded with this program.
 fn preloaded() -> Option<String> {
-    // SAFETY: dlsym looks in all libraries of the program; the name ends in NUL.
-    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, EXPORT.as_ptr()) };
+    file_of(libc::RTLD_DEFAULT)
+}
+
+/// The library that libc has loaded as a service, which is not in the program's global scope.
+fn service() -> Option<String> {
+    // Its file may have another name, to which packages make a link.
+    let name = CString::new(libdir::SONAME).ok()?;
+    // SAFETY: the name ends in NUL, and nothing is loaded, so that no constructor runs.
+    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    if handle.is_null() { None } else { file_of(handle) }
+}
+
+/// The file of the library, if it is among those of the handle.
+fn file_of(handle: *mut c_void) -> Option<String> {
+    // SAFETY: dlopen gave the handle, or it is RTLD_DEFAULT; the name ends in NUL.
+    let symbol = unsafe { libc::dlsym(handle, EXPORT.as_ptr()) };
     if symbol.is_null() {
         return None;
     }
@@ -51,13 +66,6 @@ fn preloaded() -> Option<String> {
     // SAFETY: all zeros are a valid Dl_info, whatever dladdr has written.
     let info = unsafe { info.assume_init() };
     text(info.dli_fname)
-}
-
-/// The library that libc has loaded as a service, which is not in the program's global scope.
-fn service() -> Option<String> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let mut paths = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
-    paths.find(|path| path.ends_with("/libnss_wrapper_rs.so.2")).map(str::to_owned)
 }
 
 /// Reads all entries, and reports their number from time to time.
@@ -166,7 +174,7 @@ fn name_of(address: IpAddr) -> Option<String> {
     unsafe extern "C" {
         /// netdb.h
         fn gethostbyaddr(
-            address: *const libc::c_void,
+            address: *const c_void,
             length: libc::socklen_t,
             family: c_int,
         ) -> *mut libc::hostent;

@@ -1,8 +1,11 @@
 //! Whether the library can work here: loaded, a service, and what its variables say.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 use super::value;
 use crate::ask::{Environment, Found};
@@ -10,6 +13,9 @@ use crate::options::{Options, User};
 use crate::service::{self, configuration, libdir, nsswitch, tree};
 use crate::{system, variables};
 use nss_wrapper_environment::{Database, library, names, why};
+
+/// Where glibc asks nscd(8), or what stands in for it, before it asks a service.
+const NSCD: &str = "/var/run/nscd/socket";
 
 /// How much of a variable is shown, in characters.
 const MAX_SHOWN: usize = 200;
@@ -28,7 +34,11 @@ pub(super) fn lines(
             Err(why) => format!("library: {why}"),
         });
     }
-    lines.push(format!("service: {}", service(database)));
+    lines.push(format!("service: {}", service(database, found.service.as_deref())));
+    if found.preloaded.is_none() && UnixStream::connect(NSCD).is_ok() {
+        let what = "asks in the place of all programs, but no line in NSS_WRAPPER_USER is for it";
+        lines.push(format!("nscd: it runs, and {what}"));
+    }
     lines.extend(configuration_faults().into_iter().map(|why| format!("configuration: {why}")));
     lines.extend(known_variables(environment));
     let unknown = variables::unknown().into_iter();
@@ -82,26 +92,32 @@ fn entry_fault(entry: &str) -> String {
     }
 }
 
-fn service(database: Database) -> String {
-    let text = std::fs::read(service::NSSWITCH).unwrap_or_default();
+fn service(database: Database, loaded: Option<&str>) -> String {
+    let text = match std::fs::read(service::NSSWITCH) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return format!("no, {}: {}", service::NSSWITCH, why(&error));
+        }
+        text => text.unwrap_or_default(),
+    };
     let name = nsswitch::SERVICE;
     if !nsswitch::has_service(&text, database) {
         return format!("no, {} does not name {name} for {}", service::NSSWITCH, database.name());
     }
-    let path = tree::Tree::new(None).ok().and_then(|tree| {
-        let path = libdir::directories(&tree).into_iter().map(|dir| dir.join(libdir::SONAME));
-        path.into_iter().find(|path| path.exists())
+    // The loader may find it elsewhere first, by its cache or LD_LIBRARY_PATH.
+    let path = loaded.map(PathBuf::from).or_else(|| {
+        let dirs = libdir::directories(&tree::Tree::new(None).ok()?);
+        dirs.into_iter().map(|dir| dir.join(libdir::SONAME)).find(|path| path.exists())
     });
-    match path {
-        Some(path) if Path::new(configuration::PATH).exists() => {
+    let Some(path) = path else {
+        let (nsswitch, soname) = (service::NSSWITCH, libdir::SONAME);
+        return format!("{nsswitch} names {name}, but no directory of libraries has {soname}");
+    };
+    match File::open(&path) {
+        Err(error) => format!("{} cannot be read: {}", path.display(), why(&error)),
+        Ok(_) if Path::new(configuration::PATH).exists() => {
             format!("{}, configured by {}", path.display(), configuration::PATH)
         }
-        Some(path) => format!("{}, but there is no {}", path.display(), configuration::PATH),
-        None => format!(
-            "{} names {name}, but no directory of libraries has {}",
-            service::NSSWITCH,
-            libdir::SONAME
-        ),
+        Ok(_) => format!("{}, but there is no {}", path.display(), configuration::PATH),
     }
 }
 
@@ -110,7 +126,18 @@ fn configuration_faults() -> Vec<String> {
     if Path::new(configuration::PATH).symlink_metadata().is_err() {
         return Vec::new();
     }
-    service::running_configuration().map_or_else(|why| vec![why], |(_, faults)| faults)
+    let (all, mut faults) = match service::running_configuration() {
+        Ok(found) => found,
+        Err(why) => return vec![why],
+    };
+    for (name, value) in all.iter().filter(|(_, value)| !value.is_empty()) {
+        if let Some(why) = setting_fault(name, OsStr::new(value)) {
+            // A line may have a hash of a password in it.
+            let shown = if name == names::USER { "..." } else { value };
+            faults.push(format!("{name}={shown}: {why}"));
+        }
+    }
+    faults
 }
 
 /// The library's variables, each with its fault if it has one.
@@ -124,23 +151,29 @@ fn known_variables(environment: &Environment) -> Vec<String> {
             shown += "...";
         }
         let is_database = Database::ALL.into_iter().any(|database| database.variable() == name);
-        let is_file =
-            is_database || name == names::MODULE_SO_PATH && value.as_bytes().contains(&b'/');
         let fault = if is_database && value.as_bytes().contains(&b'\n') {
             // A line may have a hash of a password in it.
             shown = format!("... (the content of a file, {} bytes)", value.len());
             None
-        } else if is_file {
-            file_fault(Path::new(&value))
-        } else if name == names::USER {
-            value.to_str().map_or(Some("not UTF-8".to_owned()), user_fault)
         } else {
-            None
+            setting_fault(name, &value)
         };
         let fault = fault.map_or(String::new(), |fault| format!(": {fault}"));
         lines.push(format!("variable: {name}={shown}{fault}"));
     }
     lines
+}
+
+/// What is wrong with a value that is not the content of a file.
+fn setting_fault(name: &str, value: &OsStr) -> Option<String> {
+    let is_database = Database::ALL.into_iter().any(|database| database.variable() == name);
+    if is_database || name == names::MODULE_SO_PATH && value.as_bytes().contains(&b'/') {
+        file_fault(Path::new(value))
+    } else if name == names::USER {
+        value.to_str().map_or(Some("not UTF-8".to_owned()), user_fault)
+    } else {
+        None
+    }
 }
 
 fn file_fault(path: &Path) -> Option<String> {

@@ -137,7 +137,14 @@ impl Configuration {
             let setting = line.split_once('=').ok_or_else(|| "not NAME=value".to_owned());
             let known = setting.and_then(|(name, value)| {
                 let known = NAMES.into_iter().find(|known| *known == name);
-                Ok((known.ok_or_else(|| format!("unknown name {name:?}"))?, value))
+                let known = known.ok_or_else(|| format!("unknown name {name:?}"))?;
+                // The library does not use them: the user of a set-user-id program chooses the working directory.
+                let is_file = Database::ALL.into_iter().any(|database| database.variable() == name)
+                    || name == names::MODULE_SO_PATH && value.contains('/');
+                if is_file && !value.is_empty() && !value.starts_with('/') {
+                    return Err(format!("{name} is no absolute path"));
+                }
+                Ok((known, value))
             });
             match known {
                 Ok((name, value)) => all.set(name, value.to_owned()),
@@ -214,6 +221,8 @@ mod tests {
             ("LD_PRELOAD=/x\n", 1, "unknown name \"LD_PRELOAD\""),
             ("NSS_WRAPPER_HOSTNAME=x", 1, "unknown name \"NSS_WRAPPER_HOSTNAME\""),
             (" NSS_WRAPPER_USER=x", 1, "unknown name \" NSS_WRAPPER_USER\""),
+            ("NSS_WRAPPER_HOSTS=hosts", 1, "NSS_WRAPPER_HOSTS is no absolute path"),
+            ("NSS_WRAPPER_MODULE_SO_PATH=./m", 1, "NSS_WRAPPER_MODULE_SO_PATH is no absolute path"),
         ] {
             let (all, faults) = Configuration::parse(text).expect("short");
             assert_eq!((all.is_empty(), faults), (true, vec![(line, why.to_owned())]));

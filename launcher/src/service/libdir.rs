@@ -24,6 +24,8 @@ impl Machine {
     /// `None` if the file cannot be read or is no ELF file.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let mut header = [0; 20];
+        // Opening a FIFO would wait for its writer.
+        fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         File::open(path).ok()?.read_exact(&mut header).ok()?;
         header.starts_with(b"\x7fELF").then_some(Self {
             class: header[4],

@@ -71,9 +71,8 @@ pub(crate) fn uninstall(options: &Options) -> Result<String, String> {
     let place = Place::new(options)?;
     let mut steps = Steps::default();
     steps.edit(&place.nsswitch, &[])?;
-    let own = fs::read(&place.configuration)
-        .is_ok_and(|text| text.starts_with(configuration::HEADER.as_bytes()));
-    if own {
+    let own = read(&place.configuration).unwrap_or_default().unwrap_or_default();
+    if own.starts_with(configuration::HEADER.as_bytes()) {
         steps.remove(&place.configuration)?;
     }
     for dir in libdir::directories(&place.tree) {
@@ -106,7 +105,8 @@ fn configuration_in(etc: &Path) -> Result<PathBuf, String> {
 
 /// The configuration in that file, and its faulty lines.
 fn installed_configuration(path: &Path) -> Result<(Configuration, Vec<String>), String> {
-    let text = fs::read_to_string(path).map_err(|e| failed(path, &e))?;
+    let bytes = read(path)?.unwrap_or_default();
+    let text = String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display()))?;
     let (all, faults) =
         Configuration::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     let placed = faults.into_iter().map(|(line, why)| format!("{}:{line}: {why}", path.display()));
@@ -235,8 +235,11 @@ impl Drop for Steps {
 
 /// The file's content, if there is such a file.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    // Opening a FIFO would wait for its writer, and a device might do anything.
+    match fs::metadata(path).and_then(|status| status.is_file().then(|| fs::read(path)).transpose())
+    {
+        Ok(None) => Err(format!("{}: not a regular file", path.display())),
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path, &error)),
     }

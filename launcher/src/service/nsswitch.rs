@@ -1,7 +1,8 @@
 //! nsswitch.conf(5) with the service and without it: bytes in, bytes out.
 //!
 //! The service is put after `files` or `compat`, so that users who have an entry there stay as they
-//! are, and before any service that would end the search if it finds nothing. All other bytes stay.
+//! are, and after the services whose members `[SUCCESS=merge]` adds to the groups in `files`, but
+//! before any service that would end the search if it finds nothing. All other bytes stay.
 //! An addition is a word with a blank before it, or a whole line that ends in a comment of ours. So
 //! it can be recognised, and removing it restores the bytes from before.
 
@@ -162,16 +163,22 @@ fn without(services: &[u8]) -> Vec<u8> {
 
 /// Where the service is put.
 fn place(services: &[u8], items: &[Item]) -> usize {
-    // Where the service at `at` with its actions ends, and whether they end the search.
     let actions = |at: usize| items[at + 1..].iter().take_while(|item| item.is_action);
-    let ends = |at: usize| ends_search(actions(at).map(|item| item.text(services)));
+    // What follows the status of the service at `at`.
+    let then = |at: usize, status: &[u8]| {
+        action_of(status, actions(at).map(|item| item.text(services))).unwrap_or_default()
+    };
     let before = |at: usize| if at == 0 { 0 } else { items[at - 1].end };
+    // True from `files` on.
+    let mut is_after = false;
     for (at, item) in items.iter().enumerate().filter(|(_, item)| !item.is_action) {
-        let is_files = matches!(item.text(services), b"files" | b"compat");
-        match (is_files, ends(at)) {
+        is_after |= matches!(item.text(services), b"files" | b"compat");
+        let ends = then(at, b"NOTFOUND").eq_ignore_ascii_case(b"return");
+        match (is_after, ends) {
             // The actions that would end the search come after our service.
             (true, true) => return item.end,
-            // [SUCCESS=merge] belongs to files.
+            // The next service adds members to the groups of this one; no other may stand between them.
+            (true, false) if then(at, b"SUCCESS").eq_ignore_ascii_case(b"merge") => {}
             (true, false) => return actions(at).last().unwrap_or(item).end,
             (false, true) => return before(at),
             (false, false) => {}
@@ -180,25 +187,25 @@ fn place(services: &[u8], items: &[Item]) -> usize {
     items.last().map_or(0, |item| item.end)
 }
 
-/// True if the search ends here when the service before these actions has found nothing.
-fn ends_search<'a>(actions: impl Iterator<Item = &'a [u8]>) -> bool {
-    let mut ends = false;
+/// The last action for the status among those in brackets.
+fn action_of<'a>(status: &[u8], actions: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let mut found = None;
     for action in actions {
         let words = action
             .split(|byte| byte.is_ascii_whitespace() || b"[]=".contains(byte))
             .filter(|word| !word.is_empty())
             .collect::<Vec<_>>();
         for pair in words.chunks_exact(2) {
-            let (status, is_negated) = match pair[0].strip_prefix(b"!") {
-                Some(status) => (status, true),
+            let (name, is_negated) = match pair[0].strip_prefix(b"!") {
+                Some(name) => (name, true),
                 None => (pair[0], false),
             };
-            if status.eq_ignore_ascii_case(b"NOTFOUND") != is_negated {
-                ends = pair[1].eq_ignore_ascii_case(b"return");
+            if name.eq_ignore_ascii_case(status) != is_negated {
+                found = Some(pair[1]);
             }
         }
     }
-    ends
+    found
 }
 
 #[cfg(test)]
@@ -222,7 +229,7 @@ mod tests {
             (" files", " files wrapper_rs"),
             ("files", "files wrapper_rs"),
             ("sss [NOTFOUND=return]", "wrapper_rs sss [NOTFOUND=return]"),
-            ("files [SUCCESS=merge]sss", "files [SUCCESS=merge]wrapper_rs sss"),
+            ("files [SUCCESS=merge]sss", "files [SUCCESS=merge]sss wrapper_rs"),
             ("\t\tfiles systemd", "\t\tfiles wrapper_rs systemd"),
             (" files  # all of them", " files wrapper_rs  # all of them"),
             (" files# files", " files wrapper_rs# files"),
@@ -230,7 +237,16 @@ mod tests {
             (" files[notfound=RETURN] sss", " files wrapper_rs[notfound=RETURN] sss"),
             (" files [!SUCCESS=return] sss", " files wrapper_rs [!SUCCESS=return] sss"),
             (" files [ NOTFOUND = return ] sss", " files wrapper_rs [ NOTFOUND = return ] sss"),
-            (" files [SUCCESS=merge] systemd", " files [SUCCESS=merge] wrapper_rs systemd"),
+            (" files [SUCCESS=merge] systemd", " files [SUCCESS=merge] systemd wrapper_rs"),
+            (
+                " files [!NOTFOUND=merge] sss[SUCCESS=merge NOTFOUND=return] systemd db",
+                " files [!NOTFOUND=merge] sss wrapper_rs[SUCCESS=merge NOTFOUND=return] systemd db",
+            ),
+            (
+                " files [success = merge] sss [SUCCESS=merge] systemd db",
+                " files [success = merge] sss [SUCCESS=merge] systemd wrapper_rs db",
+            ),
+            (" files [SUCCESS=merge]", " files [SUCCESS=merge] wrapper_rs"),
             (" files [TRYAGAIN=return] sss", " files [TRYAGAIN=return] wrapper_rs sss"),
             (" files [!NOTFOUND=return] sss", " files [!NOTFOUND=return] wrapper_rs sss"),
             (" sss files", " sss files wrapper_rs"),

@@ -12,6 +12,9 @@ use nss_wrapper_environment::why;
 /// As many symbolic links as the kernel follows: path_resolution(7).
 const MAX_LINKS: usize = 40;
 
+/// The owner that is shown for a file whose owner has no number here: user_namespaces(7).
+const OVERFLOW_UID: u32 = 65534;
+
 /// A directory that is, or will be, the root directory.
 pub(crate) struct Tree {
     root: PathBuf,
@@ -95,7 +98,10 @@ impl Tree {
                 status => status.map_err(|e| format!("{}: {}", path.display(), why(&e)))?,
             };
             let what = if status.is_dir() { "directory" } else { "file" };
-            let refused = if status.uid() != 0 {
+            // As for the library: where root has no number its files seem to be nobody's.
+            let is_roots =
+                status.uid() == 0 || status.uid() == OVERFLOW_UID && !crate::system::is_root();
+            let refused = if !is_roots {
                 format!("belongs to the user id {}", status.uid())
             } else if status.mode() & 0o022 != 0 {
                 format!("has the mode {:04o}", status.mode() & 0o7777)

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::scene::{as_ids, as_self, on_layers, scene};
 use crate::support::scene::{Scene, has, is_root};
-use crate::support::{file, module, peer, run, stdout};
+use crate::support::{PYTHON, file, module, peer, run, stdout};
 
 const USER: &str = "app:x:%u:%g::/:/bin/sh";
 
@@ -261,6 +261,7 @@ fn the_configuration_of_a_service_answers_where_the_library_is_preloaded_and_its
     let script = r#"
         printf '%s\n' "NSS_WRAPPER_USER=$line" NSS_WRAPPER_PASWD=/x >/etc/nss_wrapper_rs.conf
         $as_10000 env LD_PRELOAD="$library" "$launcher" --explain user 10000
+        $as_10000 unshare --map-current-user env LD_PRELOAD="$library" "$launcher" --explain user 10000
     "#;
     if !is_root() {
         // In a user namespace the program sees that the configuration does not belong to root.
@@ -268,9 +269,11 @@ fn the_configuration_of_a_service_answers_where_the_library_is_preloaded_and_its
     }
     let script = format!("line='{USER}'; library='{}'\n{script}", scene.library.display());
     let text = said(&mut on_layers(&scene, &script), 0);
-    has(&text, "answered by: the line in NSS_WRAPPER_USER, which");
+    // In the user namespace root has no number, and the file seems to be nobody's.
     let fault = "configuration: /etc/nss_wrapper_rs.conf:2: unknown name \"NSS_WRAPPER_PASWD\"\n";
-    has(&text, fault);
+    for said in ["answered by: the line in NSS_WRAPPER_USER, which", fault] {
+        assert_eq!(text.matches(said).count(), 2, "{text}");
+    }
 }
 
 #[test]
@@ -295,14 +298,83 @@ fn an_answer_of_the_service_is_told_from_one_of_the_system() {
         "$launcher" --install-service --user "$line" >/dev/null
         $as_10000 env NSS_WRAPPER_USER="$line" sh -c \
             '"$launcher" --explain user 10000; "$launcher" --explain user 0'
+        cd "$(sed -n 's|^[^/]*\(/.*\)/libc.so.6$|\1|p' /proc/self/maps | head -n 1)"
+        mv libnss_wrapper_rs.so.2 packaged.so
+        ln -s packaged.so libnss_wrapper_rs.so.2
+        $as_10000 env NSS_WRAPPER_USER="$line" "$launcher" --explain user 10000
+        cp packaged.so "$home/libnss_wrapper_rs.so.2"
+        $as_10000 env NSS_WRAPPER_USER="$line" LD_LIBRARY_PATH="$home" "$launcher" --explain user 10000
     "#;
-    let script = format!("line='{USER}'\n{script}");
+    let home = scene.home.display();
+    let script = format!("line='{USER}'; home='{home}'\n{script}");
     let text = said(&mut on_layers(&scene, &script), 0);
-    has(&text, "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which");
+    let answered = "answered by: the service wrapper_rs, from the line in NSS_WRAPPER_USER, which";
+    assert_eq!(text.matches(answered).count(), 3, "{text}");
+    has(&text, &format!("service: {home}/libnss_wrapper_rs.so.2, configured by"));
     if is_root() {
         // In a user namespace the program sees that the configuration does not belong to root, and does not
         // use it.
         has(&text, "libnss_wrapper_rs.so.2, configured by /etc/nss_wrapper_rs.conf\n");
     }
     has(&text, "user 0: root:x:0:0:root:/root:/bin/bash\nanswered by: the file /etc/passwd:1\n");
+}
+
+/// nscd asks the service itself, and has another user id than the program that asks it.
+#[test]
+fn it_says_that_nscd_asks_in_the_place_of_programs() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        $as_10000 "$launcher" --explain user 10000
+        mount -t tmpfs -o mode=755 none /run
+        mkdir /run/nscd
+        "$python" -c 'if True:
+            import os, socket
+            os.umask(0)
+            server = socket.socket(socket.AF_UNIX)
+            server.bind("/run/nscd/socket")
+            server.listen()
+            open("/run/nscd/listens", "w")
+            while True: server.accept()[0].close()' >/dev/null 2>&1 &
+        trap "kill $!" EXIT
+        until [ -e /run/nscd/listens ]; do sleep 0.1; done
+        $as_10000 "$launcher" --explain user 10000
+        $as_10000 env LD_PRELOAD="$library" "$launcher" --explain user 10000
+    "#;
+    let (python, library) = (PYTHON, scene.library.display());
+    let script = format!("line='{USER}'; library='{library}'; python='{python}'\n{script}");
+    let text = said(&mut on_layers(&scene, &script), 0);
+    let found: Vec<_> = text.lines().filter(|line| line.starts_with("nscd: ")).collect();
+    assert_eq!(found.len(), 1, "{text}");
+    has(found[0], "asks in the place of all programs");
+}
+
+/// Each of these keeps a program without an answer, and nothing on its standard error need say so.
+#[test]
+fn it_says_what_of_a_service_cannot_be_read() {
+    let (scene, _) = scene();
+    let script = r#"
+        "$launcher" --install-service --user "$line" >/dev/null
+        explain() { $as_10000 "$launcher" --explain user 10000 || true; }
+        chmod 700 /etc/nsswitch.conf
+        explain
+        chmod 644 /etc/nsswitch.conf
+        lib=$(sed -n 's|^[^/]*\(/.*\)/libc.so.6$|\1|p' /proc/self/maps | head -n 1)
+        chmod 600 "$lib/libnss_wrapper_rs.so.2"
+        explain
+        chmod 644 "$lib/libnss_wrapper_rs.so.2"
+        printf '%s\n' NSS_WRAPPER_GROUP=/etc/none NSS_WRAPPER_SHADOW= >>/etc/nss_wrapper_rs.conf
+        explain
+    "#;
+    if !is_root() {
+        // In a user namespace the files seem to be nobody's, and others may not read them either.
+        return;
+    }
+    let script = format!("line='{USER}'\n{script}");
+    let text = said(&mut on_layers(&scene, &script), 0);
+    has(&text, "service: no, /etc/nsswitch.conf: Permission denied\n");
+    has(&text, "libnss_wrapper_rs.so.2 cannot be read: Permission denied\n");
+    let fault = "configuration: NSS_WRAPPER_GROUP=/etc/none: No such file or directory\n";
+    assert_eq!(text.matches("configuration: ").count(), 1, "{text}");
+    has(&text, fault);
 }

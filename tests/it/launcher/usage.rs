@@ -40,6 +40,26 @@ fn a_file_that_cannot_be_one_of_its_database_is_refused_before_the_command_runs(
 }
 
 #[test]
+fn a_library_or_a_module_that_cannot_be_one_is_refused_before_the_command_runs() {
+    let (scene, _) = scene();
+    file(&scene.home, "prose", "Dear users,\nthere are none.\n");
+    for (name, why) in [
+        ("./absent.so", "/absent.so: No such file or directory"),
+        ("/dev/null", " /dev/null is not a file"),
+        ("./prose", "/prose is no ELF file"),
+    ] {
+        let library = ["--library", name, "--", "echo", "ran"];
+        let module = ["--module", name, "--module-prefix", "m", "--", "echo", "ran"];
+        for (option, mut command) in
+            [("library", as_self(&scene, library)), ("module", as_self(&scene, module))]
+        {
+            let line = refused(&mut command);
+            assert!(line.starts_with(&format!("the {option} /")) && line.ends_with(why), "{line}");
+        }
+    }
+}
+
+#[test]
 fn what_a_variable_names_is_not_blamed_on_an_option() {
     let (scene, _) = scene();
     let mut command = as_self(&scene, ["--user", "a:7:8", "echo", "ran"]);
