@@ -206,7 +206,8 @@ pub(crate) fn find_name(
     Ok(known(is_written))
 }
 
-/// Writes the first host of an address. Without an address there is no host.
+/// Writes the first host of an address. Without an address there is no host. As in glibc since 2.38 an IPv4-mapped
+/// address finds a line of IPv4 too.
 pub(crate) fn find_address(
     config: &'static Config,
     call: &mut Call,
@@ -218,8 +219,8 @@ pub(crate) fn find_address(
     };
     let thread = call.thread();
     let copy;
-    let host = match address_in_file(config, call, address)? {
-        Some(host) => host,
+    let host = match address_in_file(config, call, address.to_canonical())? {
+        Some(host) => HostRow { address, ..host },
         None => match of_module(config, module::host_by_address(thread, address))? {
             Some(found) => {
                 log!(Trace, Hosts::NAME, "{address}: found by the module");

@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     int is_module = argc > 1 && !strcmp(argv[1], "module");
-    const char *name = is_module ? "quick" : NULL;
+    const char *const volatile name = is_module ? "quick" : NULL;
     if (argc < 2 || (!is_module && silent_server() < 0))
         return 2;
     signal(SIGALRM, leave);

@@ -200,10 +200,16 @@ fn the_older_functions_differ_from_glibcs_in_what_the_page_lists_only() {
     ];
     let mut questions = questions::by_key(&names);
     questions.extend(questions::enumerations(true));
-    let pairs = both(&questions);
+    let mut pairs = both(&questions);
     assert!(pairs.len() > 240, "{}", pairs.len());
     let answers: BTreeMap<_, _> =
         pairs.iter().map(|p| (p.question.clone(), p.ours.clone())).collect();
+    // glibc finds the line since 2.38.
+    pairs.retain(|pair| !pair.question.ends_with("::ffff:127.0.0.11"));
+    for function in ["gethostbyaddr", "gethostbyaddr_r"] {
+        let answer = &answers[&format!("{function} ::ffff:127.0.0.11")];
+        assert_eq!(answer, "v4.site (v4) ::ffff:127.0.0.11");
+    }
     differ_only(&pairs, &[DOT, NO_DATA, ERRNO, END], |pair| {
         let (function, rest) = pair.question.split_once(' ')?;
         let (name, family) = rest.split_once(' ').unwrap_or((rest, ""));
