@@ -1,6 +1,6 @@
 //! Hosts: who answers for a name or an address.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use super::goes_on;
 use crate::config::Config;
@@ -127,17 +127,19 @@ pub(crate) fn in_file<'a>(
     Ok(if lines.is_empty() { None } else { Some(Matches::Lines(FileLines::new(table, lines))) })
 }
 
-/// The first line of an address in the file.
+/// The first line of an address in the file. As in glibc `::` has none, and an IPv4-mapped address those of the IPv4
+/// address.
 pub(crate) fn address_in_file<'a>(
     config: &'static Config,
     call: &'a mut Call,
     address: IpAddr,
 ) -> Result<Option<HostRow<'a>>, Errno> {
-    let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
+    let path = config.file(Hosts::FILE).filter(|_| address != Ipv6Addr::UNSPECIFIED);
+    let Some(path) = path else { return Ok(None) };
     let shown = Bytes(path.bytes());
     let request = Request { kind: Hosts::FILE, path, key: None, call };
     let found = match request.current::<Hosts>()? {
-        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address)),
+        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address.to_canonical())),
         FileState::Missing => None,
     };
     let what = if found.is_some() { "found in" } else { "not in" };
@@ -224,10 +226,11 @@ pub(crate) fn find_address(
             Some(found) => {
                 log!(Trace, Hosts::NAME, "{address}: found by the module");
                 copy = found;
-                HostRow { address, ..Hosts::row_of(&copy) }
+                Hosts::row_of(&copy)
             }
             None => return Ok(unknown(config)),
         },
     };
+    let host = HostRow { address, ..host };
     write_all(core::iter::once(host), Family::of(address), out).map(known)
 }
