@@ -113,7 +113,6 @@ pub(crate) fn in_file<'a>(
     name: &[u8],
 ) -> Result<Option<Matches<'a>>, Errno> {
     let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
-    let name = without_dot(name);
     let shown = Bytes(path.bytes());
     let FileState::Loaded(table, _) =
         (Request { kind: Hosts::FILE, path, key: None, call }).current::<Hosts>()?
