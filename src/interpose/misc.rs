@@ -15,15 +15,17 @@ use crate::rt::out_buf::Room;
 /// `name` is valid for writes of `len` bytes.
 unsafe fn write_hostname(host: &[u8], name: *mut c_char, len: size_t) -> c_int {
     // SAFETY: the caller promises that `name` is valid for writes of `len` bytes.
-    match unsafe { Room::new(name.cast(), len) }.string(host) {
-        Ok(_) => 0,
-        Err(_) => Errno::ENAMETOOLONG.fail(),
-    }
+    let mut room = unsafe { Room::new(name.cast(), len) };
+    let written = match host.get(..len) {
+        None => room.string(host),
+        Some(begin) => room.bytes(begin).and(Err(Errno::ENAMETOOLONG)),
+    };
+    written.map_or_else(Errno::fail, |_| 0)
 }
 
 interpose! {
-    /// `gethostname(2)`: `ENAMETOOLONG` if the name and its NUL do not fit, as with glibc and the peer. uname(2) still
-    /// gives the kernel's name.
+    /// `gethostname(2)`: `ENAMETOOLONG` if the name and its NUL do not fit, and as much of it as fits, as with glibc.
+    /// uname(2) still gives the kernel's name.
     fn gethostname(name: *mut c_char, len: size_t) -> c_int as libc {
         match config::hostname() {
             // SAFETY: POSIX has the caller promise `len` bytes at `name`.

@@ -1,6 +1,6 @@
 //! Hosts: who answers for a name or an address.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use super::goes_on;
 use crate::config::Config;
@@ -113,7 +113,6 @@ pub(crate) fn in_file<'a>(
     name: &[u8],
 ) -> Result<Option<Matches<'a>>, Errno> {
     let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
-    let name = without_dot(name);
     let shown = Bytes(path.bytes());
     let FileState::Loaded(table, _) =
         (Request { kind: Hosts::FILE, path, key: None, call }).current::<Hosts>()?
@@ -127,17 +126,19 @@ pub(crate) fn in_file<'a>(
     Ok(if lines.is_empty() { None } else { Some(Matches::Lines(FileLines::new(table, lines))) })
 }
 
-/// The first line of an address in the file.
+/// The first line of an address in the file. As in glibc `::` has none, and an IPv4-mapped address those of the IPv4
+/// address.
 pub(crate) fn address_in_file<'a>(
     config: &'static Config,
     call: &'a mut Call,
     address: IpAddr,
 ) -> Result<Option<HostRow<'a>>, Errno> {
-    let Some(path) = config.file(Hosts::FILE) else { return Ok(None) };
+    let path = config.file(Hosts::FILE).filter(|_| address != Ipv6Addr::UNSPECIFIED);
+    let Some(path) = path else { return Ok(None) };
     let shown = Bytes(path.bytes());
     let request = Request { kind: Hosts::FILE, path, key: None, call };
     let found = match request.current::<Hosts>()? {
-        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address)),
+        FileState::Loaded(table, _) => table.find::<Hosts>(Key::address(address.to_canonical())),
         FileState::Missing => None,
     };
     let what = if found.is_some() { "found in" } else { "not in" };
@@ -206,8 +207,7 @@ pub(crate) fn find_name(
     Ok(known(is_written))
 }
 
-/// Writes the first host of an address. Without an address there is no host. As in glibc since 2.38 an IPv4-mapped
-/// address finds a line of IPv4 too.
+/// Writes the first host of an address. Without an address there is no host.
 pub(crate) fn find_address(
     config: &'static Config,
     call: &mut Call,
@@ -219,16 +219,17 @@ pub(crate) fn find_address(
     };
     let thread = call.thread();
     let copy;
-    let host = match address_in_file(config, call, address.to_canonical())? {
-        Some(host) => HostRow { address, ..host },
+    let host = match address_in_file(config, call, address)? {
+        Some(host) => host,
         None => match of_module(config, module::host_by_address(thread, address))? {
             Some(found) => {
                 log!(Trace, Hosts::NAME, "{address}: found by the module");
                 copy = found;
-                HostRow { address, ..Hosts::row_of(&copy) }
+                Hosts::row_of(&copy)
             }
             None => return Ok(unknown(config)),
         },
     };
+    let host = HostRow { address, ..host };
     write_all(core::iter::once(host), Family::of(address), out).map(known)
 }

@@ -27,10 +27,6 @@ impl<T> StaticResults<T> {
     pub(crate) const fn new() -> Self {
         Self { by_name: StaticResult::new(), by_id: StaticResult::new(), next: StaticResult::new() }
     }
-
-    pub(super) fn free(&self) {
-        [&self.by_name, &self.by_id, &self.next].into_iter().for_each(StaticResult::free);
-    }
 }
 
 /// The first size of a result's buffer; sysconf(3) suggests the same.
@@ -64,10 +60,5 @@ impl<T> StaticResult<T> {
         }
         self.buffer.set(Some(OwnedBuf::zeroed((size * 2).max(RESULT_BYTES))?));
         Ok(())
-    }
-
-    pub(super) fn free(&self) {
-        self.row.set(None);
-        self.buffer.set(None);
     }
 }

@@ -14,6 +14,7 @@ mod support;
 
 /// Users, groups and shadow entries: what each function of libc returns.
 mod lookup {
+    mod beside_glibc;
     mod buffers;
     mod enumeration;
     mod groups;

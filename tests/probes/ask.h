@@ -4,7 +4,8 @@
  *
  *   the row (say.h)       found
  *   none                  not found
- *   error ERANGE          the error that a function with _r returns, or that another one leaves in errno
+ *   error ERANGE          the error that a function leaves in errno. One with _r returns it, too; if it is not in
+ *                         errno then, as it is in glibc, ", not in errno" follows (except at an enumeration's end)
  *
  * A function with _r takes the length of the buffer as an optional last argument. If a function changes
  * errno, the answer ends with " errno " and the new value. An argument is a word, in which %20 stands
@@ -53,6 +54,9 @@ static inline void give(struct asker *a, int rc, const void *found, const void *
         say_errno(&a->text, rc);
         if (found)
             say(&a->text, found == LEFT_ALONE ? ", result left alone" : ", and a result");
+        if (rc != ENOENT && error == UNTOUCHED)
+            say(&a->text, ", not in errno");
+        error = error == rc ? UNTOUCHED : error;
     } else if (!found) {
         say(&a->text, "none");
     } else if (found != own) {

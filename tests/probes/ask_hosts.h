@@ -164,7 +164,7 @@ static void ask_getnameinfo(struct asker *a, char **w)
     }
 }
 
-/* gethostname LENGTH: the name, or the error; then " and more" if a byte behind the length was written. */
+/* gethostname LENGTH: the name, or the error and what was written of the name; then " and more" if a byte behind the length was written. */
 static void ask_gethostname(struct asker *a, char **w)
 {
     char name[256];
@@ -175,6 +175,7 @@ static void ask_gethostname(struct asker *a, char **w)
     if (rc) {
         say(&a->text, "%d", rc);
         say_changed_errno(a, error);
+        say(&a->text, ", %.*s", (int)(len < sizeof name && *name != '#' ? len : 0), name);
     } else {
         say(&a->text, "%.*s", (int)len, name);
     }

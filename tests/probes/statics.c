@@ -1,6 +1,6 @@
 /* statics: the result of a function without _r may not change before the same thread calls that function
- * again, whatever other functions, other threads and edits do. The library's variables name the files, which
- * this program writes. */
+ * again, whatever other functions, other threads and edits do, and also if the thread ends. The library's
+ * variables name the files, which this program writes. */
 #define _GNU_SOURCE
 #include "say.h"
 #include <fcntl.h>
@@ -87,8 +87,10 @@ static void check(const struct results *of, const struct person *p, const char *
 static struct results of_main;
 static pthread_barrier_t both;
 
+/* Gives the thread's last results. */
 static void *run(void *person)
 {
+    static struct results last[2];
     struct results mine;
     for (int round = 0; round < 2000; round++) {
         mine = ask(person, round % 2);
@@ -98,7 +100,9 @@ static void *run(void *person)
     }
     pthread_barrier_wait(&both);
     check(&mine, person, "when the other thread has asked");
-    return NULL;
+    struct results *kept = &last[(struct person *)person - &people[1]];
+    *kept = mine;
+    return kept;
 }
 
 int main(void)
@@ -114,8 +118,11 @@ int main(void)
     pthread_barrier_init(&both, NULL, 2);
     for (int i = 0; i < 2; i++)
         must(!pthread_create(&thread[i], NULL, run, (void *)&people[i + 1]), "a thread");
+    struct results *of_thread[2];
     for (int i = 0; i < 2; i++)
-        pthread_join(thread[i], NULL);
+        pthread_join(thread[i], (void **)&of_thread[i]);
+    for (int i = 0; i < 2; i++)
+        check(of_thread[i], &people[i + 1], "when its thread has ended");
     check(&of_main, &people[0], "when threads have asked");
     /* A function with _r writes to the caller's buffer alone. */
     must(!getpwnam_r("ann", &pw, buf, sizeof buf, &p) && p == &pw, "getpwnam_r");

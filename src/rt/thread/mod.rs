@@ -136,19 +136,15 @@ impl ThreadState {
         u64::from(self.number.load(Ordering::Relaxed)) * LEVELS as u64 + at as u64
     }
 
-    /// Frees all that the state's thread held, which has ended.
+    /// Frees what the state's thread held, which has ended. Its results stay for whoever still has pointers to them, as
+    /// with glibc, until the next thread of the state overwrites them.
     pub(super) fn reset(&self) {
         for level in self.levels() {
             level.mark.clear();
             level.clean_up(self.owner(level));
             level.slots().for_each(Slot::clear);
-            level.passwd.free();
-            level.group.free();
-            level.shadow.free();
-            level.hosts.free();
         }
         self.canonical_len.set(0);
-        self.canonical.free();
         self.in_loader.clear();
         self.unfiltered_at_ns.set(0);
         self.watches.iter().for_each(Watch::release);

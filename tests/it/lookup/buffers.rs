@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::ask::{Session, ask};
-use crate::support::{file, library, probe, stdout, under};
+use crate::support::{PYTHON, file, library, probe, stdout, under, wrapped};
 use tempfile::TempDir;
 
 const PASSWD: &str = "\
@@ -131,4 +131,22 @@ fn a_buffer_that_is_too_short_loses_no_row_of_an_enumeration() {
         }
     }
     assert_eq!(session.end(), [""; 0]);
+}
+
+/// PAM begins with 1,024 bytes, and takes more only if errno says that they are too few.
+#[test]
+fn pam_gets_a_row_that_is_longer_than_its_first_buffer() {
+    let script = "
+import ctypes
+pam = ctypes.CDLL('libpam.so.0')
+for ask in [pam.pam_modutil_getpwnam, pam.pam_modutil_getgrnam]:
+    ask.restype = ctypes.c_void_p
+    print(bool(ask(None, b'long')), bool(ask(None, b'nobody-there')))
+";
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let text = "x".repeat(3000);
+    let passwd = file(dir.path(), "passwd", format!("long:x:1000:100:{text}:/:/bin/sh\n"));
+    let group = file(dir.path(), "group", format!("long:x:100:{text}\n"));
+    let said = stdout(wrapped(PYTHON, &*passwd, &*group).args(["-c", script]));
+    assert_eq!(said, "True False\nTrue False\n");
 }
