@@ -32,6 +32,8 @@ pub(crate) enum Scope {
     After,
     /// In all objects of the program, for names that it does not export.
     All,
+    /// In libc, whatever else has the name.
+    Libc,
 }
 
 /// Room for the longest name. With one byte more a `Next` would be a word longer, and the variables a page: a
@@ -71,8 +73,15 @@ impl<F> Next<F> {
             return MISSING;
         }
         let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
-        let scope = if self.scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
-        // SAFETY: `scope` is RTLD_NEXT or RTLD_DEFAULT.
+        let scope = match self.scope {
+            Scope::After => libc::RTLD_NEXT,
+            Scope::All => libc::RTLD_DEFAULT,
+            // SAFETY: a C string. No object is loaded; null, if there is none, is RTLD_DEFAULT.
+            Scope::Libc => DLOPEN.get().map_or(libc::RTLD_DEFAULT, |dlopen| unsafe {
+                dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD)
+            }),
+        };
+        // SAFETY: `scope` is RTLD_NEXT, RTLD_DEFAULT, or libc, which nobody closes.
         let mut found = unsafe { dlsym(scope, name) };
         if found.is_none() && self.scope == Scope::After {
             // If libc has loaded the library as an NSS service, no object comes after it. Then libc's definition
@@ -206,6 +215,22 @@ type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
 /// dlopen(3), which is interposed.
 // SAFETY: dlopen(3) has that type.
 pub(crate) static DLOPEN: Next<Dlopen> = unsafe { Next::new("dlopen", Scope::After) };
+
+type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+
+/// clock_gettime(2) of libc itself. libfaketime has such a function too. But that takes a lock, which a fork can leave
+/// locked, and tells another time than that of the stamps of files.
+#[inline(always)]
+pub(crate) fn clock_gettime() -> ClockGettime {
+    // SAFETY: the man page gives that type.
+    static OF_LIBC: Next<ClockGettime> = unsafe { Next::new("clock_gettime", Scope::Libc) };
+    // In glibc since 2.31 it lies between these two. So what lies there is libc's, and need not be looked up.
+    let libc = (libc::sigaltstack as *const ()).addr()..(libc::getauxval as *const ()).addr();
+    if libc.contains(&(libc::clock_gettime as *const ()).addr()) {
+        return libc::clock_gettime;
+    }
+    OF_LIBC.get().unwrap_or(libc::clock_gettime)
+}
 
 /// True if libc says that no other thread was ever started; false if it does not say (before glibc 2.32, musl).
 pub(crate) fn is_single_threaded() -> bool {
