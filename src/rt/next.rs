@@ -2,7 +2,7 @@
 //! first needed, possibly missing.
 #![allow(unsafe_code, reason = "dlsym")]
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -76,23 +76,28 @@ impl<F> Next<F> {
         let scope = match self.scope {
             Scope::After => libc::RTLD_NEXT,
             Scope::All => libc::RTLD_DEFAULT,
-            // SAFETY: a C string. No object is loaded; null, if there is none, is RTLD_DEFAULT.
-            Scope::Libc => DLOPEN.get().map_or(libc::RTLD_DEFAULT, |dlopen| unsafe {
-                dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD)
-            }),
+            Scope::Libc => libc_handle(),
         };
-        // SAFETY: `scope` is RTLD_NEXT, RTLD_DEFAULT, or libc, which nobody closes.
+        // SAFETY: `scope` is RTLD_NEXT, RTLD_DEFAULT, or libc.
         let mut found = unsafe { dlsym(scope, name) };
-        if found.is_none() && self.scope == Scope::After {
-            // If libc has loaded the library as an NSS service, no object comes after it. Then libc's definition
-            // is found in all objects of the program, to which this library does not belong.
-            // SAFETY: RTLD_DEFAULT is a scope.
-            found = unsafe { dlsym(libc::RTLD_DEFAULT, name) }.filter(|at| !is_ours(*at));
+        if self.scope == Scope::After && found.is_none_or(is_ours) {
+            // If libc has loaded the library as an NSS service, no object comes after it. And if a preloaded library has a
+            // dlsym of its own, what comes after that one is found.
+            // SAFETY: libc, or RTLD_DEFAULT.
+            found = unsafe { dlsym(libc_handle(), name) }.filter(|at| !is_ours(*at));
         }
         let at = found.map_or(MISSING, NonNull::as_ptr);
         self.found.swap(at, Ordering::Relaxed);
         at
     }
+}
+
+/// libc, as dlsym takes it; RTLD_DEFAULT if there is no dlmopen(3): musl. (dlopen is a function of this library, too.)
+fn libc_handle() -> *mut c_void {
+    DLMOPEN.get().map_or(libc::RTLD_DEFAULT, |dlmopen| {
+        // SAFETY: the program's namespace, and a C string. No object is loaded; null is RTLD_DEFAULT.
+        unsafe { dlmopen(0, c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) }
+    })
 }
 
 /// True if the function is this library's, whose code lies between its ELF header and its data.
@@ -184,6 +189,7 @@ libc_symbols! {
     GETEUID = "geteuid": unsafe extern "C" fn() -> libc::uid_t;
     GETGROUPS = "getgroups": unsafe extern "C" fn(c_int, *mut libc::gid_t) -> c_int;
     H_ERRNO_LOCATION = "__h_errno_location": unsafe extern "C" fn() -> *mut c_int;
+    DLMOPEN = "dlmopen": unsafe extern "C" fn(c_long, *const c_char, c_int) -> *mut c_void;
     CONFIGURE_LOOKUP = "__nss_configure_lookup":
         unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
     DLERROR = "dlerror": unsafe extern "C" fn() -> *const c_char;
