@@ -93,6 +93,8 @@ impl<F> Next<F> {
 }
 
 /// libc, as dlsym takes it; RTLD_DEFAULT if there is no dlmopen(3): musl. (dlopen is a function of this library, too.)
+#[cold]
+#[inline(never)]
 fn libc_handle() -> *mut c_void {
     DLMOPEN.get().map_or(libc::RTLD_DEFAULT, |dlmopen| {
         // SAFETY: the program's namespace, and a C string. No object is loaded; null is RTLD_DEFAULT.
@@ -228,13 +230,17 @@ type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -
 /// locked, and tells another time than that of the stamps of files.
 #[inline(always)]
 pub(crate) fn clock_gettime() -> ClockGettime {
-    // SAFETY: the man page gives that type.
-    static OF_LIBC: Next<ClockGettime> = unsafe { Next::new("clock_gettime", Scope::Libc) };
     // In glibc since 2.31 it lies between these two. So what lies there is libc's, and need not be looked up.
     let libc = (libc::sigaltstack as *const ()).addr()..(libc::getauxval as *const ()).addr();
-    if libc.contains(&(libc::clock_gettime as *const ()).addr()) {
-        return libc::clock_gettime;
-    }
+    let is_libcs = libc.contains(&(libc::clock_gettime as *const ()).addr());
+    if is_libcs { libc::clock_gettime } else { find_clock_gettime() }
+}
+
+#[cold]
+#[inline(never)]
+fn find_clock_gettime() -> ClockGettime {
+    // SAFETY: the man page gives that type.
+    static OF_LIBC: Next<ClockGettime> = unsafe { Next::new("clock_gettime", Scope::Libc) };
     OF_LIBC.get().unwrap_or(libc::clock_gettime)
 }
 
