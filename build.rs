@@ -89,8 +89,9 @@ fn link_order(out: &Path, takes_lld: bool) {
     let names = list.lines().filter(|line| !line.starts_with('#'));
     let functions: String =
         names.map(|name| format!("*(.text.{name} .text.unlikely.{name})\n")).collect();
-    // lld puts constants before code, GNU ld after it.
-    let behind_the_tables = if takes_lld { ".eh_frame_hdr" } else { ".text" };
+    // lld puts constants before code, GNU ld after it. lld sorts `.eh_frame_hdr` by unsigned distances, so an unwinder
+    // that searches it finds no function if one is before that section.
+    let behind_the_tables = if takes_lld { ".eh_frame" } else { ".text" };
     let script = format!(
         "SECTIONS {{ .text.first : {{\n*(.text.startup .text.startup.*)\n{functions}}} }}\n\
          INSERT BEFORE {behind_the_tables};\n\

@@ -110,15 +110,19 @@ pub(crate) fn line(level: LogLevel, place: &str, text: fmt::Arguments<'_>) {
     sys::write(Fd::STDERR, line.text.get(..=line.len).unwrap_or_default());
 }
 
-/// Standard error's device and inode at load.
+/// Standard error's device and inode at load; zeros before.
 static STDERR: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 /// The kind of file that standard error is; `None` if it is not what it was at load. A program may have closed
 /// descriptor 2 and opened a file of its own there, which gets no lines.
 fn known_stderr() -> Option<u32> {
-    let known = STDERR.each_ref().map(|half| half.load(Ordering::Relaxed));
+    let known = || STDERR.each_ref().map(|half| half.load(Ordering::Relaxed));
+    if known() == [0; 2] {
+        // Another library's constructor asks, and ours has not run yet.
+        at_load();
+    }
     let now = sys::fstat_as_libc(Fd::STDERR).ok()?;
-    ([now.dev, now.ino] == known).then(|| now.kind())
+    ([now.dev, now.ino] == known()).then(|| now.kind())
 }
 
 /// False if a write would block for long, or end the program by `SIGPIPE`: then the line is dropped. This waits
@@ -136,10 +140,10 @@ fn has_room() -> bool {
 /// Remembers standard error, also when no variable is set: the program may set one later.
 #[inline(always)]
 pub(crate) fn at_load() {
-    if let Ok(st) = sys::fstat_as_libc(Fd::STDERR) {
-        for (half, value) in STDERR.iter().zip([st.dev, st.ino]) {
-            half.store(value, Ordering::Relaxed);
-        }
+    let closed = [u64::MAX; 2];
+    let known = sys::fstat_as_libc(Fd::STDERR).map_or(closed, |st| [st.dev, st.ino]);
+    for (half, value) in STDERR.iter().zip(known) {
+        half.store(value, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 //! first needed, possibly missing.
 #![allow(unsafe_code, reason = "dlsym")]
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -32,6 +32,8 @@ pub(crate) enum Scope {
     After,
     /// In all objects of the program, for names that it does not export.
     All,
+    /// In libc, whatever else has the name.
+    Libc,
 }
 
 /// Room for the longest name. With one byte more a `Next` would be a word longer, and the variables a page: a
@@ -71,19 +73,33 @@ impl<F> Next<F> {
             return MISSING;
         }
         let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
-        let scope = if self.scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
-        // SAFETY: `scope` is RTLD_NEXT or RTLD_DEFAULT.
+        let scope = match self.scope {
+            Scope::After => libc::RTLD_NEXT,
+            Scope::All => libc::RTLD_DEFAULT,
+            Scope::Libc => libc_handle(),
+        };
+        // SAFETY: `scope` is RTLD_NEXT, RTLD_DEFAULT, or libc.
         let mut found = unsafe { dlsym(scope, name) };
-        if found.is_none() && self.scope == Scope::After {
-            // If libc has loaded the library as an NSS service, no object comes after it. Then libc's definition
-            // is found in all objects of the program, to which this library does not belong.
-            // SAFETY: RTLD_DEFAULT is a scope.
-            found = unsafe { dlsym(libc::RTLD_DEFAULT, name) }.filter(|at| !is_ours(*at));
+        if self.scope == Scope::After && found.is_none_or(is_ours) {
+            // If libc has loaded the library as an NSS service, no object comes after it. And if a preloaded library has a
+            // dlsym of its own, what comes after that one is found.
+            // SAFETY: libc, or RTLD_DEFAULT.
+            found = unsafe { dlsym(libc_handle(), name) }.filter(|at| !is_ours(*at));
         }
         let at = found.map_or(MISSING, NonNull::as_ptr);
         self.found.swap(at, Ordering::Relaxed);
         at
     }
+}
+
+/// libc, as dlsym takes it; RTLD_DEFAULT if there is no dlmopen(3): musl. (dlopen is a function of this library, too.)
+#[cold]
+#[inline(never)]
+fn libc_handle() -> *mut c_void {
+    DLMOPEN.get().map_or(libc::RTLD_DEFAULT, |dlmopen| {
+        // SAFETY: the program's namespace, and a C string. No object is loaded; null is RTLD_DEFAULT.
+        unsafe { dlmopen(0, c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) }
+    })
 }
 
 /// True if the function is this library's, whose code lies between its ELF header and its data.
@@ -175,6 +191,7 @@ libc_symbols! {
     GETEUID = "geteuid": unsafe extern "C" fn() -> libc::uid_t;
     GETGROUPS = "getgroups": unsafe extern "C" fn(c_int, *mut libc::gid_t) -> c_int;
     H_ERRNO_LOCATION = "__h_errno_location": unsafe extern "C" fn() -> *mut c_int;
+    DLMOPEN = "dlmopen": unsafe extern "C" fn(c_long, *const c_char, c_int) -> *mut c_void;
     CONFIGURE_LOOKUP = "__nss_configure_lookup":
         unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
     DLERROR = "dlerror": unsafe extern "C" fn() -> *const c_char;
@@ -206,6 +223,26 @@ type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
 /// dlopen(3), which is interposed.
 // SAFETY: dlopen(3) has that type.
 pub(crate) static DLOPEN: Next<Dlopen> = unsafe { Next::new("dlopen", Scope::After) };
+
+type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+
+/// clock_gettime(2) of libc itself. libfaketime has such a function too. But that takes a lock, which a fork can leave
+/// locked, and tells another time than that of the stamps of files.
+#[inline(always)]
+pub(crate) fn clock_gettime() -> ClockGettime {
+    // In glibc since 2.31 it lies between these two. So what lies there is libc's, and need not be looked up.
+    let libc = (libc::sigaltstack as *const ()).addr()..(libc::getauxval as *const ()).addr();
+    let is_libcs = libc.contains(&(libc::clock_gettime as *const ()).addr());
+    if is_libcs { libc::clock_gettime } else { find_clock_gettime() }
+}
+
+#[cold]
+#[inline(never)]
+fn find_clock_gettime() -> ClockGettime {
+    // SAFETY: the man page gives that type.
+    static OF_LIBC: Next<ClockGettime> = unsafe { Next::new("clock_gettime", Scope::Libc) };
+    OF_LIBC.get().unwrap_or(libc::clock_gettime)
+}
 
 /// True if libc says that no other thread was ever started; false if it does not say (before glibc 2.32, musl).
 pub(crate) fn is_single_threaded() -> bool {

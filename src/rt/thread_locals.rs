@@ -97,31 +97,39 @@ mod access {
     use core::ffi::c_void;
     use core::sync::atomic::AtomicU64;
 
+    static KEY: AtomicU64 = AtomicU64::new(0);
+
+    /// Stores the words for the calling thread; `None` if libc cannot.
+    fn store(key: libc::pthread_key_t, locals: Box<ThreadLocals>) -> Option<*const ThreadLocals> {
+        let set_specific = SET_SPECIFIC.get()?;
+        let at = Box::into_raw(locals);
+        // SAFETY: the key exists for the life of the process, and its destructor frees the value.
+        if unsafe { set_specific(key, at.cast()) } != 0 {
+            // SAFETY: from `Box::into_raw`, and not stored.
+            drop(unsafe { Box::from_raw(at) });
+            return None;
+        }
+        Some(at)
+    }
+
     /// # Safety
     ///
     /// `locals` is what [`find`] has made for the ending thread.
     unsafe extern "C" fn free_locals(locals: *mut c_void) {
         // SAFETY: from `Box::into_raw`, and the thread that had it ends.
-        drop(unsafe { Box::from_raw(locals.cast::<ThreadLocals>()) });
+        let locals = unsafe { Box::from_raw(locals.cast::<ThreadLocals>()) };
+        if locals.state.get().is_some() {
+            // The state's destructor comes later, and after it libc calls this one again. If a destructor in between found no
+            // words here, it would take another state, and this one would stay in use.
+            _ = registry::key(&KEY, free_locals).and_then(|key| store(key, locals));
+        }
     }
 
     fn find() -> Option<*const ThreadLocals> {
-        static KEY: AtomicU64 = AtomicU64::new(0);
         let key = registry::key(&KEY, free_locals)?;
         // SAFETY: the key exists for the life of the process.
         let at = unsafe { GET_SPECIFIC.get()?(key) };
-        if !at.is_null() {
-            return Some(at.cast());
-        }
-        let set_specific = SET_SPECIFIC.get()?;
-        let new = Box::into_raw(try_box(ThreadLocals::new()).ok()?);
-        // SAFETY: the key exists, and the destructor frees the value.
-        if unsafe { set_specific(key, new.cast()) } != 0 {
-            // SAFETY: from `Box::into_raw`, and not stored.
-            drop(unsafe { Box::from_raw(new) });
-            return None;
-        }
-        Some(new)
+        if at.is_null() { store(key, try_box(ThreadLocals::new()).ok()?) } else { Some(at.cast()) }
     }
 
     pub(super) fn address() -> *const ThreadLocals {

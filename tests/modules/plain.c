@@ -6,6 +6,7 @@
  *   greedy            asks for a larger buffer every time
  *   asks              calls the program's getpwuid(10), and shows the answer
  *   loops             calls the program's getpwnam for the same name
+ *   ends              ends the thread, as if it were cancelled
  *
  * It has hosts h0 … h4 with the addresses 10.9.0.N and fd00::N and an alias each; the host room:N has N
  * addresses. WITHOUT_INITGROUPS leaves initgroups_dyn out. With ASKS_WHILE_LOADING the constructor asks
@@ -20,6 +21,7 @@
 #include <grp.h>
 #include <netdb.h>
 #include <nss.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,10 +97,12 @@ static enum nss_status short_of_room(int *errnop)
     return NSS_STATUS_TRYAGAIN;
 }
 
-/* True if the name is greedy or status:S:E. */
+/* True if the name is greedy or status:S:E; does not return if it is ends. */
 static int is_status(const char *name, enum nss_status *status, int *errnop)
 {
     int s, e;
+    if (!strcmp(name, "ends"))
+        pthread_exit(PTHREAD_CANCELED);
     if (!strcmp(name, "greedy")) {
         *status = short_of_room(errnop);
         return 1;

@@ -265,14 +265,25 @@ static void full(long most)
     must(!getpwnam_r("nosuch", &pw, buf, sizeof buf, &p) && !p, "an absent name");
 }
 
+static pthread_key_t key;
+
+static void ask_at_end(void *unused)
+{
+    (void)unused;
+    settle();
+}
+
+/* The destructor of the key asks, too. */
 static void *ask_and_end(void *unused)
 {
     settle();
+    must(!pthread_setspecific(key, &key), "pthread_setspecific");
     return unused;
 }
 
 static void ended(void)
 {
+    must(!pthread_key_create(&key, ask_at_end), "pthread_key_create");
     settle();
     int before = count_descriptors(0);
     for (int round = 0; round < 3; round++) {

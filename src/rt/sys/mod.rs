@@ -14,7 +14,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 use rustix::thread::futex;
 
 use crate::rt::errno::Errno;
-use crate::rt::next::{GETCWD, GETEUID, GETGROUPS};
+use crate::rt::next::{GETCWD, GETEUID, GETGROUPS, clock_gettime};
 use crate::rt::sandbox;
 pub(crate) use files::*;
 
@@ -116,8 +116,8 @@ pub(crate) fn tick() -> i64 {
     seconds << 30 | ns
 }
 
-/// A coarse clock in nanoseconds. It moves once per scheduler tick, and reading it costs no system call. By libc's
-/// name, because libc uses the vDSO; the function is in libc.so since glibc 2.17.
+/// A coarse clock in nanoseconds. It moves once per scheduler tick, and reading it costs no system call, because libc
+/// uses the vDSO.
 pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
     nanoseconds(coarse_time(clock))
 }
@@ -126,7 +126,7 @@ pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
 fn coarse_time(clock: libc::clockid_t) -> (i64, i64) {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime(2) writes one timespec, which `now` is.
-    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    unsafe { clock_gettime()(clock, &raw mut now) };
     #[allow(
         clippy::unnecessary_cast,
         clippy::cast_lossless,

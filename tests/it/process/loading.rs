@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::ask::{BOB_AND_LAB, ask, expect, with_bob_and_lab};
-use crate::support::{compiled, copy_program, library, module, probe, stdout, under};
+use crate::support::{
+    compiled, copy_program, file, library, module, probe, stdout, under, wrapped,
+};
 use tempfile::{TempDir, tempdir};
 
 #[test]
@@ -13,6 +15,22 @@ fn the_library_loads_where_every_name_is_bound_at_once() {
     let mut command = ask();
     command.env("LD_BIND_NOW", "1");
     expect(with_bob_and_lab(&mut command, dir.path()), &BOB_AND_LAB);
+}
+
+/// Asked by way of that dlsym, what comes after it may be this library again.
+#[test]
+fn beside_a_library_with_a_dlsym_of_its_own_libc_is_found() {
+    let dir = tempdir().expect("a temporary directory");
+    let passwd = file(dir.path(), "passwd", "bob:x:1:1:::\n");
+    let (ours, other) = (library().display(), module("own_dlsym", &[]));
+    for list in [format!("{ours}:{}", other.display()), format!("{}:{ours}", other.display())] {
+        for (args, want) in
+            [(["passwd", "bob"], "bob:x:1:1:::\n"), (["group", "root"], "root:x:0:\n")]
+        {
+            let mut command = wrapped("getent", &*passwd, None);
+            assert_eq!(stdout(command.args(args).env("LD_PRELOAD", &list)), want, "{list}");
+        }
+    }
 }
 
 /// What a program says that opens the library by dlopen(3), after the `hogs`, with bob and lab in files.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::ask::Session;
-use crate::support::{file, probe, run, wrapped};
+use crate::support::{file, library, module, probe, run, wrapped};
 use tempfile::TempDir;
 
 /// A passwd file with so many bad lines before a good one.
@@ -68,6 +68,16 @@ fn a_program_that_sets_the_variables_itself_is_told_as_well() {
     assert_eq!(session.ask(&format!("setenv NSS_WRAPPER_PASSWD {}", path.display())), "done");
     assert_eq!(session.ask("getpwnam bob"), "bob:x:1:1:::");
     assert_eq!(session.end().len(), 1);
+}
+
+/// The constructors of a program's libraries run before those of preloaded ones.
+#[test]
+fn what_another_librarys_constructor_meets_before_ours_has_run_is_reported() {
+    let (_dir, path) = scene(1);
+    let asking = module("plain", &["-DASKS_WHILE_LOADING"]);
+    let libraries = format!("{}:{}", library().display(), asking.display());
+    let out = run(wrapped("true", &*path, None).env("LD_PRELOAD", libraries));
+    assert_eq!(String::from_utf8_lossy(&out.stderr).lines().count(), 1, "{out:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support;
 use crate::support::ask::{answers, expect, rows};
 use crate::support::module_scene::ModuleScene;
-use crate::support::{file, library, module, stdout};
+use crate::support::{compiled, file, library, module, stdout};
 
 /// The members `m0` and `a, b`, as the probe prints them. The second one is a single name, which the library must not
 /// split at the comma.
@@ -238,4 +238,16 @@ fn threads_and_children_of_threads_are_answered_by_the_module() {
         format!("m2:x:12:13::/m:/bin/m; root:x:0:; files:x:7:m0,first; {}", group(0)),
     )];
     expect(&mut ModuleScene::new().plain(), &pairs);
+}
+
+/// As a thread does that pthread_cancel(3) ends, or a C++ exception of the module: the unwinder must find its way through
+/// the library's functions.
+#[test]
+fn a_thread_that_ends_in_the_module_runs_what_its_callers_left_to_clean_up() {
+    let scene = ModuleScene::new();
+    let probe = compiled("ends_inside", "cc", &["-fexceptions"]);
+    let mut command = support::wrapped(probe, &*scene.path("passwd"), None);
+    command.env("NSS_WRAPPER_MODULE_SO_PATH", module("plain", &[]));
+    command.env("NSS_WRAPPER_MODULE_FN_PREFIX", "plain");
+    assert_eq!(stdout(command.arg("ends")), "cleaned up\nfirst\n");
 }
