@@ -36,7 +36,7 @@ unsafe fn answer_r<D: Interposed>(
     let mut out = unsafe { OutBuf::new(out, buf, len) };
     // SAFETY: the caller promises that it is valid for writes for as long.
     let mut found = unsafe { Place::new(found) };
-    let guard = ErrnoGuard::new();
+    let mut guard = ErrnoGuard::new();
     let answer = match resolve::configured::<D>() {
         Ok(Some(config)) => {
             Call::enter().and_then(|mut call| question.answer::<D>(config, &mut call, &mut out))
@@ -44,14 +44,13 @@ unsafe fn answer_r<D: Interposed>(
         Ok(None) => return None,
         Err(error) => Err(error),
     };
-    drop(guard);
     let (row, code) = match answer {
         Ok(Status::Found(())) => (out.row(), 0),
         Ok(Status::NotFound) => (null_mut(), missing),
         Ok(Status::Pass) => return None,
         Err(error) => {
             // As in glibc: PAM takes a larger buffer only if errno says ERANGE.
-            error.set();
+            guard.leave(error);
             (null_mut(), error.get())
         }
     };

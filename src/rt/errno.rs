@@ -124,6 +124,11 @@ impl ErrnoGuard {
     pub(crate) fn new() -> Self {
         Self(read())
     }
+
+    /// Leaves that error in `errno` instead.
+    pub(crate) fn leave(&mut self, error: Errno) {
+        self.0 = error.get();
+    }
 }
 
 impl Drop for ErrnoGuard {

@@ -73,16 +73,17 @@ impl<F> Next<F> {
             return MISSING;
         }
         let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
-        let scope = match self.scope {
-            Scope::After => libc::RTLD_NEXT,
-            Scope::All => libc::RTLD_DEFAULT,
-            Scope::Libc => libc_handle(),
-        };
-        // SAFETY: `scope` is RTLD_NEXT, RTLD_DEFAULT, or libc.
+        let scope = if self.scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
+        // SAFETY: `scope` is RTLD_NEXT or RTLD_DEFAULT.
         let mut found = unsafe { dlsym(scope, name) };
-        if self.scope == Scope::After && found.is_none_or(is_ours) {
+        let is_in_libc = match self.scope {
             // If libc has loaded the library as an NSS service, no object comes after it. And if a preloaded library has a
             // dlsym of its own, what comes after that one is found.
+            Scope::After => found.is_none_or(is_ours),
+            Scope::All => false,
+            Scope::Libc => !found.is_some_and(is_libcs_clock),
+        };
+        if is_in_libc {
             // SAFETY: libc, or RTLD_DEFAULT.
             found = unsafe { dlsym(libc_handle(), name) }.filter(|at| !is_ours(*at));
         }
@@ -100,6 +101,13 @@ fn libc_handle() -> *mut c_void {
         // SAFETY: the program's namespace, and a C string. No object is loaded; null is RTLD_DEFAULT.
         unsafe { dlmopen(0, c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) }
     })
+}
+
+/// True if it is glibc's clock_gettime, which since 2.31 lies between these two. Then `libc_handle` is not needed: there
+/// dlmopen(3) ends the program if a signal handler has interrupted the loader.
+fn is_libcs_clock(at: NonNull<c_void>) -> bool {
+    let [first, last] = [libc::sigaltstack as *const (), libc::getauxval as *const ()];
+    (first.addr()..last.addr()).contains(&at.as_ptr().addr())
 }
 
 /// True if the function is this library's, whose code lies between its ELF header and its data.
@@ -226,22 +234,35 @@ pub(crate) static DLOPEN: Next<Dlopen> = unsafe { Next::new("dlopen", Scope::Aft
 
 type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
 
+/// What is called for clock_gettime(2), of the type [`ClockGettime`].
+static CLOCK_GETTIME: AtomicPtr<c_void> = AtomicPtr::new(find_clock_gettime as *mut c_void);
+
 /// clock_gettime(2) of libc itself. libfaketime has such a function too. But that takes a lock, which a fork can leave
 /// locked, and tells another time than that of the stamps of files.
 #[inline(always)]
-pub(crate) fn clock_gettime() -> ClockGettime {
-    // In glibc since 2.31 it lies between these two. So what lies there is libc's, and need not be looked up.
-    let libc = (libc::sigaltstack as *const ()).addr()..(libc::getauxval as *const ()).addr();
-    let is_libcs = libc.contains(&(libc::clock_gettime as *const ()).addr());
-    if is_libcs { libc::clock_gettime } else { find_clock_gettime() }
+pub(crate) fn clock_gettime(clock: libc::clockid_t) -> libc::timespec {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let function = CLOCK_GETTIME.load(Ordering::Relaxed);
+    // SAFETY: only functions of this type are stored there.
+    let clock_gettime = unsafe { core::mem::transmute::<*mut c_void, ClockGettime>(function) };
+    // SAFETY: it writes one timespec, which `now` is.
+    unsafe { clock_gettime(clock, &raw mut now) };
+    now
 }
 
+/// Finds libc's function, and calls it.
+///
+/// # Safety
+///
+/// `now` is valid for writes.
 #[cold]
-#[inline(never)]
-fn find_clock_gettime() -> ClockGettime {
+unsafe extern "C" fn find_clock_gettime(clock: libc::clockid_t, now: *mut libc::timespec) -> c_int {
     // SAFETY: the man page gives that type.
     static OF_LIBC: Next<ClockGettime> = unsafe { Next::new("clock_gettime", Scope::Libc) };
-    OF_LIBC.get().unwrap_or(libc::clock_gettime)
+    let Some(found) = OF_LIBC.get() else { return -1 };
+    CLOCK_GETTIME.swap(found as *mut c_void, Ordering::Relaxed);
+    // SAFETY: the caller promises that `now` is valid for writes.
+    unsafe { found(clock, now) }
 }
 
 /// True if libc says that no other thread was ever started; false if it does not say (before glibc 2.32, musl).

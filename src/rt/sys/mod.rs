@@ -124,9 +124,7 @@ pub(crate) fn coarse_clock(clock: libc::clockid_t) -> i64 {
 
 #[inline(always)]
 fn coarse_time(clock: libc::clockid_t) -> (i64, i64) {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: clock_gettime(2) writes one timespec, which `now` is.
-    unsafe { clock_gettime()(clock, &raw mut now) };
+    let now = clock_gettime(clock);
     #[allow(
         clippy::unnecessary_cast,
         clippy::cast_lossless,
