@@ -95,7 +95,7 @@ fn link_order(out: &Path, takes_lld: bool) {
     let script = format!(
         "SECTIONS {{ .text.first : {{\n*(.text.startup .text.startup.*)\n{functions}}} }}\n\
          INSERT BEFORE {behind_the_tables};\n\
-         SECTIONS {{ .data.last : {{ *(.data.*8registry5FIRST*) *(.data.*_raw2FN* .data.*15SINGLE_THREADED* .data.*13CLOCK_GETTIME*) }} }}\nINSERT AFTER .data;\n"
+         SECTIONS {{ .data.last : {{ *(.data.*8registry5FIRST*) *(.data.*_raw2FN* .data.*15SINGLE_THREADED* .data.*13CLOCK_GETTIME* .data.*7OF_LIBC*) }} }}\nINSERT AFTER .data;\n"
     );
     let path = out.join("link-order.ld");
     fs::write(&path, script).expect("OUT_DIR is writable");

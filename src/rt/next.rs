@@ -61,36 +61,37 @@ impl<F> Next<F> {
     pub(crate) fn address(&self) -> Option<NonNull<c_void>> {
         let mut at = self.found.load(Ordering::Relaxed);
         if at.is_null() {
-            at = self.find();
+            at = find(&self.name, self.scope);
+            self.found.swap(at, Ordering::Relaxed);
         }
         if at == MISSING { None } else { NonNull::new(at) }
     }
+}
 
-    #[cold]
-    fn find(&self) -> *mut c_void {
-        // Miri has no loader to ask.
-        if cfg!(miri) {
-            return MISSING;
-        }
-        let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
-        let scope = if self.scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
-        // SAFETY: `scope` is RTLD_NEXT or RTLD_DEFAULT.
-        let mut found = unsafe { dlsym(scope, name) };
-        let is_in_libc = match self.scope {
-            // If libc has loaded the library as an NSS service, no object comes after it. And if a preloaded library has a
-            // dlsym of its own, what comes after that one is found.
-            Scope::After => found.is_none_or(is_ours),
-            Scope::All => false,
-            Scope::Libc => !found.is_some_and(is_libcs_clock),
-        };
-        if is_in_libc {
-            // SAFETY: libc, or RTLD_DEFAULT.
-            found = unsafe { dlsym(libc_handle(), name) }.filter(|at| !is_ours(*at));
-        }
-        let at = found.map_or(MISSING, NonNull::as_ptr);
-        self.found.swap(at, Ordering::Relaxed);
-        at
+/// Looks a name up, which ends in NUL; [`MISSING`] if there is none. One function for all types of a `Next`.
+#[cold]
+#[inline(never)]
+fn find(name: &[u8], scope: Scope) -> *mut c_void {
+    // Miri has no loader to ask.
+    if cfg!(miri) {
+        return MISSING;
     }
+    let name = CStr::from_bytes_until_nul(name).unwrap_or_default();
+    let first = if scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
+    // SAFETY: RTLD_NEXT or RTLD_DEFAULT.
+    let mut found = unsafe { dlsym(first, name) };
+    let is_in_libc = match scope {
+        // If libc has loaded the library as an NSS service, no object comes after it. And if a preloaded library has a
+        // dlsym of its own, what comes after that one is found.
+        Scope::After => found.is_none_or(is_ours),
+        Scope::All => false,
+        Scope::Libc => !found.is_some_and(is_libcs_clock),
+    };
+    if is_in_libc {
+        // SAFETY: libc, or RTLD_DEFAULT.
+        found = unsafe { dlsym(libc_handle(), name) }.filter(|at| !is_ours(*at));
+    }
+    found.map_or(MISSING, NonNull::as_ptr)
 }
 
 /// libc, as dlsym takes it; RTLD_DEFAULT if there is no dlmopen(3): musl. (dlopen is a function of this library, too.)
