@@ -80,14 +80,18 @@ fn find(name: &[u8], scope: Scope) -> *mut c_void {
     let first = if scope == Scope::After { libc::RTLD_NEXT } else { libc::RTLD_DEFAULT };
     // SAFETY: RTLD_NEXT or RTLD_DEFAULT.
     let mut found = unsafe { dlsym(first, name) };
-    let is_in_libc = match scope {
-        // If libc has loaded the library as an NSS service, no object comes after it. And if a preloaded library has a
-        // dlsym of its own, what comes after that one is found.
-        Scope::After => found.is_none_or(is_ours),
-        Scope::All => false,
-        Scope::Libc => !found.is_some_and(is_libcs_clock),
+    if scope == Scope::After && found.is_none() {
+        // If libc has loaded the library as an NSS service, no object comes after it.
+        // SAFETY: RTLD_DEFAULT.
+        found = unsafe { dlsym(libc::RTLD_DEFAULT, name) };
+    }
+    let is_wanted = match scope {
+        // If a preloaded library has a dlsym of its own, what comes after that one is found.
+        Scope::After => !found.is_some_and(is_ours),
+        Scope::All => true,
+        Scope::Libc => found.is_some_and(is_libcs_clock),
     };
-    if is_in_libc {
+    if !is_wanted {
         // SAFETY: libc, or RTLD_DEFAULT.
         found = unsafe { dlsym(libc_handle(), name) }.filter(|at| !is_ours(*at));
     }
