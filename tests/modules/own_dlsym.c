@@ -1,4 +1,4 @@
-/* To preload: a library with a dlsym of its own, as MangoHud and VirtualGL have one. RTLD_NEXT then means what comes after
+/* To preload: a library with a dlsym of its own, as MangoHud has one. RTLD_NEXT then means what comes after
  * this library, whoever asks. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
